@@ -1,0 +1,92 @@
+"""Which worlds there are: gymnasium ids for the native ones, and loading of users' worlds by reference.
+
+A reference is a registered id (`tooldojo/Orders-v0`), `package.module:Class`, or `path/to/file.py:Class`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import gymnasium as gym
+
+from tooldojo.envs.world import World
+
+W = TypeVar("W", bound=type[World])
+
+NATIVE = {
+    "tooldojo/Orders-v0": "tooldojo.envs.orders.world:Orders",
+    "tooldojo/Travel-v0": "tooldojo.envs.travel.world:Travel",
+    "tooldojo/Database-v0": "tooldojo.envs.database.world:Database",
+}
+_classes: dict[str, type[World]] = {}
+
+
+def register(env_id: str) -> Callable[[W], W]:
+    """Class decorator: give a world its gymnasium id, e.g. `@register("me/Lights-v0")`."""
+
+    def add(world: W) -> W:
+        world.env_id = env_id
+        _classes[env_id] = world
+        if env_id in gym.registry:
+            del gym.registry[env_id]  # re-import of a user's file: the newest definition counts
+        gym.register(env_id, entry_point=world)
+        return world
+
+    return add
+
+
+def world_class(reference: str) -> type[World]:
+    """The world class behind a reference.
+
+    Raises:
+        LookupError: when nothing is found there, with the nearest known id.
+    """
+    if reference in _classes:
+        return _classes[reference]
+    if reference in NATIVE:
+        module, _, name = NATIVE[reference].partition(":")
+        return getattr(importlib.import_module(module), name)
+    if ":" not in reference:
+        near = difflib.get_close_matches(reference, [*NATIVE, *_classes], 1, 0.3)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise LookupError(f"no world {reference!r}{hint} Use an id, 'module:Class' or 'file.py:Class'.")
+    place, _, name = reference.rpartition(":")
+    module = _module_of_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    found = vars(module).get(name)
+    if not (isinstance(found, type) and issubclass(found, World)):
+        raise LookupError(f"{place} has no World named {name!r}")
+    if not found.env_id:
+        register(f"user/{name}-v0")(found)
+    return found
+
+
+def _module_of_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise LookupError(f"no file {str(path)!r} to load a world from")
+    full = str(path.resolve())
+    name = f"_tooldojo_world_{path.stem}_{hashlib.sha256(full.encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, full)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _register_native() -> None:
+    for env_id, entry_point in NATIVE.items():
+        if env_id not in gym.registry:
+            gym.register(env_id, entry_point=entry_point)
+
+
+_register_native()

@@ -1,0 +1,125 @@
+"""Tools: typed methods whose schema comes from their hints and docstring, and whose arguments are validated first.
+
+Owns the `@tool` mark, `ToolSpec` (schema, validation) and `ToolError` (the only exception that a model sees).
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pydantic
+
+from tooldojo.verifiers.records import Json
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class ToolError(Exception):
+    """A refusal that the model sees and can react to. Anything else that a tool raises is a bug in the world."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolMark:
+    """What `@tool` leaves on a method."""
+
+    mutates: bool
+    idempotent: bool
+
+
+def tool(*, mutates: bool, idempotent: bool = False) -> Callable[[F], F]:
+    """Mark a method as a tool.
+
+    mutates: whether it may change the world's state; a call that raises `ToolError` is rolled back.
+    idempotent: whether a repeated call has the effect of one, so that infrastructure may retry it.
+    """
+
+    def mark(function: F) -> F:
+        function.__tool_mark__ = ToolMark(mutates, idempotent)  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as the model sees it (`schema`) and as the world runs it (`name`, `mutates`, `validate`)."""
+
+    name: str
+    description: str
+    mutates: bool
+    idempotent: bool
+    parameters: dict[str, Json]
+    is_async: bool
+    _model: type[pydantic.BaseModel] = field(repr=False, compare=False)
+
+    @property
+    def schema(self) -> dict[str, Json]:
+        """The OpenAI-style function schema that chat templates render."""
+        return {
+            "type": "function",
+            "function": {"name": self.name, "description": self.description, "parameters": self.parameters},
+        }
+
+    def validate(self, arguments: dict[str, Json]) -> dict[str, Any]:
+        """The arguments with defaults filled in.
+
+        Raises:
+            ToolError: naming the first bad argument, in words for the model.
+        """
+        try:
+            checked = self._model.model_validate(arguments, strict=True)
+        except pydantic.ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "arguments"
+            raise ToolError(f"{where}: {first['msg'].lower()}") from None
+        return {name: getattr(checked, name) for name in type(checked).model_fields}
+
+
+def tool_spec(function: Callable[..., object]) -> ToolSpec:
+    """Build the spec of a `@tool` method from its signature and docstring.
+
+    Raises:
+        TypeError: where a parameter lacks a type hint or the docstring is missing.
+    """
+    mark: ToolMark = function.__tool_mark__  # type: ignore[attr-defined]
+    name = function.__name__
+    doc = inspect.getdoc(function)
+    if not doc:
+        raise TypeError(f"tool {name!r} has no docstring; the model needs one sentence that says what it does")
+    summary, about = _docstring(doc)
+    hints = typing.get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name == "self":
+            continue
+        if parameter.name not in hints:
+            raise TypeError(f"tool {name!r}: parameter {parameter.name!r} lacks a type hint; add one")
+        default = ... if parameter.default is parameter.empty else parameter.default
+        info = pydantic.Field(default, description=about.get(parameter.name))
+        fields[parameter.name] = (hints[parameter.name], info)
+    model = pydantic.create_model(f"{name}_arguments", __config__=pydantic.ConfigDict(extra="forbid"), **fields)
+    parameters = _plain(model.model_json_schema())
+    is_async = inspect.iscoroutinefunction(function)
+    return ToolSpec(name, summary, mark.mutates, mark.idempotent, parameters, is_async, model)
+
+
+def _docstring(doc: str) -> tuple[str, dict[str, str]]:
+    """The first paragraph, and the text of a Google-style `Args:` section by parameter."""
+    head, _, rest = doc.partition("Args:")
+    summary = " ".join(head.strip().split("\n\n")[0].split())
+    about = re.findall(r"^\s*(\w+):\s*(.+)$", rest.split("\n\n")[0], flags=re.MULTILINE)
+    return summary, {name: text.strip() for name, text in about}
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Json]:
+    """JSON schema without titles and the `additionalProperties` note: short, since every prompt carries it."""
+    properties = schema.get("properties", {})
+    for value in properties.values():
+        value.pop("title", None)
+    short: dict[str, Json] = {"type": "object", "properties": properties}
+    return short | {key: schema[key] for key in ("required", "$defs") if key in schema}

@@ -1,0 +1,150 @@
+"""The Qwen3 forward pass written for fast training on CPU cores with bf16 matrix units.
+
+Owns: the parameters (fused where Qwen3 keeps separate matrices), the forward pass, the loss at chosen positions and
+the translation into the tensor names of `transformers.Qwen3ForCausalLM`.
+Refuses: generation, key-value caches and attention across documents (a row is one document, padded on the right).
+Invariant: `to_transformers` gives the same function as `forward`, up to rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Size of the network; the names follow Qwen3's configuration."""
+
+    vocab: int = 4096
+    hidden: int = 256
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 2
+    head_dim: int = 64
+    ffn: int = 768
+    rope_theta: float = 10000.0
+    max_position: int = 4096
+
+    def transformers_config(self) -> dict[str, object]:
+        """Keyword arguments for `transformers.Qwen3Config`."""
+        return {
+            "vocab_size": self.vocab,
+            "hidden_size": self.hidden,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads,
+            "head_dim": self.head_dim,
+            "intermediate_size": self.ffn,
+            "max_position_embeddings": self.max_position,
+            "rope_parameters": {"rope_type": "default", "rope_theta": self.rope_theta},
+            "rms_norm_eps": 1e-6,
+            "tie_word_embeddings": True,
+            "attention_bias": False,
+        }
+
+
+class Layer(nn.Module):
+    """One transformer block: grouped-query attention with normed queries and keys, then SwiGLU."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        d, h = shape.hidden, shape.head_dim
+        self.shape = shape
+        self.qkv = nn.Parameter(torch.empty((shape.heads + 2 * shape.kv_heads) * h, d))
+        self.out = nn.Parameter(torch.empty(d, shape.heads * h))
+        self.gate_up = nn.Parameter(torch.empty(2 * shape.ffn, d))
+        self.down = nn.Parameter(torch.empty(d, shape.ffn))
+        self.norm_attn = nn.Parameter(torch.ones(d))
+        self.norm_ffn = nn.Parameter(torch.ones(d))
+        self.norm_q = nn.Parameter(torch.ones(h))
+        self.norm_k = nn.Parameter(torch.ones(h))
+        deep = (2 * shape.layers) ** -0.5
+        for weight, gain in ((self.qkv, 1.0), (self.gate_up, 1.0), (self.out, deep), (self.down, deep)):
+            nn.init.normal_(weight, std=gain * weight.shape[1] ** -0.5)
+
+    def forward(self, x_BTD: Tensor, cos_TH: Tensor, sin_TH: Tensor) -> Tensor:
+        s, (b, t, _) = self.shape, x_BTD.shape
+        qkv = F.linear(rms_norm(x_BTD, self.norm_attn), self.qkv.to(x_BTD.dtype))
+        qkv = qkv.view(b, t, s.heads + 2 * s.kv_heads, s.head_dim)
+        q, k, v = qkv.split([s.heads, s.kv_heads, s.kv_heads], dim=2)
+        q = rotate(rms_norm(q, self.norm_q), cos_TH, sin_TH).transpose(1, 2)
+        k = rotate(rms_norm(k, self.norm_k), cos_TH, sin_TH).transpose(1, 2)
+        k = k.repeat_interleave(s.heads // s.kv_heads, dim=1)
+        v = v.transpose(1, 2).repeat_interleave(s.heads // s.kv_heads, dim=1)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        mixed = mixed.transpose(1, 2).reshape(b, t, s.heads * s.head_dim)
+        x_BTD = x_BTD + F.linear(mixed, self.out.to(x_BTD.dtype))
+        gate, up = F.linear(rms_norm(x_BTD, self.norm_ffn), self.gate_up.to(x_BTD.dtype)).chunk(2, -1)
+        return x_BTD + F.linear(F.silu(gate) * up, self.down.to(x_BTD.dtype))
+
+
+class Network(nn.Module):
+    """Decoder with tied embeddings; parameters in fp32, arithmetic in `dtype`."""
+
+    def __init__(self, shape: Shape, dtype: torch.dtype = torch.bfloat16) -> None:
+        super().__init__()
+        self.shape, self.dtype = shape, dtype
+        self.embed = nn.Parameter(torch.empty(shape.vocab, shape.hidden).normal_(std=0.02))
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.norm = nn.Parameter(torch.ones(shape.hidden))
+        angle = torch.arange(shape.max_position)[:, None] * (
+            shape.rope_theta ** (-torch.arange(0, shape.head_dim, 2) / shape.head_dim)
+        )
+        self.register_buffer("cos", torch.cat([angle.cos()] * 2, -1), persistent=False)
+        self.register_buffer("sin", torch.cat([angle.sin()] * 2, -1), persistent=False)
+
+    def hidden(self, ids_BT: Tensor) -> Tensor:
+        """Final normed states, shape [B, T, hidden]."""
+        t = ids_BT.shape[1]
+        cos, sin = self.cos[:t].to(self.dtype), self.sin[:t].to(self.dtype)
+        x = F.embedding(ids_BT, self.embed).to(self.dtype)
+        for layer in self.layers:
+            x = layer(x, cos, sin)
+        return rms_norm(x, self.norm)
+
+    def forward(self, ids_BT: Tensor, where_N: Tensor) -> Tensor:
+        """Logits that predict the tokens at the flat positions `where_N` of [B, T], shape [N, vocab]."""
+        states = self.hidden(ids_BT).flatten(0, 1)
+        return F.linear(states[where_N - 1], self.embed.to(self.dtype))
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
+    """Root-mean-square norm over the last axis, as Qwen3 does it (statistics in fp32)."""
+    wide = x.float()
+    wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
+    return wide.to(x.dtype) * weight.to(x.dtype)
+
+
+def rotate(x_BTHD: Tensor, cos_TD: Tensor, sin_TD: Tensor) -> Tensor:
+    """Rotary position embedding, half-split layout."""
+    left, right = x_BTHD.chunk(2, -1)
+    return x_BTHD * cos_TD[:, None] + torch.cat([-right, left], -1) * sin_TD[:, None]
+
+
+def to_transformers(network: Network) -> dict[str, Tensor]:
+    """Tensors under the names of `Qwen3ForCausalLM`, in fp32; the tied output matrix is left out."""
+    s = network.shape
+    named = {"model.embed_tokens.weight": network.embed, "model.norm.weight": network.norm}
+    for i, layer in enumerate(network.layers):
+        at = f"model.layers.{i}."
+        heads = [s.heads * s.head_dim, s.kv_heads * s.head_dim, s.kv_heads * s.head_dim]
+        q, k, v = layer.qkv.split(heads)
+        gate, up = layer.gate_up.chunk(2)
+        named |= {
+            at + "self_attn.q_proj.weight": q,
+            at + "self_attn.k_proj.weight": k,
+            at + "self_attn.v_proj.weight": v,
+            at + "self_attn.o_proj.weight": layer.out,
+            at + "self_attn.q_norm.weight": layer.norm_q,
+            at + "self_attn.k_norm.weight": layer.norm_k,
+            at + "mlp.gate_proj.weight": gate,
+            at + "mlp.up_proj.weight": up,
+            at + "mlp.down_proj.weight": layer.down,
+            at + "input_layernorm.weight": layer.norm_attn,
+            at + "post_attention_layernorm.weight": layer.norm_ffn,
+        }
+    return {name: tensor.detach().float().contiguous().clone() for name, tensor in named.items()}

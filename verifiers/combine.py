@@ -1,0 +1,79 @@
+"""Verifiers composed of named criteria: gates multiply, weights average, every component is logged.
+
+Invariant: `success` is true only when every component is 1, and a verifier without criteria cannot be built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tooldojo.verifiers.criteria import Criterion, answer, final_state, untouched
+from tooldojo.verifiers.records import Evidence, Goal, Score
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A named criterion. A gate multiplies the value; the others average by weight."""
+
+    name: str
+    criterion: Criterion
+    weight: float = 1.0
+    gate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """A pure function of `(Evidence, Goal)`: value = prod(gates) * sum(w v) / sum(w)."""
+
+    parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        names = [part.name for part in self.parts]
+        if not names:
+            raise ValueError("a verifier needs at least one criterion; a world without one cannot be judged")
+        if len(set(names)) != len(names):
+            raise ValueError(f"component names must differ; got {names}")
+        weighted = [part.weight for part in self.parts if not part.gate]
+        if any(weight < 0 for weight in weighted) or (weighted and sum(weighted) == 0):
+            raise ValueError(f"weights must be >= 0 and not all 0; got {weighted}")
+
+    def __call__(self, evidence: Evidence, goal: Goal) -> Score:
+        """Judge; raises whatever a criterion raises (the caller turns that into `unscorable`, never into 0)."""
+        results = {part.name: part.criterion(evidence, goal) for part in self.parts}
+        value = 1.0
+        total = sum(part.weight for part in self.parts if not part.gate)
+        if total:
+            value = sum(p.weight * results[p.name].value for p in self.parts if not p.gate) / total
+        for part in self.parts:
+            if part.gate:
+                value *= results[part.name].value
+        why = "; ".join(f"{name}: {result.why}" for name, result in results.items() if result.why)
+        components = {name: result.value for name, result in results.items()}
+        return Score(all(v == 1.0 for v in components.values()), value, components, why=why)
+
+    def reweighted(self, weights: dict[str, float]) -> Verifier:
+        """The same criteria with other weights.
+
+        Raises:
+            ValueError: for a name that is no component, with the names that are.
+        """
+        known = [part.name for part in self.parts]
+        for name in weights:
+            if name not in known:
+                raise ValueError(f"unknown component {name!r}; this verifier has {', '.join(known)}")
+        return Verifier(tuple(replace(p, weight=weights.get(p.name, p.weight)) for p in self.parts))
+
+
+def all_of(**criteria: Criterion) -> Verifier:
+    """Every criterion is a gate: the value is the product."""
+    return Verifier(tuple(Part(name, criterion, gate=True) for name, criterion in criteria.items()))
+
+
+def state_and_answer() -> Verifier:
+    """The usual verdict: the right final state, and the right closing line."""
+    return all_of(final_state=final_state, answer=answer)
+
+
+def answer_untouched() -> Verifier:
+    """For questions: the right closing line, and a world left as it was."""
+    return all_of(answer=answer, untouched=untouched)

@@ -1,0 +1,93 @@
+"""Criteria: pure functions of `(Evidence, Goal)`, each returning a value in [0, 1] and a reason.
+
+A criterion that the goal says nothing about is a mistake in the task and raises `MissingGoal`: graders fail closed.
+Model text is compared, never evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tooldojo.verifiers.canonical import canonical, differences
+from tooldojo.verifiers.records import CallOutcome, Evidence, Goal, StopReason
+
+
+class MissingGoal(ValueError):
+    """The goal lacks what a criterion judges, so that no verdict is possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One criterion's verdict: `value` in [0, 1] and, where it is not 1, why."""
+
+    value: float
+    why: str = ""
+
+
+Criterion = Callable[[Evidence, Goal], Component]
+
+
+def final_state(evidence: Evidence, goal: Goal) -> Component:
+    """1 when the world ended exactly as the goal says (ignored paths aside), else 0."""
+    if goal.world is None:
+        raise MissingGoal("final_state needs goal.world; give the task an expected final world")
+    first = next(differences(evidence.world_after, goal.world, goal.ignore), None)
+    return Component(1.0) if first is None else Component(0.0, first)
+
+
+def untouched(evidence: Evidence, goal: Goal) -> Component:
+    """1 when the world ended as it began, else 0."""
+    first = next(differences(evidence.world_after, evidence.world_before, goal.ignore), None)
+    return Component(1.0) if first is None else Component(0.0, f"changed {first}")
+
+
+def closing_line(message: str | None) -> str:
+    """The last non-empty line of a message, inner white space collapsed; empty where there is none."""
+    lines = [line for line in (message or "").splitlines() if line.strip()]
+    return " ".join(lines[-1].split()) if lines else ""
+
+
+def answer(evidence: Evidence, goal: Goal) -> Component:
+    """1 when the final message closes with exactly the goal's line.
+
+    White space, case and a final full stop do not matter. Any other line of the message that has the same label
+    (the part up to the colon) but says something else is hedging, and scores 0.
+    """
+    if not goal.answer:
+        raise MissingGoal("answer needs goal.answer; give the task an expected closing line")
+    if evidence.stop is not StopReason.ANSWERED:
+        return Component(0.0, f"no final message ({evidence.stop.value})")
+    want = _line_key(goal.answer)
+    label = want.partition(":")[0] + ":"
+    rivals = [_line_key(line) for line in (evidence.answer or "").splitlines()]
+    if any(line.startswith(label) and line != want for line in rivals):
+        return Component(0.0, "another closing line stands beside, or instead of, the right one")
+    got = _line_key(closing_line(evidence.answer))
+    return Component(1.0) if got == want else Component(0.0, f"closed with {got!r}, expected {want!r}")
+
+
+def _line_key(line: str) -> str:
+    return " ".join(line.split()).casefold().removesuffix(".")
+
+
+def call_match(evidence: Evidence, goal: Goal) -> Component:
+    """Share of the goal's calls that succeeded with equal arguments, in any order, each call counted once."""
+    if not goal.calls:
+        raise MissingGoal("call_match needs goal.calls; list the calls that must succeed")
+    left = [(c.name, canonical(c.arguments)) for c in evidence.calls if c.outcome is CallOutcome.OK]
+    missing = []
+    for want in goal.calls:
+        key = (want.name, canonical(want.arguments))
+        if key in left:
+            left.remove(key)
+        else:
+            missing.append(want.name)
+    return Component(1 - len(missing) / len(goal.calls), f"missing {', '.join(missing)}" if missing else "")
+
+
+def call_format(evidence: Evidence, goal: Goal) -> Component:
+    """Share of the calls that were well formed, named a known tool and passed validation; 1 where none was made."""
+    bad = {CallOutcome.MALFORMED, CallOutcome.UNKNOWN_TOOL, CallOutcome.INVALID_ARGUMENTS}
+    wrong = sum(call.outcome in bad for call in evidence.calls)
+    return Component(1 - wrong / max(1, len(evidence.calls)), f"{wrong} ill-formed calls" if wrong else "")

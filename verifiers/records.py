@@ -1,0 +1,185 @@
+"""The records a verdict is made of: what happened (`Evidence`), what was wanted (`Goal`), the `Score`.
+
+Owns the vocabulary shared by every layer above. Refuses environments, tokens and I/O.
+Invariant: every record is frozen plain data with a JSON round trip, so a stored trajectory can be judged again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+
+class CallOutcome(StrEnum):
+    """What became of one tool call; everything but OK is an error that the model sees."""
+
+    OK = "ok"
+    MALFORMED = "malformed"  # the text between the call markers is not a call
+    UNKNOWN_TOOL = "unknown_tool"
+    INVALID_ARGUMENTS = "invalid_arguments"
+    TOOL_ERROR = "tool_error"  # the tool itself refused (`ToolError`)
+
+
+class StopReason(StrEnum):
+    """Why a trajectory ended. What each ending means stands in one table: `rollouts.endings`."""
+
+    ANSWERED = "answered"
+    MAX_TURNS = "max_turns"
+    MAX_TOKENS = "max_tokens"
+    CONTEXT_FULL = "context_full"
+    MALFORMED = "malformed"  # malformed calls more often than allowed
+    ENV_CRASH = "env_crash"
+    VERIFIER_CRASH = "verifier_crash"
+    ENGINE_LOST = "engine_lost"
+    DEADLINE = "deadline"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call that really ran (or was refused), in order.
+
+    `result` is the text that the model saw; `mutated` says whether the world's state changed.
+    """
+
+    name: str
+    arguments: dict[str, Json]
+    turn: int
+    outcome: CallOutcome
+    mutated: bool
+    result: str
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain-data form; `from_json` is its inverse."""
+        return {
+            "name": self.name,
+            "arguments": self.arguments,
+            "turn": self.turn,
+            "outcome": self.outcome.value,
+            "mutated": self.mutated,
+            "result": self.result,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict) -> ToolCall:
+        """Inverse of `to_json`."""
+        return cls(**{**data, "outcome": CallOutcome(data["outcome"])})
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedCall:
+    """A call that the goal asks for: same name, equal arguments after canonicalisation."""
+
+    name: str
+    arguments: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What counts as success.
+
+    world: the expected final state, or None where the state is not judged.
+    answer: the expected closing line of the final message, or None where it is not judged.
+    calls: calls that must have succeeded, in any order.
+    ignore: paths (`table.*.field`) left out when states are compared.
+    """
+
+    world: dict[str, Json] | None = None
+    answer: str | None = None
+    calls: tuple[ExpectedCall, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain-data form; `from_json` is its inverse."""
+        return {
+            "world": self.world,
+            "answer": self.answer,
+            "calls": [{"name": c.name, "arguments": c.arguments} for c in self.calls],
+            "ignore": list(self.ignore),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict) -> Goal:
+        """Inverse of `to_json`."""
+        calls = tuple(ExpectedCall(c["name"], c["arguments"]) for c in data["calls"])
+        return cls(data["world"], data["answer"], calls, tuple(data["ignore"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything a verifier may look at. `gathered` holds results collected before scoring (unit tests, judges)."""
+
+    world_before: dict[str, Json]
+    world_after: dict[str, Json]
+    calls: tuple[ToolCall, ...]
+    answer: str | None
+    stop: StopReason
+    turns: int
+    gathered: dict[str, Json] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain-data form; `from_json` is its inverse."""
+        return {
+            "world_before": self.world_before,
+            "world_after": self.world_after,
+            "calls": [call.to_json() for call in self.calls],
+            "answer": self.answer,
+            "stop": self.stop.value,
+            "turns": self.turns,
+            "gathered": self.gathered,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict) -> Evidence:
+        """Inverse of `to_json`."""
+        calls = tuple(ToolCall.from_json(call) for call in data["calls"])
+        return cls(**{**data, "calls": calls, "stop": StopReason(data["stop"])})
+
+
+class ScoreStatus(StrEnum):
+    """SCORED is a verdict; the other two are the absence of one and never count as 0."""
+
+    SCORED = "scored"
+    UNSCORABLE = "unscorable"
+    INFRA_ERROR = "infra_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The truth about a trajectory; evaluation reads only this. `value` is in [0, 1]."""
+
+    success: bool
+    value: float
+    components: dict[str, float]
+    status: ScoreStatus = ScoreStatus.SCORED
+    why: str = ""
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain-data form; `from_json` is its inverse."""
+        return {
+            "success": self.success,
+            "value": self.value,
+            "components": dict(self.components),
+            "status": self.status.value,
+            "why": self.why,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict) -> Score:
+        """Inverse of `to_json`."""
+        return cls(**{**data, "status": ScoreStatus(data["status"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """What the learner sees: derived from the score by config, logged beside it, never instead of it.
+
+    total: the trajectory's reward, any range. turns: per-turn rewards, one per assistant turn.
+    parts: the named summands of `total`.
+    """
+
+    total: float
+    turns: tuple[float, ...]
+    parts: dict[str, float]
