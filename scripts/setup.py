@@ -28,8 +28,9 @@ LOCKS = ROOT / "requirements"
 PROFILES = ("cpu", "gpu")
 PYTHONS = ("3.11", "3.12")
 FITS = (
-    "import ensurepip, sys, venv;"
-    "sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) or sys.implementation.name != 'cpython')"
+    "import ensurepip, sys, venv\n"
+    "ok = sys.version_info[:2] in ((3, 11), (3, 12)) and sys.implementation.name == 'cpython'\n"
+    "sys.exit(not ok)"
 )
 
 # Gigabytes: on disk when done, and fetched on a machine with an empty pip cache.
@@ -45,7 +46,7 @@ class SetupError(Exception):
 
 
 def fitting_python():
-    """A CPython 3.11 or 3.12 that can make virtual environments: $PYTHON, this one, or on the PATH."""
+    """A CPython 3.11 or 3.12 that can make a venv: $PYTHON, or this one, or one on the PATH."""
     asked = os.environ.get("PYTHON")
     for candidate in [asked] if asked else [sys.executable, "python3.11", "python3.12", "python3"]:
         path = shutil.which(candidate)

@@ -44,8 +44,9 @@ class Import:
     @property
     def layer(self) -> str | None:
         """The layer of this project that it reaches into."""
-        parts = self.name.split(".")
-        return parts[1] if parts[0] == "tooldojo" and parts[1:2] and parts[1] in MAY_IMPORT else None
+        package, _, rest = self.name.partition(".")
+        inside = rest.split(".")[0]
+        return inside if package == "tooldojo" and inside in MAY_IMPORT else None
 
     def __str__(self) -> str:
         return f"{self.path.relative_to(ROOT)}:{self.line} imports {self.name}"
