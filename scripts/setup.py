@@ -46,9 +46,11 @@ class SetupError(Exception):
 
 
 def fitting_python():
-    """A CPython 3.11 or 3.12 that can make a venv: $PYTHON, or this one, or one on the PATH."""
+    """A CPython 3.11 or 3.12 that can make a venv: $PYTHON, or what .venv has, or what there is."""
     asked = os.environ.get("PYTHON")
-    for candidate in [asked] if asked else [sys.executable, "python3.11", "python3.12", "python3"]:
+    had = os.path.realpath(str(VENV / "bin" / "python"))
+    known = [had, sys.executable, "python3.11", "python3.12", "python3"]
+    for candidate in [asked] if asked else known:
         path = shutil.which(candidate)
         if path and subprocess.call([path, "-c", FITS], stderr=subprocess.DEVNULL) == 0:
             return path

@@ -1,0 +1,1 @@
+"""A small web shop: look-ups, cancellations, refunds and exchanges under a written policy."""

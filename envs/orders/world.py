@@ -1,0 +1,128 @@
+"""`tooldojo/Orders-v0`: the tools of a web shop and the policy that decides what they may be used for.
+
+The tools refuse only what is impossible (an unknown id, a variant out of stock). What the policy forbids they do:
+so the final state measures whether the policy was followed. Writes leave counted traces, so doubling one shows.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any, Literal
+
+from tooldojo.envs.orders.shop import money, total
+from tooldojo.envs.orders.tasks import UNSEEN_COMBOS, UNSEEN_WORDINGS, draft_task
+from tooldojo.envs.registry import register
+from tooldojo.envs.tools import ToolError, tool
+from tooldojo.envs.world import Draft, World
+
+POLICY = """You serve a web shop. Rules:
+1. Cancel only pending orders.
+2. Refund or exchange only in delivered orders, up to 30 days after delivery; damaged items up to 90 days.
+3. Exchange only for a variant in stock of the same product.
+4. Nothing else is possible (address, discount, payment, other): call no tool.
+5. After a time-out call again. If an order id is unknown, take the latest order of the email.
+6. Refuse what is forbidden. If a fallback is asked for, its reason counts.
+End with one line:
+Result: status <status> <order>
+Result: stock <count> <variant> <product>
+Result: total <amount> <orders>
+Result: cancelled <orders>
+Result: refunded <order> <item>
+Result: exchanged <order> <item>
+Result: refused <not_pending|not_delivered|too_late|no_stock> <order>
+Result: unsupported <address|discount|payment|other> <order>
+For all orders of a customer, total and refused name the customer id."""
+
+
+@register("tooldojo/Orders-v0")
+class Orders(World):
+    """A clerk's desk: find orders, then cancel, refund, exchange or refuse as the policy says."""
+
+    system_prompt = POLICY
+    levels = (1, 2, 3)
+    unseen_combos = UNSEEN_COMBOS
+    unseen_wordings = UNSEEN_WORDINGS
+
+    @tool(mutates=False, idempotent=True)
+    def find_customer(self, email: str) -> dict[str, str]:
+        """Customer id and name for an email."""
+        for customer, person in self.state["customers"].items():
+            if person["email"] == email:
+                return {"customer_id": customer, "name": person["name"]}
+        raise ToolError(f"no customer with email {email}")
+
+    @tool(mutates=False, idempotent=True)
+    def list_orders(self, customer_id: str) -> dict[str, str]:
+        """A customer's orders with status, oldest first."""
+        person = self.state["customers"].get(customer_id)
+        if person is None:
+            raise ToolError(f"no customer {customer_id}")
+        return {order: self.state["orders"][order]["status"] for order in person["orders"]}
+
+    @tool(mutates=False, idempotent=True)
+    def get_order(self, order_id: str) -> dict[str, Any]:
+        """Status, days since delivery, total and items of an order."""
+        order = self._order(order_id)
+        items = {key: _item_line(item) for key, item in order["items"].items()}
+        days = {"days": order["days"]} if order["days"] is not None else {}
+        return {"status": order["status"], **days, "total": money(total(order)), "items": items}
+
+    @tool(mutates=False, idempotent=True)
+    def get_product(self, name: str) -> dict[str, int]:
+        """Stock of a product by variant."""
+        return dict(self._product(name)["stock"])
+
+    @tool(mutates=True)
+    def cancel_order(self, order_id: str, reason: Literal["mistake", "delay", "unwanted"]) -> str:
+        """Cancel an order."""
+        order = self._order(order_id)
+        order["status"] = "cancelled"
+        order["cancellations"].append(reason)
+        return f"{order_id} cancelled"
+
+    @tool(mutates=True)
+    def refund_item(
+        self, order_id: str, item_id: str, reason: Literal["damaged", "unwanted"]
+    ) -> str:
+        """Refund one item of an order."""
+        self._item(order_id, item_id)["refunds"].append(reason)
+        return f"{item_id} refunded"
+
+    @tool(mutates=True)
+    def exchange_item(self, order_id: str, item_id: str, variant: str) -> str:
+        """Exchange one item for another variant."""
+        item = self._item(order_id, item_id)
+        stock = self._product(item["product"])["stock"]
+        if variant not in stock:
+            raise ToolError(f"no variant {variant} of {item['product']}")
+        if stock[variant] == 0:
+            raise ToolError(f"{variant} {item['product']} is out of stock")
+        stock[variant] -= 1
+        item["variant"] = variant
+        return f"{item_id} exchanged for {variant}"
+
+    @classmethod
+    def draft(cls, rng: Random, level: int) -> Draft:
+        """See `tasks`."""
+        return draft_task(rng, level)
+
+    def _order(self, order_id: str) -> dict[str, Any]:
+        if order_id not in self.state["orders"]:
+            raise ToolError(f"no order {order_id}")
+        return self.state["orders"][order_id]
+
+    def _item(self, order_id: str, item_id: str) -> dict[str, Any]:
+        items = self._order(order_id)["items"]
+        if item_id not in items:
+            raise ToolError(f"no item {item_id} in order {order_id}")
+        return items[item_id]
+
+    def _product(self, name: str) -> dict[str, Any]:
+        if name not in self.state["products"]:
+            raise ToolError(f"no product {name}")
+        return self.state["products"][name]
+
+
+def _item_line(item: dict[str, Any]) -> str:
+    parts = [item["product"], item["variant"], money(item["price"])]
+    return ", ".join([*parts, "refunded"] if item["refunds"] else parts)
