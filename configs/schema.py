@@ -16,7 +16,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Section(BaseModel):
     """Frozen, and strict about unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class TaskSection(Section):
@@ -102,6 +102,8 @@ class ObjectiveSection(Section):
     group_size: Annotated[int, Field(ge=2)] = 8
     advantage: Literal["grpo", "dr_grpo", "rloo"] = "grpo"
     aggregation: Literal["token_mean", "sequence_mean", "constant"] = "token_mean"
+    constant_length: Positive = 512
+    """Tokens by which `constant` divides each trajectory's sum."""
     clip_low: Annotated[float, Field(gt=0)] = 0.2
     clip_high: Annotated[float, Field(gt=0)] = 0.28
     kl_coef: Annotated[float, Field(ge=0)] = 0.0

@@ -1,6 +1,7 @@
-"""Which worlds there are: gymnasium ids for the native ones, and loading of users' worlds by reference.
+"""Which worlds there are: gymnasium ids of the native ones, and users' worlds loaded by reference.
 
-A reference is a registered id (`tooldojo/Orders-v0`), `package.module:Class`, or `path/to/file.py:Class`.
+A reference is a registered id (`tooldojo/Orders-v0`), `package.module:Class`, or
+`path/to/file.py:Class`.
 """
 
 from __future__ import annotations
@@ -57,9 +58,13 @@ def world_class(reference: str) -> type[World]:
     if ":" not in reference:
         near = difflib.get_close_matches(reference, [*NATIVE, *_classes], 1, 0.3)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise LookupError(f"no world {reference!r}{hint} Use an id, 'module:Class' or 'file.py:Class'.")
+        raise LookupError(
+            f"no world {reference!r}{hint} Use an id, 'module:Class' or 'file.py:Class'."
+        )
     place, _, name = reference.rpartition(":")
-    module = _module_of_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    module = (
+        _module_of_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    )
     found = vars(module).get(name)
     if not (isinstance(found, type) and issubclass(found, World)):
         raise LookupError(f"{place} has no World named {name!r}")

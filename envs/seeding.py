@@ -1,4 +1,4 @@
-"""Seeds derived by hashing what they are for, never by addition; nothing here touches a global generator."""
+"""Seeds by hashing what they are for, never by addition; no global generator is touched."""
 
 from __future__ import annotations
 

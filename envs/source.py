@@ -1,4 +1,4 @@
-"""Generated tasks as a `TaskSource`: worlds and levels drawn by hashed seeds, without end and without repeats."""
+"""Generated tasks as a `TaskSource`: worlds and levels drawn by hashed seeds, without end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ class GeneratedTasks:
     Task `ordinal` depends only on (seed, split, ordinal), so a resumed run sees the same tasks.
     """
 
-    def __init__(self, worlds: Sequence[str], split: Split, seed: int, levels: Sequence[int] = ()) -> None:
+    def __init__(
+        self, worlds: Sequence[str], split: Split, seed: int, levels: Sequence[int] = ()
+    ) -> None:
         if not worlds:
             raise ValueError("a task source needs at least one world; set task.worlds")
         self.classes = [world_class(reference) for reference in worlds]
@@ -24,13 +26,17 @@ class GeneratedTasks:
         self.ordinal = 0
 
     def task(self, ordinal: int) -> Task:
-        """The task at a place in the sequence: worlds take turns, levels are shuffled within each round."""
+        """The task at a place: worlds take turns, levels are shuffled within each round."""
         world = self.classes[ordinal % len(self.classes)]
         levels = [level for level in world.levels if not self.levels or level in self.levels]
         if not levels:
-            raise LookupError(f"{world.env_id} has no level of {self.levels}; it has {world.levels}")
+            raise LookupError(
+                f"{world.env_id} has no level of {self.levels}; it has {world.levels}"
+            )
         turn, place = divmod(ordinal // len(self.classes), len(levels))
-        order = derived_random(self.seed, "levels", self.split.value, turn).sample(levels, len(levels))
+        order = derived_random(self.seed, "levels", self.split.value, turn).sample(
+            levels, len(levels)
+        )
         return world.make_task(self.seed, self.split, order[place], ordinal)
 
     def next(self) -> IssuedTask:
@@ -51,13 +57,18 @@ class GeneratedTasks:
         self.ordinal = int(state["ordinal"])  # type: ignore[arg-type]
 
 
-def take(worlds: Sequence[str], split: Split, seed: int, count: int, levels: Sequence[int] = ()) -> list[Task]:
+def take(
+    worlds: Sequence[str], split: Split, seed: int, count: int, levels: Sequence[int] = ()
+) -> list[Task]:
     """The first `count` distinct tasks of a source."""
     source = GeneratedTasks(worlds, split, seed, levels)
     found: dict[str, Task] = {}
     while len(found) < count:
         if source.ordinal > 50 * count + 200:
-            raise LookupError(f"only {len(found)} distinct {split.value} tasks in {', '.join(worlds)}; asked for {count}")
+            raise LookupError(
+                f"only {len(found)} distinct {split.value} tasks in {', '.join(worlds)}; "
+                f"asked for {count}"
+            )
         task = source.next().task
         found.setdefault(task.id, task)
     return list(found.values())

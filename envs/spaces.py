@@ -1,7 +1,7 @@
 """Gymnasium spaces for text and tool calls, with a working `sample` and `contains`.
 
-`gymnasium.spaces.Text` refuses a space character by default; `Message` takes any string. `ToolCallSpace` draws
-schema-valid calls, which gives random policies and schema fuzzing for free.
+`gymnasium.spaces.Text` refuses a space character by default; `Message` takes any string.
+`ToolCallSpace` draws schema-valid calls, which gives random policies and schema fuzzing for free.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ _CHARACTERS = string.ascii_letters + string.digits + " .,:#-_@é漢"
 class Message(Space[str]):
     """Any unicode string of at most `max_length` characters."""
 
-    def __init__(self, max_length: int = 100_000, seed: int | np.random.Generator | None = None) -> None:
+    def __init__(
+        self, max_length: int = 100_000, seed: int | np.random.Generator | None = None
+    ) -> None:
         self.max_length = max_length
         super().__init__(None, None, seed)
 
@@ -48,9 +50,11 @@ class Message(Space[str]):
 
 
 class ToolCallSpace(Space[dict]):
-    """Calls of the given tools: `{"name": ..., "arguments": {...}}` whose arguments satisfy the tool's schema."""
+    """Calls of the given tools, `{"name": ..., "arguments": {...}}`, valid by their schemas."""
 
-    def __init__(self, tools: Sequence[ToolSpec], seed: int | np.random.Generator | None = None) -> None:
+    def __init__(
+        self, tools: Sequence[ToolSpec], seed: int | np.random.Generator | None = None
+    ) -> None:
         self.tools = {spec.name: spec for spec in tools}
         super().__init__(None, None, seed)
 
@@ -62,7 +66,11 @@ class ToolCallSpace(Space[dict]):
 
     def contains(self, x: Any) -> bool:
         """Whether `x` names one of the tools with arguments that validate."""
-        if not isinstance(x, dict) or set(x) != {"name", "arguments"} or x["name"] not in self.tools:
+        if (
+            not isinstance(x, dict)
+            or set(x) != {"name", "arguments"}
+            or x["name"] not in self.tools
+        ):
             return False
         if not isinstance(x["arguments"], dict):
             return False
@@ -85,7 +93,7 @@ class ToolCallSpace(Space[dict]):
 
 
 def sample_arguments(schema: dict, rng: np.random.Generator) -> dict[str, Json]:
-    """Random arguments for a tool's parameter schema; optional ones are left out half of the time."""
+    """Random arguments for a parameter schema; optional ones are left out half of the time."""
     required = set(schema.get("required", ()))
     return {
         name: _sample_value(value, schema.get("$defs", {}), rng)
@@ -114,7 +122,10 @@ def _sample_value(schema: dict, defs: dict, rng: np.random.Generator) -> Json:
         case "null":
             return None
         case "array":
-            return [_sample_value(schema.get("items", {}), defs, rng) for _ in range(int(rng.integers(0, 4)))]
+            return [
+                _sample_value(schema.get("items", {}), defs, rng)
+                for _ in range(int(rng.integers(0, 4)))
+            ]
         case "object":
             return sample_arguments({**schema, "$defs": defs}, rng)
     size = int(rng.integers(0, 13))

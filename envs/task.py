@@ -1,6 +1,7 @@
 """Tasks and where they come from: `Task`, its gold demonstration, and the `TaskSource` protocol.
 
-Invariant: a task's id is the hash of its content, so equal content is the same task whatever seed or parent made it.
+Invariant: a task's id is the hash of its content, so equal content is the same task whatever seed
+or parent made it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tooldojo.verifiers.records import Goal, Json, Score
 
 
 class Split(StrEnum):
-    """Disjoint by construction. Tuning uses VAL; the three test splits are read only by evaluation."""
+    """Disjoint by construction. Tuning uses VAL; only evaluation reads the three test splits."""
 
     TRAIN = "train"
     VAL = "val"
@@ -45,7 +46,7 @@ class GoldTurn:
 class Task:
     """One problem in one world, with everything needed to play it and to judge it.
 
-    faults: per tool, which of its calls (0-based) fail once with a transient error that must be retried.
+    faults: per tool, which of its calls (0-based) fail once with a transient error, to be retried.
     template, condition, wording: what kind of task it is; the held-out splits are defined on these.
     lineage: how it was made (seed path or parent task); not part of its identity.
     """
@@ -98,7 +99,11 @@ class Task:
     def from_json(cls, data: dict) -> Task:
         """Inverse of `to_json`."""
         gold = tuple(
-            GoldTurn(t["thought"], tuple(Call(c["name"], c["arguments"]) for c in t["calls"]), t["message"])
+            GoldTurn(
+                t["thought"],
+                tuple(Call(c["name"], c["arguments"]) for c in t["calls"]),
+                t["message"],
+            )
             for t in data["gold"]
         )
         faults = {name: tuple(when) for name, when in data["faults"].items()}
@@ -119,7 +124,7 @@ class IssuedTask:
 
 
 class TaskSource(Protocol):
-    """Where a run's tasks come from; part of every checkpoint. Curricula and self-play are task sources."""
+    """Where tasks come from; part of every checkpoint. Curricula and self-play are sources too."""
 
     def next(self) -> IssuedTask:
         """The next task; ordinals rise by one."""

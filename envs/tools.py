@@ -1,11 +1,13 @@
-"""Tools: typed methods whose schema comes from their hints and docstring, and whose arguments are validated first.
+"""Tools: typed methods with a schema from hints and docstring, and arguments validated first.
 
-Owns the `@tool` mark, `ToolSpec` (schema, validation) and `ToolError` (the only exception that a model sees).
+Owns the `@tool` mark, `ToolSpec` (schema, validation) and `ToolError` (the only exception that a
+model sees).
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import typing
 from collections.abc import Callable
@@ -20,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 class ToolError(Exception):
-    """A refusal that the model sees and can react to. Anything else that a tool raises is a bug in the world."""
+    """A refusal that the model sees. Anything else that a tool raises is a bug in the world."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def tool(*, mutates: bool, idempotent: bool = False) -> Callable[[F], F]:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool as the model sees it (`schema`) and as the world runs it (`name`, `mutates`, `validate`)."""
+    """A tool as the model sees it (`schema`) and as the world runs it (the other fields)."""
 
     name: str
     description: str
@@ -62,7 +64,11 @@ class ToolSpec:
         """The OpenAI-style function schema that chat templates render."""
         return {
             "type": "function",
-            "function": {"name": self.name, "description": self.description, "parameters": self.parameters},
+            "function": {
+                "name": self.name,
+                "description": self.description,
+                "parameters": self.parameters,
+            },
         }
 
     def validate(self, arguments: dict[str, Json]) -> dict[str, Any]:
@@ -72,7 +78,8 @@ class ToolSpec:
             ToolError: naming the first bad argument, in words for the model.
         """
         try:
-            checked = self._model.model_validate(arguments, strict=True)
+            # By way of JSON: strict about types, yet enums and dates come as the strings they are.
+            checked = self._model.model_validate_json(json.dumps(arguments), strict=True)
         except pydantic.ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "arguments"
@@ -90,7 +97,9 @@ def tool_spec(function: Callable[..., object]) -> ToolSpec:
     name = function.__name__
     doc = inspect.getdoc(function)
     if not doc:
-        raise TypeError(f"tool {name!r} has no docstring; the model needs one sentence that says what it does")
+        raise TypeError(
+            f"tool {name!r} has no docstring; the model needs one sentence that says what it does"
+        )
     summary, about = _docstring(doc)
     hints = typing.get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {}
@@ -98,11 +107,15 @@ def tool_spec(function: Callable[..., object]) -> ToolSpec:
         if parameter.name == "self":
             continue
         if parameter.name not in hints:
-            raise TypeError(f"tool {name!r}: parameter {parameter.name!r} lacks a type hint; add one")
+            raise TypeError(
+                f"tool {name!r}: parameter {parameter.name!r} lacks a type hint; add one"
+            )
         default = ... if parameter.default is parameter.empty else parameter.default
         info = pydantic.Field(default, description=about.get(parameter.name))
         fields[parameter.name] = (hints[parameter.name], info)
-    model = pydantic.create_model(f"{name}_arguments", __config__=pydantic.ConfigDict(extra="forbid"), **fields)
+    model = pydantic.create_model(
+        f"{name}_arguments", __config__=pydantic.ConfigDict(extra="forbid"), **fields
+    )
     parameters = _plain(model.model_json_schema())
     is_async = inspect.iscoroutinefunction(function)
     return ToolSpec(name, summary, mark.mutates, mark.idempotent, parameters, is_async, model)
@@ -117,7 +130,7 @@ def _docstring(doc: str) -> tuple[str, dict[str, str]]:
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Json]:
-    """JSON schema without titles and the `additionalProperties` note: short, since every prompt carries it."""
+    """JSON schema without titles and `additionalProperties`: short, for every prompt has it."""
     properties = schema.get("properties", {})
     for value in properties.values():
         value.pop("title", None)

@@ -166,5 +166,3 @@ class Group:
     def dead(self) -> bool:
         """Whether all rewards are equal, so that group-relative advantages vanish."""
         return len(set(self.rewards)) < 2
-
-

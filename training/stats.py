@@ -1,6 +1,7 @@
-"""Statistics of evaluations: intervals for one rate, for a paired difference of two, and for a mean.
+"""Statistics of evaluations: intervals for a rate, a paired difference and a mean.
 
-Pure functions of counts and values; refuses empty samples. Every interval is two-sided at 95 % unless told otherwise.
+Pure functions of counts and values; refuses empty samples. Every interval is two-sided at 95 %
+unless told otherwise.
 Invariant: an interval contains its own point estimate.
 """
 
@@ -41,7 +42,8 @@ class Mean:
 class PairedDifference:
     """Success of two policies on the same tasks; `difference` is second minus first, in [-1, 1].
 
-    gained: only the second succeeded. lost: only the first did. p_value: McNemar's exact test, two-sided.
+    gained: only the second succeeded. lost: only the first did. p_value: McNemar's exact test,
+    two-sided.
     """
 
     tasks: int
@@ -86,14 +88,17 @@ def paired_difference(
 ) -> PairedDifference:
     """Second minus first on the same tasks: Newcombe's hybrid score interval for paired rates.
 
-    Method 10 of Newcombe 1998 (Statistics in Medicine 17:2635): the two Wilson intervals, joined with the
-    correlation of the pairs. It keeps its coverage near rates of 0 and 1, where the normal interval collapses.
+    Method 10 of Newcombe 1998 (Statistics in Medicine 17:2635): the two Wilson intervals, joined
+    with the correlation of the pairs. It keeps its coverage near rates of 0 and 1, where the normal
+    interval collapses.
 
     Raises:
         ValueError: for samples of different or no length.
     """
     if len(first) != len(second) or not first:
-        raise ValueError(f"paired samples of {len(first)} and {len(second)} values; pair task by task")
+        raise ValueError(
+            f"paired samples of {len(first)} and {len(second)} values; pair task by task"
+        )
     pairs = list(zip(first, second, strict=True))
     both, neither = pairs.count((True, True)), pairs.count((False, False))
     gained, lost = pairs.count((False, True)), pairs.count((True, False))
@@ -114,7 +119,9 @@ def _join(one: float, other: float, phi: float) -> float:
 
 
 def _correlation(both: int, gained: int, lost: int, neither: int) -> float:
-    """Newcombe's phi: the pairs' correlation, a positive one reduced by his continuity correction."""
+    """Newcombe's phi: the pairs' correlation, a positive one reduced by his continuity
+    correction.
+    """
     margins = (both + gained) * (lost + neither) * (both + lost) * (gained + neither)
     if margins == 0:
         return 0.0
@@ -126,7 +133,9 @@ def _correlation(both: int, gained: int, lost: int, neither: int) -> float:
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """Exact two-sided p-value that gains and losses are equally likely (McNemar 1947, binomial form)."""
+    """Exact two-sided p-value that gains and losses are equally likely (McNemar 1947, binomial
+    form).
+    """
     if gained < 0 or lost < 0:
         raise ValueError(f"{gained} gained and {lost} lost are no counts")
     changed = gained + lost
@@ -149,7 +158,9 @@ def bootstrap_mean(
     if np.ptp(values_N) == 0:
         return Mean(values_N.size, mean, mean, mean)
     rng = np.random.default_rng(seed)
-    means = np.concatenate([_resampled(values_N, rng, min(500, draws)) for _ in range(0, draws, 500)])
+    means = np.concatenate(
+        [_resampled(values_N, rng, min(500, draws)) for _ in range(0, draws, 500)]
+    )
     low, high = np.quantile(means, [0.5 - level / 2, 0.5 + level / 2])
     return Mean(values_N.size, mean, min(mean, float(low)), max(mean, float(high)))
 

@@ -1,7 +1,7 @@
 """Canonical form, hash and difference of plain-data states.
 
-Invariant: two states are equal exactly when their canonical forms are; key order never matters, and an integral
-float equals its integer (JSON has one number type).
+Invariant: two states are equal exactly when their canonical forms are; key order never matters, and
+an integral float equals its integer (JSON has one number type).
 """
 
 from __future__ import annotations
@@ -29,8 +29,12 @@ def canonical(value: Json) -> Json:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"state holds {value!r}; only finite numbers are plain data")
-        return int(value) if value.is_integer() else round(value, 9)
-    raise ValueError(f"state holds a {type(value).__name__} ({value!r}); use dict, list, str, number, bool or None")
+        rounded = round(value, 9)
+        return int(rounded) if rounded.is_integer() else rounded
+    raise ValueError(
+        f"state holds a {type(value).__name__} ({value!r}); "
+        "use dict, list, str, number, bool or None"
+    )
 
 
 def canonical_text(value: Json) -> str:
@@ -44,7 +48,7 @@ def content_hash(value: Json) -> str:
 
 
 def differences(actual: Json, expected: Json, ignore: Sequence[str] = ()) -> Iterator[str]:
-    """Paths (with both values) at which two states differ, e.g. `orders.W1.status: 'open', expected 'closed'`.
+    """Paths and values where two states differ: `orders.W1.status: 'open', expected 'closed'`.
 
     `ignore` holds dotted patterns in which `*` stands for one path element.
     """

@@ -1,6 +1,7 @@
 """Verifiers composed of named criteria: gates multiply, weights average, every component is logged.
 
-Invariant: `success` is true only when every component is 1, and a verifier without criteria cannot be built.
+Invariant: `success` is true only when every component is 1, and a verifier without criteria cannot
+be built.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class Verifier:
     def __post_init__(self) -> None:
         names = [part.name for part in self.parts]
         if not names:
-            raise ValueError("a verifier needs at least one criterion; a world without one cannot be judged")
+            raise ValueError(
+                "a verifier needs at least one criterion; a world without one cannot be judged"
+            )
         if len(set(names)) != len(names):
             raise ValueError(f"component names must differ; got {names}")
         weighted = [part.weight for part in self.parts if not part.gate]
@@ -38,7 +41,7 @@ class Verifier:
             raise ValueError(f"weights must be >= 0 and not all 0; got {weighted}")
 
     def __call__(self, evidence: Evidence, goal: Goal) -> Score:
-        """Judge; raises whatever a criterion raises (the caller turns that into `unscorable`, never into 0)."""
+        """Judge; a criterion's exception passes (the caller makes it `unscorable`, never 0)."""
         results = {part.name: part.criterion(evidence, goal) for part in self.parts}
         value = 1.0
         total = sum(part.weight for part in self.parts if not part.gate)
@@ -60,7 +63,9 @@ class Verifier:
         known = [part.name for part in self.parts]
         for name in weights:
             if name not in known:
-                raise ValueError(f"unknown component {name!r}; this verifier has {', '.join(known)}")
+                raise ValueError(
+                    f"unknown component {name!r}; this verifier has {', '.join(known)}"
+                )
         return Verifier(tuple(replace(p, weight=weights.get(p.name, p.weight)) for p in self.parts))
 
 

@@ -1,7 +1,7 @@
 """Criteria: pure functions of `(Evidence, Goal)`, each returning a value in [0, 1] and a reason.
 
-A criterion that the goal says nothing about is a mistake in the task and raises `MissingGoal`: graders fail closed.
-Model text is compared, never evaluated.
+A criterion that the goal says nothing about is a mistake in the task and raises `MissingGoal`:
+graders fail closed. Model text is compared, never evaluated.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ class Component:
     value: float
     why: str = ""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.value <= 1:  # a NaN fails this, too
+            raise ValueError(f"a criterion's value must be in [0, 1]; got {self.value!r}")
+
 
 Criterion = Callable[[Evidence, Goal], Component]
 
@@ -43,7 +47,7 @@ def untouched(evidence: Evidence, goal: Goal) -> Component:
 
 
 def closing_line(message: str | None) -> str:
-    """The last non-empty line of a message, inner white space collapsed; empty where there is none."""
+    """The last non-empty line of a message, inner white space collapsed; "" where there is none."""
     lines = [line for line in (message or "").splitlines() if line.strip()]
     return " ".join(lines[-1].split()) if lines else ""
 
@@ -51,8 +55,8 @@ def closing_line(message: str | None) -> str:
 def answer(evidence: Evidence, goal: Goal) -> Component:
     """1 when the final message closes with exactly the goal's line.
 
-    White space, case and a final full stop do not matter. Any other line of the message that has the same label
-    (the part up to the colon) but says something else is hedging, and scores 0.
+    White space, case and a final full stop do not matter. Any other line of the message that has
+    the same label (the part up to the colon) but says something else is hedging, and scores 0.
     """
     if not goal.answer:
         raise MissingGoal("answer needs goal.answer; give the task an expected closing line")
@@ -64,7 +68,9 @@ def answer(evidence: Evidence, goal: Goal) -> Component:
     if any(line.startswith(label) and line != want for line in rivals):
         return Component(0.0, "another closing line stands beside, or instead of, the right one")
     got = _line_key(closing_line(evidence.answer))
-    return Component(1.0) if got == want else Component(0.0, f"closed with {got!r}, expected {want!r}")
+    return (
+        Component(1.0) if got == want else Component(0.0, f"closed with {got!r}, expected {want!r}")
+    )
 
 
 def _line_key(line: str) -> str:
@@ -72,7 +78,7 @@ def _line_key(line: str) -> str:
 
 
 def call_match(evidence: Evidence, goal: Goal) -> Component:
-    """Share of the goal's calls that succeeded with equal arguments, in any order, each call counted once."""
+    """Share of the goal's calls that succeeded with equal arguments, in any order, each once."""
     if not goal.calls:
         raise MissingGoal("call_match needs goal.calls; list the calls that must succeed")
     left = [(c.name, canonical(c.arguments)) for c in evidence.calls if c.outcome is CallOutcome.OK]
@@ -83,11 +89,15 @@ def call_match(evidence: Evidence, goal: Goal) -> Component:
             left.remove(key)
         else:
             missing.append(want.name)
-    return Component(1 - len(missing) / len(goal.calls), f"missing {', '.join(missing)}" if missing else "")
+    return Component(
+        1 - len(missing) / len(goal.calls), f"missing {', '.join(missing)}" if missing else ""
+    )
 
 
 def call_format(evidence: Evidence, goal: Goal) -> Component:
-    """Share of the calls that were well formed, named a known tool and passed validation; 1 where none was made."""
+    """Share of the calls that were well formed, known and valid; 1 where none was made."""
     bad = {CallOutcome.MALFORMED, CallOutcome.UNKNOWN_TOOL, CallOutcome.INVALID_ARGUMENTS}
     wrong = sum(call.outcome in bad for call in evidence.calls)
-    return Component(1 - wrong / max(1, len(evidence.calls)), f"{wrong} ill-formed calls" if wrong else "")
+    return Component(
+        1 - wrong / max(1, len(evidence.calls)), f"{wrong} ill-formed calls" if wrong else ""
+    )

@@ -1,7 +1,8 @@
-"""The records a verdict is made of: what happened (`Evidence`), what was wanted (`Goal`), the `Score`.
+"""The records a verdict is made of: what happened (`Evidence`), what was wanted (`Goal`), `Score`.
 
 Owns the vocabulary shared by every layer above. Refuses environments, tokens and I/O.
-Invariant: every record is frozen plain data with a JSON round trip, so a stored trajectory can be judged again.
+Invariant: every record is frozen plain data with a JSON round trip, so a stored trajectory can be
+judged again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 class CallOutcome(StrEnum):
@@ -109,7 +110,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything a verifier may look at. `gathered` holds results collected before scoring (unit tests, judges)."""
+    """Everything a verifier may look at; `gathered` is what tests and judges found before."""
 
     world_before: dict[str, Json]
     world_after: dict[str, Json]
@@ -174,7 +175,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """What the learner sees: derived from the score by config, logged beside it, never instead of it.
+    """What the learner sees: derived from the score, logged beside it, never instead of it.
 
     total: the trajectory's reward, any range. turns: per-turn rewards, one per assistant turn.
     parts: the named summands of `total`.

@@ -1,4 +1,4 @@
-"""From a score to a reward: shaping by config, in named parts, on top of the truth and never instead of it."""
+"""From a score to a reward: shaping by config, in named parts, on top of the truth."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from tooldojo.verifiers.records import CallOutcome, Evidence, Reward, Score, Sco
 class RewardShape:
     """Coefficients of the reward's parts; penalties are given as positive numbers and subtracted.
 
-    success: weight of the score's value. call_error: per call that was malformed, unknown or invalid.
-    extra_turn: per assistant turn beyond `free_turns`. truncated: once, when a limit ended the trajectory.
+    success: weight of the score's value.
+    call_error: per call that was malformed, unknown or invalid.
+    extra_turn: per assistant turn beyond `free_turns`.
+    truncated: once, when a limit ended the trajectory.
     """
 
     success: float = 1.0
@@ -22,17 +24,23 @@ class RewardShape:
     truncated: float = 0.0
 
 
-_BAD_CALLS = frozenset({CallOutcome.MALFORMED, CallOutcome.UNKNOWN_TOOL, CallOutcome.INVALID_ARGUMENTS})
+_BAD_CALLS = frozenset(
+    {CallOutcome.MALFORMED, CallOutcome.UNKNOWN_TOOL, CallOutcome.INVALID_ARGUMENTS}
+)
 
 
 def shape_reward(score: Score, evidence: Evidence, shape: RewardShape, truncated: bool) -> Reward:
-    """The trajectory's reward; the outcome is credited to the last turn, call errors to the turn that made them.
+    """The trajectory's reward; the last turn gets the outcome, a call error the turn that made it.
 
     Raises:
-        ValueError: for a score that is no verdict; such a trajectory leaves the loss instead of getting a reward.
+        ValueError: for a score that is no verdict; such a trajectory leaves the loss instead of
+        getting a reward.
     """
     if score.status is not ScoreStatus.SCORED:
-        raise ValueError(f"no reward can be made of a {score.status.value} score; drop the trajectory from the loss")
+        raise ValueError(
+            f"no reward can be made of a {score.status.value} score; "
+            "drop the trajectory from the loss"
+        )
     turns = [0.0] * max(1, evidence.turns)
     errors = [call.turn for call in evidence.calls if call.outcome in _BAD_CALLS]
     for turn in errors:

@@ -1,7 +1,7 @@
-"""Random shops in plain data: customers, orders with items, and a catalogue with variants and stock.
+"""Random shops in plain data: customers, orders with items, a catalogue with variants and stock.
 
-Invariant: ids never repeat within a shop, all catalogue prices differ, and so do the products within an order; so
-"the cheapest item" and "the quiet lamp of order W..." mean one thing.
+Invariant: ids never repeat within a shop, all catalogue prices differ, and so do the products of
+an order; so "the cheapest item" and "the quiet lamp of order W..." mean one thing.
 """
 
 from __future__ import annotations
@@ -9,22 +9,31 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-FIRST_NAMES = (
-    "ada ben cleo dan eva finn gina hugo iris jack kira liam mona nils olga paul rita sven tara umar vera walt yara "
-    "zoe anna boris carla dora emil flora greta hans ines jonas karin lena marco nina oscar petra"
-).split()
-LAST_NAMES = (
-    "adler berg cole diaz egger frost grant hall ivers jung keller lopez meyer novak olsen parker quinn reyes stone "
-    "toth unger vogel weber young zeller baker costa dahl evans fuchs gomez hahn ibsen jansen klein lund marsh nagy"
-).split()
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+FIRST_NAMES = _words(
+    "ada ben cleo dan eva finn gina hugo iris jack kira liam mona nils olga paul rita sven tara "
+    "umar vera walt yara zoe anna boris carla dora emil flora greta hans ines jonas karin lena "
+    "marco nina oscar petra"
+)
+LAST_NAMES = _words(
+    "adler berg cole diaz egger frost grant hall ivers jung keller lopez meyer novak olsen parker "
+    "quinn reyes stone toth unger vogel weber young zeller baker costa dahl evans fuchs gomez hahn "
+    "ibsen jansen klein lund marsh nagy"
+)
 DOMAINS = ("post.net", "mail.org", "inbox.com", "web.eu")
-ADJECTIVES = (
-    "quiet bright small round heavy soft plain tall warm rapid smooth sturdy modern simple narrow gentle curved "
-    "folding classic compact"
-).split()
-COLOURED = "lamp chair mug vase clock basket kettle table pillow rug backpack umbrella bottle tray bench".split()
-SIZED = "jacket shirt sweater coat robe vest hoodie dress".split()
-COLOURS = "red blue green black white grey yellow brown".split()
+ADJECTIVES = _words(
+    "quiet bright slim round heavy soft plain tall warm rapid smooth sturdy modern simple narrow "
+    "gentle curved folding classic compact"
+)
+COLOURED = _words(
+    "lamp chair mug vase clock basket kettle table pillow rug backpack umbrella bottle tray bench"
+)
+SIZED = _words("jacket shirt sweater coat robe vest hoodie dress")
+COLOURS = _words("red blue green black white grey yellow brown")
 SIZES = ("small", "medium", "large")
 STATUSES = ("pending", "shipped", "delivered")
 
@@ -36,7 +45,7 @@ class Shop:
         self.rng = rng
         self.state: dict[str, Any] = {"customers": {}, "orders": {}, "products": {}}
         self._ids: set[str] = set()
-        # Half units up to 60 keep sums within what a small model can add; distinct prices make "cheapest" unique.
+        # Half units up to 60: sums that a small model can learn, and no two prices alike.
         for price in rng.sample(range(10, 120), rng.randint(4, 6)):
             self._add_product(price / 2)
 
@@ -73,7 +82,7 @@ class Shop:
     def add_order(
         self, customer: str, status: str = "", days: int = 0, min_items: int = 1, max_items: int = 3
     ) -> str:
-        """The customer's next, so far latest order; `days` since delivery counts only for a delivered one."""
+        """The customer's next order; `days` since delivery counts only where it is delivered."""
         status = status or self.rng.choice(STATUSES)
         order = self.fresh_id("W", 6)
         count = self.rng.randint(min_items, max_items)
@@ -91,7 +100,7 @@ class Shop:
         return order
 
     def finish(self) -> dict[str, Any]:
-        """The state with bystanders added (2-4 customers, 3-6 orders) and its tables in random order."""
+        """The state with bystanders (2-4 customers, 3-6 orders) and its tables in random order."""
         customers, orders = self.state["customers"], self.state["orders"]
         while len(customers) < 2 or (len(customers) < 4 and self.rng.random() < 0.3):
             self.add_customer()

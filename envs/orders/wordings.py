@@ -1,4 +1,4 @@
-"""What requests say: ten wordings for every goal, clauses that give a reason, and ways to leave an email address.
+"""What requests say: ten wordings for each goal, clauses that give a reason, ways to leave emails.
 
 The index of a wording is the same for all goals; the held-out indices are in `UNSEEN_WORDINGS`.
 """
@@ -15,16 +15,21 @@ EMAIL = (
     "You can find me under {email}.",
     "The account is {email}.",
     "I ordered as {email}.",
-    "My address for mail is {email}.",
+    "My mail is {email}.",
     "Look me up by {email}.",
     "I use the email {email}.",
     "Account email {email}.",
 )
 
 REASONS = {
-    "mistake": ("I ordered it by mistake", "it was bought by accident", "the purchase was an error"),
+    "mistake": (
+        "I ordered it by mistake",
+        "it was bought by accident",
+        "the purchase was an error",
+    ),
     "delay": ("it takes too long", "I cannot wait any longer", "the wait is too long"),
     "unwanted": ("I no longer want it", "I do not need it any more", "I changed my mind"),
+    "unsuited": ("it does not suit me", "I picked the wrong one", "it is not what I expected"),
     "damaged": ("it arrived damaged", "it came broken", "it was cracked in the box"),
 }
 
@@ -168,7 +173,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "Cancel {order} if it is still pending, otherwise refund its cheapest item; {why}.",
         "Please cancel {order}. If it is not pending any more, refund the cheapest item: {why}.",
         "If {order} is pending, cancel it, else refund its cheapest item, because {why}.",
-        "Could you stop {order}, or refund its cheapest item when it is too late to stop it? Reason: {why}.",
+        "Could you stop {order}, or refund its cheapest item if it is not pending? Reason: {why}.",
         "As {why}, cancel {order} or, if it is no longer pending, refund its cheapest item.",
         "I would like {order} cancelled, or else the cheapest item refunded, {why}.",
         "Can {order} be cancelled? If not, refund its cheapest item, {why}.",

@@ -1,7 +1,8 @@
-"""`tooldojo/Orders-v0`: the tools of a web shop and the policy that decides what they may be used for.
+"""`tooldojo/Orders-v0`: the tools of a web shop, and the policy on what they may be used for.
 
-The tools refuse only what is impossible (an unknown id, a variant out of stock). What the policy forbids they do:
-so the final state measures whether the policy was followed. Writes leave counted traces, so doubling one shows.
+The tools refuse only what is impossible (an unknown id, a variant out of stock). What the policy
+forbids they do, so that the final state measures whether the policy was followed. Each write leaves
+a trace that counts, so that a doubled one shows.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from tooldojo.envs.world import Draft, World
 
 POLICY = """You serve a web shop. Rules:
 1. Cancel only pending orders.
-2. Refund or exchange only in delivered orders, up to 30 days after delivery; damaged items up to 90 days.
+2. Refund or exchange only in delivered orders, within 30 days of delivery; damaged items within 90.
 3. Exchange only for a variant in stock of the same product.
 4. Nothing else is possible (address, discount, payment, other): call no tool.
-5. After a time-out call again. If an order id is unknown, take the latest order of the email.
-6. Refuse what is forbidden. If a fallback is asked for, its reason counts.
+5. After a time-out call again. For an unknown order id take the email's latest order.
+6. Refuse what is forbidden; where a fallback fails too, name its reason.
 End with one line:
 Result: status <status> <order>
 Result: stock <count> <variant> <product>

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
+
 from tooldojo.training.stats import bootstrap_mean, mcnemar, paired_difference, wilson, z_score
 
 
@@ -39,7 +40,13 @@ def test_paired_counts_and_direction() -> None:
     assert (got.tasks, got.both, got.gained, got.lost, got.neither) == (50, 20, 12, 2, 16)
     assert (got.first, got.second) == (0.44, 0.64)
     assert got.difference == pytest.approx(0.2)
-    assert (round(got.low, 4), round(got.high, 4)) == (0.0562, 0.3290)
+    assert (round(got.low, 4), round(got.high, 4)) == (0.0562, 0.3292)
+
+
+def test_the_worked_example_of_altman_2000() -> None:
+    """Statistics with Confidence, table 6.2: 0.122 with 0.011 to 0.226."""
+    got = paired_difference(*pairs(both=14, gained=5, lost=0, neither=22))
+    assert [round(x, 3) for x in (got.difference, got.low, got.high)] == [0.122, 0.011, 0.226]
 
 
 def test_paired_interval_is_antisymmetric_and_stays_inside() -> None:
@@ -67,9 +74,13 @@ def test_mcnemar_equals_the_binomial_test(gained: int, lost: int) -> None:
     assert mcnemar(gained, lost) == pytest.approx(want, rel=1e-9)
 
 
-@pytest.mark.parametrize("cells", [(0.5, 0.25, 0.1, 0.15), (0.02, 0.3, 0.01, 0.67), (0.9, 0.05, 0.05, 0)])
+@pytest.mark.parametrize(
+    "cells", [(0.5, 0.25, 0.1, 0.15), (0.02, 0.3, 0.01, 0.67), (0.9, 0.05, 0.05, 0)]
+)
 def test_paired_coverage(cells: tuple[float, ...]) -> None:
-    """1500 draws of 100 tasks: coverage within 2.2 % of the promised 95 %, base and SFT-like rates alike."""
+    """1500 draws of 100 tasks: coverage within 2.2 % of the promised 95 %, base and SFT-like rates
+    alike.
+    """
     rng = np.random.default_rng(1)
     truth, draws = cells[1] - cells[2], 1500
     hits = 0

@@ -42,7 +42,7 @@ def _one_row(
     low, high = (1, 3) if rng.random() < 0.4 else (2, 7)
     lengths = rng.integers(low, high + 1, pairs)
     key_size = int(rng.integers(1, 3))
-    pool = first + rng.permutation(vocab - first)[: 2 + pairs * key_size].tolist()
+    pool = (first + rng.permutation(vocab - first)[: 2 + pairs * key_size]).tolist()
     narrow = rng.random() < 0.5
     alphabet = first + rng.integers(0, vocab - first, 24 if narrow else 4096)
     assign, close = pool[0], pool[1]

@@ -1,0 +1,313 @@
+"""The goals of the shop, each with its conditions, its levels and its demonstration.
+
+A template is a goal together with how the request points at the order; a condition is the branch of
+the policy that applies. Level 1 takes 0-2 calls, level 2 takes 2-3 and level 3 takes 3-5, a retry
+after a time-out included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from tooldojo.envs.gold import with_timeout
+from tooldojo.envs.orders.case import Case
+from tooldojo.envs.orders.shop import money, total
+from tooldojo.envs.orders.wordings import (
+    EMAIL,
+    SENTENCES,
+    UNSEEN_WORDINGS,
+    UNSUPPORTED,
+    WORDINGS,
+)
+from tooldojo.envs.world import Draft
+
+__all__ = ["TEMPLATES", "UNSEEN_COMBOS", "UNSEEN_WORDINGS", "draft_task"]
+
+CALLS = {1: (0, 2), 2: (2, 3), 3: (3, 5)}  # fewest and most calls of a level's demonstrations
+FAULT_RATE = 0.22  # of the tasks with room for one more call
+UNSUPPORTED_WEIGHT = 3  # makes about a third of level 1, a tenth of all tasks
+
+
+def status(case: Case) -> None:
+    """Say where an order is."""
+    order = case.place()
+    case.reach(order)
+    now = case.order(order)["status"]
+    case.close(f"The status of order {order} is {now}.", f"status {now} {order}")
+
+
+def stock(case: Case) -> None:
+    """Say how many of a variant there are."""
+    name, product = case.rng.choice(list(case.shop.state["products"].items()))
+    variant = case.rng.choice(list(product["stock"]))
+    if case.condition == "no_stock":
+        product["stock"][variant] = 0
+    case.slots |= {"product": name, "variant": variant}
+    case.act(f"I look up the stock of the {name}.", "get_product", name=name)
+    count = product["stock"][variant]
+    case.close(f"The stock shows {count} for {variant} {name}.", f"stock {count} {variant} {name}")
+
+
+def unsupported(case: Case) -> None:
+    """Recognise that no tool can do this; the kind of wish is the condition."""
+    order = case.shop.add_order(case.customer)
+    case.slots["order"] = order
+    what = case.condition
+    thought = f"This is about {order} and of the kind {what}, which no tool can do."
+    case.close(thought, f"unsupported {what} {order}")
+
+
+def cancel(case: Case) -> None:
+    """Cancel a pending order, refuse any other."""
+    order = case.place()
+    reason = case.give_reason(case.rng.choice(["mistake", "delay", "unwanted"]))
+    case.reach(order)
+    if case.order(order)["status"] != "pending":
+        return case.refuse_cancel(order)
+    case.cancel(order, reason)
+    return case.close(f"The cancellation of {order} is done.", f"cancelled {order}")
+
+
+def refund(case: Case) -> None:
+    """Refund an item within the window that its reason opens."""
+    order = case.place()
+    item = case.name_item(order)
+    reason = case.give_reason(case.rng.choice(case.branch.reasons))
+    case.reach(order)
+    if case.may_return(order, reason):
+        because = case.return_reason(order, reason)
+        case.refund(order, item, reason, because, case.label(order, item))
+
+
+def cancel_or_refund(case: Case) -> None:
+    """Cancel if pending, otherwise refund the cheapest item."""
+    order = case.place(min_items=2)
+    reason = case.give_reason("unwanted")
+    case.reach(order)
+    if case.order(order)["status"] == "pending":
+        case.cancel(order, reason)
+        return case.close(f"The cancellation of {order} is done.", f"cancelled {order}")
+    if not case.may_return(order, reason):
+        return None
+    item = case.cheapest(order)
+    label = f"{item}, the cheapest at {case.price(order, item)}"
+    return case.refund(order, item, reason, case.return_reason(order, reason), label)
+
+
+def exchange(case: Case) -> None:
+    """Exchange an item for the variant asked for; where that is out of stock, refuse."""
+    _exchange(case, or_refund=False)
+
+
+def exchange_or_refund(case: Case) -> None:
+    """Exchange an item for the variant asked for; where that is out of stock, refund it."""
+    _exchange(case, or_refund=True)
+
+
+def _exchange(case: Case, or_refund: bool) -> None:
+    order = case.place()
+    item = case.name_item(order)
+    row = case.order(order)["items"][item]
+    levels = case.shop.state["products"][row["product"]]["stock"]
+    variant = case.rng.choice([name for name in levels if name != row["variant"]])
+    if case.condition == "no_stock":
+        levels[variant] = 0
+    case.slots["variant"] = variant
+    reason = case.rng.choice(case.branch.reasons)
+    case.give_reason(reason, "unsuited" if reason == "unwanted" else "")
+    case.reach(order)
+    if not case.may_return(order, reason):
+        return None
+    thought = f"{case.return_reason(order, reason)}, so I exchange {case.label(order, item)}."
+    case.act(thought, "exchange_item", order_id=order, item_id=item, variant=variant)
+    if levels[variant] > 0:
+        return case.close(
+            f"The exchange of {item} in {order} is done.", f"exchanged {order} {item}"
+        )
+    because = f"The {row['product']} in {variant} is out of stock"
+    if or_refund:
+        return case.refund(order, item, reason, because)
+    return case.refuse(order, "no_stock", because)
+
+
+def exchange_any(case: Case) -> None:
+    """Exchange an item for the one other variant that is in stock."""
+    order = case.place()
+    item = case.name_item(order)
+    row = case.order(order)["items"][item]
+    name, levels = row["product"], case.shop.state["products"][row["product"]]["stock"]
+    others = [variant for variant in levels if variant != row["variant"]]
+    kept = None if case.condition == "no_stock" else case.rng.choice(others)
+    levels |= {variant: 0 for variant in others if variant != kept}
+    reason = case.rng.choice(case.branch.reasons)
+    case.give_reason(reason, "unsuited" if reason == "unwanted" else "")
+    case.reach(order)
+    if not case.may_return(order, reason):
+        return None
+    because = case.return_reason(order, reason)
+    case.act(f"{because}, so I check the stock of the {name}.", "get_product", name=name)
+    if kept is None:
+        return case.refuse(order, "no_stock", f"No other variant of the {name} is in stock")
+    thought = f"Only {kept} is another variant in stock, so I exchange {case.label(order, item)}."
+    case.act(thought, "exchange_item", order_id=order, item_id=item, variant=kept)
+    return case.close(f"The exchange of {item} in {order} is done.", f"exchanged {order} {item}")
+
+
+def dearer(case: Case) -> None:
+    """Cancel the dearer of two orders if it is pending; the cheaper one tempts by being pending."""
+    shop, rng = case.shop, case.rng
+    target = shop.add_order(case.customer, case.condition, min_items=2)
+    other = shop.add_order(case.customer, "pending", max_items=2)
+    cost = {order: total(case.order(order)) for order in (target, other)}
+    while cost[target] <= cost[other]:  # raise the price tag of the target, not of the product
+        row = rng.choice(list(case.order(target)["items"].values()))
+        row["price"] += rng.randint(1, 20) / 2
+        cost[target] = total(case.order(target))
+    first, second = rng.sample([target, other], 2)
+    case.slots |= {"first": first, "second": second}
+    reason = case.give_reason(rng.choice(["mistake", "delay", "unwanted"]))
+    case.act(f"I compare the totals and read {first} first.", "get_order", order_id=first)
+    thought = f"{first} costs {money(cost[first])}, now I read {second}."
+    case.act(thought, "get_order", order_id=second)
+    fact = f"{target} costs {money(cost[target])}, more than {money(cost[other])}"
+    if case.condition != "pending":
+        return case.refuse(target, "not_pending", f"{fact}, but it is {case.condition}")
+    case.cancel(target, reason, f"{fact}, and is pending")
+    return case.close(f"The cancellation of {target} is done.", f"cancelled {target}")
+
+
+def add_up(case: Case) -> None:
+    """The total of two or three orders, named by id or all that a customer has."""
+    count = {"two": 2, "three": 3}[case.condition]
+    orders = [case.shop.add_order(case.customer, max_items=2) for _ in range(count)]
+    about = case.customer
+    if case.access == "latest":
+        case.list_orders("I look up the customer by the email first.")
+    else:
+        case.rng.shuffle(orders)
+        case.slots["orders"] = f"{', '.join(orders[:-1])} and {orders[-1]}"
+        about = " ".join(orders)
+    sums = ["I need the total of each order"]
+    amount = 0.0
+    for order in orders:
+        case.act(f"{sums[-1]}, so I read {order} next.", "get_order", order_id=order)
+        cost = total(case.order(order))
+        added = f"{money(amount)} + {money(cost)} = {money(amount + cost)}"
+        sums.append(added if amount else f"{order} costs {money(cost)}")
+        amount += cost
+    case.close(f"{sums[-1]} is the total of all.", f"total {money(amount)} {about}")
+
+
+def cancel_all(case: Case) -> None:
+    """Cancel each pending order of a customer; the condition says how many there are."""
+    count = {"none": 0, "one": 1, "two": 2, "three": 3}[case.condition]
+    others = case.rng.randint(1, 2) if count < 3 else 1
+    statuses = ["pending"] * count + case.rng.choices(["shipped", "delivered"], k=others)
+    case.rng.shuffle(statuses)
+    orders = [case.shop.add_order(case.customer, each) for each in statuses]
+    reason = case.give_reason(case.rng.choice(["mistake", "delay", "unwanted"]))
+    case.list_orders("I look up the customer by the email first.")
+    pending = [order for order in orders if case.order(order)["status"] == "pending"]
+    if not pending:
+        return case.refuse(case.customer, "not_pending", f"{case.customer} has no pending order")
+    for order in pending:
+        because = f"{order} is {'the first' if order == pending[0] else 'also a'} pending order"
+        case.cancel(order, reason, because)
+    names = " ".join(pending)
+    return case.close(f"No other order is pending after {pending[-1]}.", f"cancelled {names}")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A goal, how the request points at its order, and by level the conditions that occur there."""
+
+    build: Callable[[Case], None]
+    access: str
+    conditions: dict[int, str]
+    wording: str = ""
+
+
+STATUSES = "pending shipped delivered"
+TEMPLATES = {
+    "status": Template(status, "id", {1: STATUSES}),
+    "stock": Template(stock, "id", {1: "in_stock no_stock"}),
+    "unsupported": Template(unsupported, "id", {1: " ".join(UNSUPPORTED)}),
+    "cancel": Template(cancel, "id", {1: STATUSES}),
+    "refund": Template(
+        refund, "id", {1: "in_window late damaged_late damaged_too_late not_delivered"}
+    ),
+    "exchange": Template(
+        exchange, "id", {1: "in_stock late not_delivered", 2: "in_stock no_stock damaged_late"}
+    ),
+    "latest_status": Template(status, "latest", {1: STATUSES, 2: STATUSES}),
+    "check_status": Template(
+        status,
+        "check",
+        {1: STATUSES, 2: "unknown_pending unknown_shipped", 3: "unknown_pending unknown_shipped"},
+    ),
+    "check_cancel": Template(
+        cancel, "check", {1: "pending shipped", 2: "pending", 3: "unknown_pending unknown_shipped"}
+    ),
+    "cancel_latest": Template(cancel, "latest", {2: STATUSES}),
+    "cancel_or_refund": Template(cancel_or_refund, "id", {1: "late", 2: "pending in_window"}),
+    "exchange_or_refund": Template(exchange_or_refund, "id", {1: "late", 2: "in_stock no_stock"}),
+    "exchange_any": Template(exchange_any, "id", {1: "late", 2: "in_stock no_stock"}),
+    "dearer": Template(dearer, "id", {2: STATUSES}),
+    "total": Template(add_up, "id", {2: "two three"}, "total"),
+    "cancel_all": Template(cancel_all, "latest", {2: "none", 3: "one two three"}),
+    "refund_latest": Template(
+        refund,
+        "latest",
+        {2: "not_delivered", 3: "in_window late damaged_late damaged_too_late"},
+    ),
+    "exchange_latest": Template(
+        exchange, "latest", {2: "not_delivered", 3: "in_stock no_stock damaged_late late"}
+    ),
+    "cancel_or_refund_latest": Template(cancel_or_refund, "latest", {3: "pending in_window late"}),
+    "exchange_or_refund_latest": Template(
+        exchange_or_refund, "latest", {3: "in_stock no_stock late"}
+    ),
+    "total_customer": Template(add_up, "latest", {3: "two three"}, "total_customer"),
+}
+
+# Held out for good. Each half of a pair occurs in training with another partner.
+UNSEEN_COMBOS = frozenset(
+    {
+        ("refund", "damaged_late"),
+        ("dearer", "shipped"),
+        ("exchange_or_refund", "no_stock"),
+        ("cancel_or_refund_latest", "late"),
+        ("check_cancel", "unknown_shipped"),
+    }
+)
+
+
+def _menu(level: int) -> list[tuple[str, str]]:
+    return [
+        (name, condition)
+        for name, template in TEMPLATES.items()
+        for condition in template.conditions.get(level, "").split()
+        for _ in range(UNSUPPORTED_WEIGHT if name == "unsupported" else 1)
+    ]
+
+
+MENUS = {level: _menu(level) for level in CALLS}
+
+
+def draft_task(rng: Random, level: int) -> Draft:
+    """One random task: template, condition, shop, request, demonstration, perhaps a time-out."""
+    name, condition = rng.choice(MENUS[level])
+    template = TEMPLATES[name]
+    case = Case(rng, condition, template.access)
+    template.build(case)
+    wording = rng.randrange(WORDINGS)
+    goal = template.wording or template.build.__name__
+    sentences = UNSUPPORTED[condition] if name == "unsupported" else SENTENCES[goal]
+    lines = [sentences[wording], *([EMAIL[wording]] if case.needs_email else [])]
+    prompt = " ".join(lines).format(**case.slots)
+    has_room = len(case.turns) - 1 < CALLS[level][1]
+    timed = with_timeout(rng, case.turns, FAULT_RATE if has_room else 0.0)
+    world = case.shop.finish()
+    return Draft(prompt, world, timed.gold, name, condition, wording, timed.faults)

@@ -1,0 +1,1 @@
+"""Travel: forecasts, flights and bookings; the last state of the bookings and the closing line decide."""

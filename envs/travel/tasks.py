@@ -1,0 +1,120 @@
+"""Which travel tasks there are: templates by level with their conditions, and how one becomes a `Draft`.
+
+A condition is the branch that a task takes. A level is a property of the request, so a request that the policy
+excludes stands at every level and needs no call at any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from tooldojo.envs.gold import with_timeout
+from tooldojo.envs.travel import chains, choices, simple
+from tooldojo.envs.travel.scene import WEATHER, Scene
+from tooldojo.envs.travel.story import Sketch
+from tooldojo.envs.travel.wordings import WORDINGS
+from tooldojo.envs.world import Draft
+
+TIMEOUT_CHANCE = (
+    0.19  # about 15 % of all tasks: those without calls, or with five, have no time-out
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A kind of task at one level. `weight` is its share among the templates of the level."""
+
+    name: str
+    write: Callable[[Scene, str], Sketch]
+    conditions: tuple[str, ...]
+    weight: float = 1.0
+
+
+_PLAN_WEIGHTS = {2: 0.25, 3: 0.2}
+
+
+def _declined(level: int) -> tuple[Template, ...]:
+    weight = _PLAN_WEIGHTS[level]
+    return (
+        Template("unsupported_plan", simple.unsupported, simple.THING_KINDS, weight),
+        Template("refused_plan", simple.refused, ("party", "minor"), weight),
+    )
+
+
+TEMPLATES: dict[int, tuple[Template, ...]] = {
+    1: (
+        Template("weather_report", simple.weather_report, WEATHER, 0.8),
+        Template("flight_fact", simple.flight_fact, (*simple.FACTS, "unknown")),
+        Template(
+            "find_flight",
+            simple.find_flight,
+            ("cheapest", "earliest", "latest", "skip", "none"),
+            1.5,
+        ),
+        Template("book_named", simple.book_named, ("free", "adult", "full", "unknown")),
+        Template(
+            "book_best",
+            simple.book_best,
+            ("cheapest", "earliest", "latest", "skip", "party", "within", "over", "none"),
+            2.5,
+        ),
+        Template("cancel_named", simple.cancel_named, ("own", "foreign")),
+        Template("cancel_trip", simple.cancel_trip, ("match", "missing")),
+        Template("fallback", chains.fallback, ("free",), 0.3),
+        Template("unsupported", simple.unsupported, simple.THING_KINDS),
+        Template("refused", simple.refused, ("party", "minor")),
+    ),
+    2: (
+        Template("weather_city", choices.weather_city, choices.WAYS),
+        Template("weather_date", choices.weather_date, choices.WAYS),
+        Template("budget_city", choices.budget_city, ("within", "over", "none")),
+        Template("cheaper_date", choices.cheaper_date, ("first", "second", "only")),
+        Template("change_flight", choices.change_flight, ("free", "full", "unknown")),
+        Template("fare_check", choices.fare_check, ("within", "over", "before", "after")),
+        *_declined(2),
+    ),
+    3: (
+        Template("rebook", chains.rebook, chains.MOVES, 1.5),
+        Template("storm_cancel", chains.storm_cancel, ("cancel", "keep")),
+        Template("best_weather", chains.best_weather, chains.PLACES),
+        Template("fallback", chains.fallback, ("next", "skip", "over")),
+        Template("pair_trip", chains.pair_trip, ("cheapest", "earliest", "latest", "skip")),
+        Template("round_trip", chains.round_trip, ("cheapest", "earliest", "latest", "mixed")),
+        *_declined(3),
+    ),
+}
+
+# Both halves of each pair occur in training, elsewhere: a wish with other templates, a template with other wishes.
+UNSEEN_COMBOS = frozenset(
+    {
+        ("find_flight", "latest"),
+        ("weather_city", "second_latest"),
+        ("weather_date", "first_earliest"),
+        ("rebook", "earliest_full"),
+        ("round_trip", "latest"),
+    }
+)
+UNSEEN_WORDINGS = frozenset({4})
+
+
+def draft(rng: Random, level: int) -> Draft:
+    """One random task of a level."""
+    templates = TEMPLATES[level]
+    template = rng.choices(templates, [t.weight for t in templates])[0]
+    condition = rng.choice(template.conditions)
+    wording = rng.randrange(5)
+    scene = Scene(rng)
+    sketch = template.write(scene, condition)
+    scene.clutter()
+    prompt = _tidy(WORDINGS[template.name][wording].format(**sketch.fields))
+    timed = with_timeout(rng, sketch.gold, TIMEOUT_CHANCE)
+    return Draft(prompt, scene.world(), timed.gold, template.name, condition, wording, timed.faults)
+
+
+def _tidy(prompt: str) -> str:
+    """An age ends with a comma of its own; drop it before another mark."""
+    for mark in ".:;,":
+        prompt = prompt.replace(f",{mark}", mark)
+    return prompt

@@ -1,0 +1,311 @@
+"""One coroutine per trajectory: sample, append, parse, step the world, append what it answered.
+
+Owns the limits and the mapping of every ending onto `rollouts.endings`. Refuses to hide bugs: what
+is neither the policy's, the world's nor the engine's doing propagates. Invariant: whether a
+trajectory has a score depends on the table alone; seeds come from run seed, ordinal, member, turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tooldojo.configs.schema import RolloutSection
+from tooldojo.envs.registry import world_class
+from tooldojo.envs.seeding import derive_seed
+from tooldojo.envs.task import IssuedTask, Task
+from tooldojo.envs.world import MALFORMED, Snapshot, VerifierCrash, World, WorldCrash
+from tooldojo.rollouts.buffer import TokenBuffer
+from tooldojo.rollouts.chat import Chat, ParsedTurn
+from tooldojo.rollouts.endings import ENDINGS
+from tooldojo.rollouts.records import Failure, Group, PolicyRef, SpanKind, Trajectory
+from tooldojo.rollouts.sampler import EngineLost, Sampled, Sampler, SampleRequest, SamplingSpec
+from tooldojo.verifiers.records import Evidence, ScoreStatus, StopReason
+from tooldojo.verifiers.reward import RewardShape, shape_reward
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one trajectory may use: turns, tokens, and seconds (`deadline`) for an answer or step.
+
+    The recipe's `max_turns` counts, not the world's own default.
+    """
+
+    max_turns: int = 8
+    max_turn_tokens: int = 96
+    max_context: int = 1024
+    max_malformed: int = 3
+    temperature: float = 1.0
+    deadline: float = 120.0
+
+    @classmethod
+    def of(cls, section: RolloutSection) -> Limits:
+        """The limits in a recipe's rollout section."""
+        return cls(
+            section.max_turns,
+            section.max_turn_tokens,
+            section.max_context,
+            section.max_malformed,
+            section.temperature,
+            section.deadline,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlayKey:
+    """Which trajectory of which run; a re-issue repeats everything but `attempt`."""
+
+    run_seed: int
+    ordinal: int
+    member: int
+    attempt: int = 0
+
+    def turn_seed(self, turn: int) -> int:
+        """The sampling seed of one turn; the same for every attempt."""
+        return derive_seed(self.run_seed, "sample", self.ordinal, self.member, turn)
+
+
+def action_of(parsed: ParsedTurn) -> dict[str, Any]:
+    """What a parsed turn does in its world; a malformed one is a call that fails, saying why."""
+    if parsed.malformed is not None:
+        return {"calls": ({"name": MALFORMED, "arguments": {"error": parsed.malformed}},)}
+    calls = tuple({"name": call.name, "arguments": call.arguments} for call in parsed.calls)
+    return {"calls": calls, "message": parsed.message}
+
+
+async def play(
+    task: Task,
+    start: Snapshot | None,
+    sampler: Sampler,
+    chat: Chat,
+    limits: Limits,
+    shape: RewardShape,
+    key: PlayKey,
+    policy: PolicyRef,
+    threads: Executor | None = None,
+) -> Trajectory:
+    """Play one task to its end, whatever the end is.
+
+    start: a snapshot before the first turn, or None to reset. threads: where worlds with
+    `slow_tools` step; without it they step on the event loop.
+
+    Raises:
+        ValueError: when the prompt leaves no room to sample, or the sampler breaks its contract.
+    """
+    began = time.perf_counter()
+    world = _world_at(task, start, limits)
+    player = _Player(task, world, sampler, chat, limits, key, policy, threads)
+    end = await _outcome(player)
+    ending = ENDINGS[end.stop]
+    score = world.score if ending.status is ScoreStatus.SCORED else None
+    reward = None
+    if score is not None and end.evidence is not None:
+        reward = shape_reward(score, end.evidence, shape, ending.truncated)
+    return Trajectory(
+        task_id=task.id,
+        env=task.env,
+        ordinal=key.ordinal,
+        member=key.member,
+        attempt=key.attempt,
+        seed=key.run_seed,
+        segments=(player.buffer.freeze(),),
+        ending=ending,
+        score=score,
+        reward=reward,
+        evidence=end.evidence,
+        hashes=tuple(world.hashes),
+        engine=sampler.engine,
+        policy=policy,
+        prompt_tokens=player.prompt_tokens,
+        seconds=time.perf_counter() - began,
+        failure=end.failure,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    stop: StopReason
+    evidence: Evidence | None
+    failure: Failure | None
+
+
+async def _outcome(player: _Player) -> _Outcome:
+    """Play to the end. Evidence of a failed verifier is kept: a mended one can judge it later."""
+    try:
+        stop = await player.run()
+    except (WorldCrash, EngineLost, TimeoutError) as error:
+        stop = _blame(error)
+        judged = stop is StopReason.VERIFIER_CRASH
+        failure = Failure(type(error).__name__, str(error), player.turn)
+        return _Outcome(stop, player.world.evidence() if judged else None, failure)
+    return _Outcome(stop, player.world.evidence(), None)
+
+
+def _world_at(task: Task, start: Snapshot | None, limits: Limits) -> World:
+    world = world_class(task.env)()
+    if start is None:
+        world.reset(options={"task": task, "max_turns": limits.max_turns})
+        return world
+    if start.turn or start.task.id != task.id:
+        raise ValueError(f"{task.id}: a trajectory starts before the first turn of its own task")
+    world.restore(start)
+    world.turn_limit = limits.max_turns
+    return world
+
+
+def _blame(error: Exception) -> StopReason:
+    if isinstance(error, EngineLost):
+        return StopReason.ENGINE_LOST
+    if isinstance(error, VerifierCrash):
+        return StopReason.VERIFIER_CRASH
+    return StopReason.ENV_CRASH if isinstance(error, WorldCrash) else StopReason.DEADLINE
+
+
+class _Player:
+    """The moving parts of one trajectory."""
+
+    def __init__(
+        self,
+        task: Task,
+        world: World,
+        sampler: Sampler,
+        chat: Chat,
+        limits: Limits,
+        key: PlayKey,
+        policy: PolicyRef,
+        threads: Executor | None,
+    ) -> None:
+        self.task, self.world, self.sampler, self.chat = task, world, sampler, chat
+        self.limits, self.key, self.policy = limits, key, policy
+        self.threads = threads if world.slow_tools else None
+        self.turn = 0
+        self.malformed = 0
+        self.buffer = TokenBuffer()
+        prompt = chat.task_prompt_ids(task)
+        self.prompt_tokens = len(prompt)
+        self.buffer.append_context(prompt, SpanKind.PROMPT)
+        if not self.buffer.remaining(limits.max_context):
+            raise ValueError(
+                f"the prompt of task {task.id} ({task.env}) has {len(prompt)} tokens and leaves "
+                f"no room in rollout.max_context={limits.max_context}; raise it"
+            )
+
+    async def run(self) -> StopReason:
+        """Play until something ends the trajectory; the world is then judged."""
+        results: tuple[str, ...] = ()
+        while True:
+            self.turn = self.buffer.turns
+            sampled = await self._sample(results)
+            parsed = self.chat.parse(sampled.ids)
+            self.buffer.append_sampled(sampled, parsed)
+            if sampled.finish == "length":
+                self.world.turn += 1  # the turn that was cut off counts, though nothing of it ran
+                full = not self.buffer.remaining(self.limits.max_context)
+                return self._finish(StopReason.CONTEXT_FULL if full else StopReason.MAX_TOKENS)
+            results = await self._step(parsed)
+            if self.world.stop is not None:
+                return self._judged(self.world.stop)
+            self.malformed += parsed.malformed is not None
+            if self.malformed > self.limits.max_malformed:
+                return self._finish(StopReason.MALFORMED)
+            observation = self.chat.observation_ids(results)
+            if len(observation) >= self.buffer.remaining(self.limits.max_context):
+                return self._finish(StopReason.CONTEXT_FULL)
+            self.buffer.append_context(observation, SpanKind.OBSERVATION)
+
+    async def _sample(self, results: tuple[str, ...]) -> Sampled:
+        limits, key = self.limits, self.key
+        room = min(limits.max_turn_tokens, self.buffer.remaining(limits.max_context))
+        place = f"{key.ordinal}.{key.member}.{key.attempt}.{self.turn}"
+        request = SampleRequest(
+            key=f"{self.task.id}:{self.policy.name}@{self.policy.version}:{key.run_seed}:{place}",
+            ids=tuple(self.buffer.ids),
+            sampling=SamplingSpec(limits.temperature, room, self.chat.stop_ids),
+            seed=key.turn_seed(self.turn),
+            policy=self.policy,
+            task=self.task,
+            turn=self.turn,
+            results=results,
+        )
+        async with asyncio.timeout(limits.deadline):
+            sampled = await self.sampler.sample(request)
+        stopped = bool(sampled.ids) and sampled.ids[-1] in self.chat.stop_ids
+        if len(sampled.ids) > room or (sampled.finish == "stop" and not stopped):
+            raise ValueError(
+                f"{self.sampler.engine.engine} answered {request.key} with {len(sampled.ids)} of "
+                f"{room} tokens and finish={sampled.finish!r}, stop id last: {stopped}"
+            )
+        return replace(sampled, finish="stop" if stopped else "length")
+
+    async def _step(self, parsed: ParsedTurn) -> tuple[str, ...]:
+        action = action_of(parsed)
+        began = time.perf_counter()
+        async with asyncio.timeout(self.limits.deadline):
+            if self.threads is None:
+                results = (await self.world.astep(action))[0]
+            else:
+                loop = asyncio.get_running_loop()
+                results = (await loop.run_in_executor(self.threads, self.world.step, action))[0]
+        self.buffer.took(time.perf_counter() - began)
+        return results
+
+    def _finish(self, stop: StopReason) -> StopReason:
+        self.world.finish(stop)
+        return self._judged(stop)
+
+    def _judged(self, stop: StopReason) -> StopReason:
+        score = self.world.score
+        if score is None or score.status is not ScoreStatus.SCORED:
+            why = "no score" if score is None else f"{score.status.value}: {score.why}"
+            raise VerifierCrash(f"the verifier of {self.task.env} gave no verdict ({why})")
+        return stop
+
+
+async def play_group(
+    issued: IssuedTask,
+    group_size: int,
+    sampler: Sampler,
+    chat: Chat,
+    limits: Limits,
+    shape: RewardShape,
+    run_seed: int,
+    policy: PolicyRef,
+    threads: Executor | None = None,
+) -> Group:
+    """Play one task `group_size` times at once, all from one snapshot.
+
+    A failed member is played again with the same seeds as often as the table of endings says; if it
+    fails for good it stays in the group without a score.
+    """
+    world = _world_at(issued.task, None, limits)
+    start = world.snapshot()
+
+    async def settle(member: int) -> Trajectory:
+        key = PlayKey(run_seed, issued.ordinal, member)
+        while True:
+            played = await play(
+                issued.task, start, sampler, chat, limits, shape, key, policy, threads
+            )
+            if key.attempt >= played.ending.retries:
+                return played
+            key = replace(key, attempt=key.attempt + 1)
+
+    return Group(issued.ordinal, issued.task, await _all_or_bug(settle, group_size))
+
+
+async def _all_or_bug(
+    settle: Callable[[int], Awaitable[Trajectory]], group_size: int
+) -> tuple[Trajectory, ...]:
+    """All members in order; the first bug cancels the others and is raised as it is."""
+    tasks = [asyncio.ensure_future(settle(member)) for member in range(group_size)]
+    try:
+        return tuple(await asyncio.gather(*tasks))
+    except BaseException:
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

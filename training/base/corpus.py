@@ -1,0 +1,66 @@
+"""The corpus: a stream of generated documents, each a function of (seed, index) alone.
+
+Owns: the mixture of families by stage, `corpus_documents`, and the split into training and held-out names.
+Refuses: downloads, files and anything from the evaluated worlds.
+Invariant: the same seed and index give the same document; held-out documents use names that training never uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+from itertools import islice
+
+from tooldojo.training.base import corpus_calls as calls
+from tooldojo.training.base import corpus_numbers as nums
+from tooldojo.training.base import corpus_policy as policy
+from tooldojo.training.base.corpus_parts import Document
+from tooldojo.training.base.words import Draw
+
+FAMILIES: dict[str, Callable[[Draw], Document]] = {
+    "generic": calls.generic,
+    "lookup": calls.lookup,
+    "parallel": calls.parallel,
+    "no_tool": calls.no_tool,
+    "from_text": calls.from_text,
+    "act": policy.act,
+    "choose": policy.choose,
+    "branch": policy.branch,
+    "numbers": nums.numbers,
+    "copying": nums.copying,
+    "prose": nums.prose,
+    "filter": nums.filter_query,
+    "sql": nums.sql_query,
+}
+
+
+class Stage(Enum):
+    """Which families come how often, as weights."""
+
+    SHORT = {"generic": 4, "lookup": 3, "copying": 4, "prose": 2, "numbers": 2, "from_text": 1, "filter": 1}
+    FULL = {
+        "act": 6, "choose": 5, "branch": 2, "generic": 2, "lookup": 1, "parallel": 2, "no_tool": 1, "from_text": 0.5,
+        "numbers": 2, "copying": 1, "prose": 0.5, "filter": 1, "sql": 2,
+    }  # fmt: skip
+
+
+def document(seed: int, index: int, stage: Stage = Stage.FULL, heldout: bool = False) -> Document:
+    """Document `index` of the stream `seed`."""
+    draw = Draw(f"{seed}/{index}/{stage.name}/{heldout}", heldout)
+    kind = draw.choices(list(stage.value), list(stage.value.values()))[0]
+    return FAMILIES[kind](draw)
+
+
+def corpus_documents(
+    seed: int, n: int, stage: Stage = Stage.FULL, heldout: bool = False
+) -> list[Document]:
+    """The first `n` documents of a stream."""
+    return list(islice(stream(seed, stage, heldout), n))
+
+
+def stream(seed: int, stage: Stage = Stage.FULL, heldout: bool = False) -> Iterator[Document]:
+    """Documents without end."""
+    index = 0
+    while True:
+        yield document(seed, index, stage, heldout)
+        index += 1

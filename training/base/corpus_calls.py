@@ -1,0 +1,209 @@
+"""Families that teach the call itself: unseen tools from their schemas, look-ups, errors, and no fitting tool.
+
+Owns: `generic`, `lookup`, `parallel`, `no_tool`, `from_text`, and `with_errors`, which other families share.
+Refuses: rules with conditions; those live in `corpus_policy`.
+Invariant: as in `corpus_parts`.
+"""
+
+from __future__ import annotations
+
+from tooldojo.training.base import words
+from tooldojo.training.base.corpus_parts import (
+    Dialogue,
+    Document,
+    RecordType,
+    argument,
+    closing_format,
+    distractors,
+    opener,
+    recase,
+    record,
+    record_type,
+    role_line,
+    schema,
+    tell_rules,
+)
+from tooldojo.training.base.template import Json
+from tooldojo.training.base.words import Draw
+
+
+def any_value(draw: Draw) -> tuple[str, object]:
+    """A JSON type and a value of it, of the sorts that tool arguments have."""
+    sort = draw.pick(("id", "id", "id", "word", "person", "email", "date", "int", "float", "phrase", "colour", "bool"))
+    if sort == "int":
+        return "integer", draw.pick((draw.randint(0, 9), draw.randint(0, 99), draw.randint(100, 5000)))
+    if sort == "float":
+        return "number", draw.price()
+    if sort == "bool":
+        return "boolean", draw.chance(0.5)
+    text = {
+        "id": lambda: draw.code(draw.pick(words.ID_SHAPES)),
+        "word": draw.word,
+        "person": draw.person,
+        "email": lambda: draw.email(draw.person()),
+        "date": draw.date,
+        "phrase": lambda: " ".join(draw.pick(words.COMMON) for _ in range(draw.randint(2, 4))),
+        "colour": lambda: draw.pick(words.COLOURS + words.MATERIALS + words.SIZES + words.ADJECTIVES),
+    }[sort]()
+    return "string", text
+
+
+def spoken(value: object) -> str:
+    """A value as a user writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def with_errors(
+    d: Dialogue, thought: str, name: str, arguments: Json, result: object, p: float = 0.15
+) -> None:
+    """A call that first fails with probability `p`, in a way that the second attempt repairs."""
+    draw = d.draw
+    if draw.chance(p):
+        key = draw.pick(list(arguments))
+        value = arguments[key]
+        kind = draw.pick(("busy", "busy", "format", "format"))
+        if kind == "format" and isinstance(value, str) and len(value) > 3 and " " not in value:
+            wrong = draw.pick((value.lower(), value.replace("-", ""), value.strip("#"), value[:-1]))
+            if wrong != value and wrong:
+                hint = draw.pick((f"{key} must be {value}", f"unknown {key} {wrong}, did you mean {value}?", f"no {wrong}; closest is {value}"))
+                d.call(thought, name, {**arguments, key: wrong}, {"error": hint}, learn=False)
+                d.call(f"The error says {key} should be {value}. Call again.", name, arguments, result)
+                return
+        text = draw.pick(("temporarily unavailable, try again", "timeout, please retry", "busy: retry", "internal error, try once more", f"{name} timed out"))
+        d.call(thought, name, arguments, {"error": text})
+        d.call("The call failed for now. Try the same call again.", name, arguments, result)
+        return
+    d.call(thought, name, arguments, result)
+
+
+def generic(draw: Draw) -> Document:
+    """One call of an unseen tool with values from the request, then a closing line from the result."""
+    d = Dialogue(draw, "generic")
+    thing = draw.pick(words.THINGS) if draw.chance(0.6) else draw.word()
+    verb = draw.pick(words.VERBS)
+    name = draw.tool_name([verb], thing)
+    n = draw.pick((1, 1, 2, 2, 3, 4))
+    pool = [f"{thing}_id", "id", "target", "name", "to", "label", "day", "amount", "note", "mode", draw.word(), draw.word(), "value", "unit", "key"]
+    keys = draw.some(pool, n)
+    values = {key: any_value(draw) for key in keys}
+    properties = {k: argument(draw, t, f"the {k.replace('_', ' ')}") for k, (t, _) in values.items()}
+    d.tools = [schema(draw, name, f"{recase(verb)} a {thing}.", properties), *distractors(draw, draw.pick((0, 1, 1, 2, 3, 5)))]
+    draw.shuffle(d.tools)
+    arguments: Json = {k: v for k, (_, v) in values.items()}
+    closing = closing_format(draw, with_id=False)
+    result_key = draw.pick(("receipt", "ticket_no", "ref", "token", "confirmation", draw.word()))
+    token = draw.code(draw.pick(words.ID_SHAPES))
+    d.system(f"{role_line(draw, thing)}\n{tell_rules(draw, [closing.rule, f'The value is the {result_key} that the tool returns.'])}")
+    stated = draw.pick((", ", " and ", "; ")).join(
+        draw.pick((f"{k} {spoken(v)}", f"{k} = {spoken(v)}", f"{k}: {spoken(v)}", f"the {k.replace('_', ' ')} is {spoken(v)}"))
+        for k, v in draw.sample(list(arguments.items()), n)
+    )
+    ask = draw.pick((f"please {verb} the {thing} with {stated}.", f"{verb} a {thing}: {stated}.", f"I want to {verb} a {thing}, {stated}.", f"can you {verb} this {thing}? {recase(stated)}."))
+    d.user(recase(opener(draw) + ask))
+    with_errors(d, f"The request is to {verb} a {thing}, so call {name}.", name, arguments, {**({"ok": True} if draw.chance(0.5) else {}), result_key: token})
+    message = f"The {thing} is taken care of."
+    return d.finish(f"The {result_key} is {token}.", message, closing.line(token))
+
+
+def reader(draw: Draw, kind: RecordType) -> tuple[str, str, Json]:
+    """Name, argument name and schema of the tool that returns one record by id."""
+    name = draw.tool_name(words.READ_VERBS, kind.thing)
+    key = draw.pick((kind.id_field, kind.id_field, "id", draw.word()))
+    about = draw.pick((f"Look up one {kind.thing} by its {kind.id_field}.", f"Returns the record of a {kind.thing}.", f"Details of a {kind.thing}."))
+    return name, key, schema(draw, name, about, {key: argument(draw, "string", f"{kind.id_field} such as {draw.code(kind.shape)}")})
+
+
+def lookup(draw: Draw) -> Document:
+    """A question about one field of one record."""
+    d = Dialogue(draw, "lookup")
+    kind = record_type(draw)
+    name, key, tool = reader(draw, kind)
+    code = draw.code(kind.shape)
+    found = record(draw, kind, code)
+    field = draw.pick([f for f in found if f != kind.id_field])
+    d.tools = [tool, *distractors(draw, draw.pick((0, 1, 2, 4, 5)))]
+    draw.shuffle(d.tools)
+    closing = closing_format(draw, with_id=False)
+    missing = draw.chance(0.12)
+    absent = draw.pick(("not_found", "unknown", draw.word()))
+    d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, draw.sample([closing.rule, f'If there is no such {kind.thing} the value is {absent}.', 'Look things up before you answer.'], 3))}")
+    label = field.replace("_", " ")
+    ask = draw.pick((f"what is the {label} of {kind.thing} {code}?", f"tell me the {label} for {code}.", f"I need the {label} of {code}, please.", f"{kind.thing} {code}: which {label}?"))
+    d.user(recase(opener(draw) + ask))
+    thought = f"Look up {code} first."
+    if missing:
+        d.call(thought, name, {key: code}, {"error": draw.pick((f"{code} not found", f"no {kind.thing} {code}", f"unknown {kind.id_field}"))})
+        return d.finish(f"There is no {code}.", f"I could not find {code}.", closing.line(absent))
+    with_errors(d, thought, name, {key: code}, found)
+    value = spoken(found[field])
+    message = f"The {label} of {code} is {value}."
+    return d.finish(f"{field} is {value}.", message, closing.line(value))
+
+
+def parallel(draw: Draw) -> Document:
+    """Two or three look-ups in one turn, then a comparison or a sum."""
+    d = Dialogue(draw, "parallel")
+    kind = record_type(draw)
+    name, key, tool = reader(draw, kind)
+    n = draw.pick((2, 2, 3))
+    ids = draw.codes(kind.shape, n)
+    small = draw.chance(0.6)
+    numbers = draw.sample(range(1, 30 if small else 400), n)
+    found = [record(draw, kind, c, **{kind.number: v}) for c, v in zip(ids, numbers, strict=True)]
+    d.tools = [tool, *distractors(draw, draw.pick((0, 1, 3, 5)))]
+    draw.shuffle(d.tools)
+    closing = closing_format(draw, with_id=False)
+    d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, [closing.rule, 'Several calls may go in one turn.'])}")
+    listed = ", ".join(ids[:-1]) + " and " + ids[-1]
+    label = kind.number.replace("_", " ")
+    task = draw.pick(("high", "low", "sum") if small and n == 2 else ("high", "low"))
+    shown = ", ".join(f"{c} has {v}" for c, v in zip(ids, numbers, strict=True))
+    if task == "sum":
+        d.user(recase(opener(draw) + f"what is the {label} of {listed} together?"))
+        value, why = str(sum(numbers)), f"{' + '.join(map(str, numbers))} = {sum(numbers)}"
+    else:
+        more = task == "high"
+        d.user(recase(opener(draw) + f"which of {listed} has the {'highest' if more else 'lowest'} {label}?"))
+        best = (max if more else min)(numbers)
+        value = ids[numbers.index(best)]
+        why = f"{best} is the {'highest' if more else 'lowest'}, {value}"
+    made = [(name, {key: c}, r) for c, r in zip(ids, found, strict=True)]
+    d.calls(f"Look up {listed}.", made)
+    return d.finish(f"{shown}; {why}.", f"It is {value}.", closing.line(value))
+
+
+def no_tool(draw: Draw) -> Document:
+    """A request that no tool serves: refuse with the stated code, without a call."""
+    d = Dialogue(draw, "no_tool")
+    kind = record_type(draw)
+    name, _, tool = reader(draw, kind)
+    d.tools = [tool, *distractors(draw, draw.randint(1, 5))]
+    draw.shuffle(d.tools)
+    closing = closing_format(draw, with_id=True)
+    code = draw.pick(("refused no_tool", "refused unsupported", "declined", "cannot", f"refused {draw.word()}", "out_of_scope"))
+    rules = [closing.rule, f"When no tool serves the request, call nothing; the code is '{code}'."]
+    if draw.chance(0.5):
+        rules.append(f"Look the {kind.thing} up before you change it.")
+    draw.shuffle(rules)
+    d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, rules)}")
+    used = " ".join(str(t["function"]) for t in d.tools)  # type: ignore[index]
+    verb = draw.pick([v for v in words.VERBS if v not in used])
+    ident = draw.code(kind.shape)
+    d.user(recase(opener(draw) + draw.pick((f"please {verb} {kind.thing} {ident}.", f"I want you to {verb} {ident} today.", f"can you {verb} the {kind.thing} {ident}?"))))
+    return d.finish(f"No tool can {verb} a {kind.thing}.", f"I cannot {verb} it.", closing.line(code, ident))
+
+
+def from_text(draw: Draw) -> Document:
+    """A question that the system text itself answers."""
+    d = Dialogue(draw, "from_text")
+    thing = draw.pick(words.THINGS)
+    d.tools = distractors(draw, draw.randint(0, 4))
+    closing = closing_format(draw, with_id=False)
+    facts = {f"{draw.pick(words.VERBS)} {draw.pick(words.COUNT_FIELDS + words.DAY_FIELDS)}": spoken(any_value(draw)[1]) for _ in range(draw.randint(2, 5))}
+    rules = [f"The {k.replace('_', ' ')} is {v}." for k, v in facts.items()] + [closing.rule]
+    draw.shuffle(rules)
+    d.system(f"{role_line(draw, thing)}\n{tell_rules(draw, rules)}")
+    asked = draw.pick(list(facts))
+    d.user(recase(opener(draw) + f"what is the {asked.replace('_', ' ')}?"))
+    value = facts[asked]
+    return d.finish(f"The rules say {value}, no call needed.", f"It is {value}.", closing.line(value))

@@ -1,0 +1,335 @@
+"""Families that teach rules: act when the written conditions hold, refuse with the stated code when they do not.
+
+Owns: `act`, `choose` and `branch`.
+Refuses: conditions that cannot be decided from the dialogue.
+Invariant: rules are checked in the order in which they are written; the first that fails gives the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tooldojo.training.base import words
+from tooldojo.training.base.corpus_calls import reader, with_errors
+from tooldojo.training.base.corpus_parts import (
+    Closing,
+    Dialogue,
+    Document,
+    RecordType,
+    argument,
+    closing_format,
+    distractors,
+    opener,
+    recase,
+    record,
+    record_type,
+    role_line,
+    schema,
+    tell_rules,
+)
+from tooldojo.training.base.template import Json
+from tooldojo.training.base.words import Draw
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition on a record: its wording, the code of a refusal, the check and what to say about it."""
+
+    text: str
+    code: str
+    holds: Callable[[Json], bool]
+    says: Callable[[Json, bool], str]
+
+
+@dataclass(frozen=True)
+class Action:
+    """A tool that changes a record, with its rules in order and the code of success."""
+
+    verb: str
+    tool: str
+    rules: list[Rule]
+    done: str
+
+
+def _code(draw: Draw, forms: list[str], field: str, value: str, other: str) -> str:
+    form = draw.pick(forms)
+    return form.format(v=value, f=field, o=other, n=draw.randint(1, 99), p=draw.word())
+
+
+def status_rule(draw: Draw, kind: RecordType, verb: str) -> Rule:
+    """Only records in one state (or two) may be acted on."""
+    good = draw.some(kind.states, 2 if len(kind.states) > 2 and draw.chance(0.25) else 1)
+    other = next(s for s in kind.states if s not in good)
+    code = _code(draw, words.REASONS, kind.status, good[0], other)
+    which = " or ".join(good)
+    text = draw.pick(
+        (
+            f"{recase(verb)} a {kind.thing} only while its {kind.status} is {which}; else refuse with {code}.",
+            f"A {kind.thing} must be {which} to {verb} it, otherwise {code}.",
+            f"To {verb}, {kind.status} has to be {which} (if not: {code}).",
+            f"Only {which} ones can be subject to {verb}. Any other {kind.status}: {code}.",
+        )
+    )
+
+    def says(r: Json, ok: bool) -> str:
+        return f"{kind.status} is {r[kind.status]}, need {which}: {'ok' if ok else code}"
+
+    return Rule(text, code, lambda r: r[kind.status] in good, says)
+
+
+def limit_rule(draw: Draw, kind: RecordType, verb: str) -> Rule:
+    """A number or a price must not go over (or under) a limit."""
+    priced = draw.chance(0.3)
+    name = kind.price if priced else kind.number
+    top = draw.randint(10, 400) if priced else draw.randint(1, max(2, kind.top - 1))
+    upper = draw.chance(0.7)
+    code = _code(draw, words.LIMIT_CODES, name, str(top), str(top))
+    label = name.replace("_", " ") if draw.chance(0.5) else name
+    bound = draw.pick(("over", "more than", "above")) if upper else draw.pick(("under", "less than", "below"))
+    text = draw.pick(
+        (
+            f"Refuse to {verb} a {kind.thing} with {label} {bound} {top}: {code}.",
+            f"Never {verb} when {label} is {bound} {top} ({code}).",
+            f"If {label} is {bound} {top} do not {verb}, answer {code}.",
+            f"The {label} limit to {verb} is {top}; {bound} that, {code}.",
+        )
+    )
+
+    def number(r: Json) -> float:
+        value = r[name]
+        assert isinstance(value, int | float)
+        return value
+
+    def holds(r: Json) -> bool:
+        return number(r) <= top if upper else number(r) >= top
+
+    def says(r: Json, ok: bool) -> str:
+        side = ("not " if ok else "") + ("over" if upper else "under")
+        return f"{name} {r[name]} is {side} {top}: {'ok' if ok else code}"
+
+    return Rule(text, code, holds, says)
+
+
+def make_action(draw: Draw, kind: RecordType, verb: str, n_rules: int) -> Action:
+    """An action with `n_rules` rules of different sorts."""
+    makers = [status_rule, limit_rule]
+    draw.shuffle(makers)
+    rules = [make(draw, kind, verb) for make in makers[:n_rules]]
+    done = draw.pick((f"{verb}ed", f"{verb}_done", "done", "ok", draw.word(), f"{kind.thing}_{verb}"))
+    return Action(verb, draw.tool_name([verb], kind.thing), rules, done)
+
+
+def two_verbs(draw: Draw) -> list[str]:
+    return draw.some(words.VERBS, 2)
+
+
+def _arguments(draw: Draw, kind: RecordType, code: str, key: str) -> tuple[dict[str, Json], Json, str]:
+    """Schema, values and wording of an action's arguments: the id and at most one more."""
+    properties = {key: argument(draw, "string", f"{kind.id_field} of the {kind.thing}")}
+    values: Json = {key: code}
+    said = ""
+    sort = draw.pick(("none", "none", "colour", "reason", "amount"))
+    if sort == "colour":
+        name, value = draw.pick(("to", "new_value", f"new_{kind.colour}")), draw.pick(kind.colours)
+        properties[name] = argument(draw, "string", f"new {kind.colour}", kind.colours)
+        values[name], said = value, f" to {value}"
+    elif sort == "reason":
+        options = [draw.pick(words.COMMON) + "_" + draw.pick(words.COMMON) for _ in range(3)]
+        name, value = draw.pick(("reason", "cause", "why")), draw.pick(options)
+        properties[name] = argument(draw, "string", "one of the reasons", options)
+        values[name], said = value, f", reason {value}"
+    elif sort == "amount":
+        name, number = draw.pick(("amount", "by", "units", "days")), draw.randint(1, 60)
+        properties[name] = argument(draw, "integer", f"{name} as a number")
+        values[name], said = number, f", {name} {number}"
+    return properties, values, said
+
+
+def act(draw: Draw) -> Document:
+    """Look a record up (perhaps by its owner), check the rules, then act or refuse."""
+    d = Dialogue(draw, "act")
+    kind = record_type(draw)
+    verbs = two_verbs(draw)
+    actions = [make_action(draw, kind, verb, draw.pick((1, 1, 2))) for verb in verbs[: draw.pick((1, 2, 2))]]
+    action = actions[0]
+    name, key, tool = reader(draw, kind)
+    code = draw.code(kind.shape)
+    found = _fitting(draw, kind, code, action.rules)
+    by_owner = draw.chance(0.25)
+    person = draw.person()
+    d.tools = [tool]
+    properties, values, said = _arguments(draw, kind, code, key)
+    for each in actions:
+        own = properties if each is action else {key: argument(draw, "string", f"{kind.id_field} of the {kind.thing}")}
+        d.tools.append(schema(draw, each.tool, f"{recase(each.verb)} a {kind.thing}.", own))
+    closing = closing_format(draw, with_id=True)
+    finder = _finder(draw, kind, d) if by_owner else None
+    _policy(d, kind, actions, closing)
+    if finder:
+        find, find_key, by_mail = finder
+        who = draw.email(person) if by_mail else person
+        d.user(recase(opener(draw) + draw.pick((f"please {action.verb} the {kind.thing} of {who}{said}.", f"{action.verb} the {kind.thing} that belongs to {who}{said}."))))
+        result: Json = {kind.owner: person, kind.id_field: code} if draw.chance(0.7) else {"matches": [code]}
+        with_errors(d, f"First find the {kind.thing} of {who}.", find, {find_key: who}, result)
+        thought = f"It is {code}. Look it up."
+    else:
+        d.user(recase(opener(draw) + draw.pick((f"please {action.verb} {kind.thing} {code}{said}.", f"I want to {action.verb} {code}{said}.", f"can you {action.verb} the {kind.thing} {code}{said}?", f"{action.verb} {code}{said}, thanks."))))
+        thought = f"Look up {code} first."
+    if draw.chance(0.06):
+        d.call(thought, name, {key: code}, {"error": f"{code} not found"})
+        return d.finish(f"There is no {code}.", "I could not find it.", closing.line("refused not_found", code))
+    with_errors(d, thought, name, {key: code}, found)
+    return _decide(d, action, found, values, closing, code)
+
+
+def _fitting(draw: Draw, kind: RecordType, code: str, rules: list[Rule]) -> Json:
+    """A record that passes all rules or fails a random one, so that outcomes are balanced."""
+    want = draw.randint(0, len(rules)) if draw.chance(0.75) else 0
+    for _ in range(200):
+        found = record(draw, kind, code, **{kind.status: draw.pick(kind.states), kind.number: draw.randint(0, kind.top), kind.price: draw.price()})
+        failed = next((i for i, rule in enumerate(rules, 1) if not rule.holds(found)), 0)
+        if failed == want:
+            break
+    return found
+
+
+def _finder(draw: Draw, kind: RecordType, d: Dialogue) -> tuple[str, str, bool]:
+    """A tool that finds a record by its owner's name or email."""
+    by_mail = draw.chance(0.5)
+    find = draw.tool_name(words.FIND_VERBS, kind.thing)
+    find_key = draw.pick(("email", "mail", "address") if by_mail else (kind.owner, "name", "person"))
+    about = f"Find a {kind.thing} by the {'email' if by_mail else 'name'} of its {kind.owner}."
+    d.tools.append(schema(draw, find, about, {find_key: argument(draw, "string", about)}))
+    return find, find_key, by_mail
+
+
+def _policy(d: Dialogue, kind: RecordType, actions: list[Action], closing: Closing) -> None:
+    """The system text: rules of all actions, the codes and the closing line; distractor tools around."""
+    draw = d.draw
+    rules = [rule.text for action in actions for rule in action.rules]
+    for action in actions:
+        rules.append(draw.pick((f"After you {action.verb} a {kind.thing} the code is {action.done}.", f"Success code of {action.verb}: {action.done}.", f"When {action.verb} worked, <code> is {action.done}.")))
+    extra = draw.some((f"Look the {kind.thing} up before you change it.", "Check rules in the order given.", "Be brief.", "When a tool reports an error, try once more.", "Act only on what was asked."), draw.randint(0, 2))
+    refusal = draw.pick(("A refusal has the code 'refused' and the reason.", "Refusals: <code> is 'refused <reason>'.", "When refused, <code> is the word refused and the reason."))
+    rules = rules + extra if draw.chance(0.5) else extra + rules
+    rules += [refusal, closing.rule]
+    d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, rules)}")
+    d.tools += distractors(draw, draw.pick((0, 0, 1, 2, 4)))
+    draw.shuffle(d.tools)
+
+
+def _decide(
+    d: Dialogue, action: Action, found: Json, values: Json, closing: Closing, ident: str
+) -> Document:
+    """Check the rules aloud, then act or refuse."""
+    draw, facts = d.draw, []
+    for rule in action.rules:
+        ok = rule.holds(found)
+        facts.append(rule.says(found, ok))
+        if not ok:
+            thought = "; ".join(facts) + ". Refuse."
+            return d.finish(thought, f"I cannot {action.verb} {ident}.", closing.line(f"refused {rule.code}", ident))
+    result = draw.pick(({"ok": True}, {"status": "ok"}, {"done": ident}, {"result": "success"}))
+    with_errors(d, "; ".join(facts) + f". Call {action.tool}.", action.tool, values, result, p=0.08)
+    return d.finish(f"{recase(action.verb)} worked, code {action.done}.", f"{ident} is taken care of.", closing.line(action.done, ident))
+
+
+def choose(draw: Draw) -> Document:
+    """List records, pick one by a condition, then answer with it or act on it."""
+    d = Dialogue(draw, "choose")
+    kind = record_type(draw)
+    group_name = draw.pick(("group", "area", "kind", "section", "shelf", draw.word()))
+    group = draw.word() if draw.chance(0.7) else draw.code(draw.pick(words.ID_SHAPES))
+    lister, verb = draw.tool_name(words.LIST_VERBS, kind.thing), draw.pick(words.VERBS)
+    actor, key = draw.tool_name([verb], kind.thing), draw.pick((kind.id_field, "id", "choice", draw.word()))
+    d.tools = [
+        schema(draw, lister, f"List each {kind.thing} of a {group_name}.", {group_name: argument(draw, "string", f"the {group_name}")}),
+        schema(draw, actor, f"{recase(verb)} a {kind.thing}.", {key: argument(draw, "string", f"{kind.id_field} of the one to {verb}")}),
+        *distractors(draw, draw.pick((0, 1, 2, 4))),
+    ]
+    draw.shuffle(d.tools)
+    rows, wanted, phrase, why = pick_task(draw, kind)
+    closing = closing_format(draw, with_id=True)
+    done, none = draw.pick((f"{verb}ed", "done", "chosen", draw.word())), draw.pick(("none_fits", "no_match", draw.word()))
+    act_too = draw.chance(0.7)
+    found_code = draw.pick(("found", "picked", draw.word()))
+    rules = [f"After you {verb} one, the code is {done}.", f"When only asked which, do not {verb}; the code is {found_code}.", f"When nothing fits, the line has code {none} and the {group_name} in place of the id.", closing.rule]
+    draw.shuffle(rules)
+    d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, rules)}")
+    where = f"in {group_name} {group}"
+    ask = f"{verb} the {phrase} {where}." if act_too else f"which {kind.thing} {where} is the {phrase}?"
+    d.user(recase(opener(draw) + ask))
+    envelope = rows if draw.chance(0.6) else {f"{kind.thing}s": rows}
+    with_errors(d, f"List what is {where}.", lister, {group_name: group}, envelope, p=0.1)
+    if wanted is None:
+        return d.finish(f"{why}. Nothing fits.", f"Nothing {where} fits.", closing.line(none, group))
+    ident = str(wanted[kind.id_field])
+    if not act_too:
+        return d.finish(f"{why}, that is {ident}.", f"It is {ident}.", closing.line(found_code, ident))
+    d.call(f"{why}, that is {ident}. Call {actor}.", actor, {key: ident}, {"ok": True})
+    return d.finish(f"{recase(verb)} worked, code {done}.", f"{ident} is taken care of.", closing.line(done, ident))
+
+
+def pick_task(draw: Draw, kind: RecordType) -> tuple[list[Json], Json | None, str, str]:
+    """Rows, the one wanted, how a user asks for it, and the reasoning that finds it."""
+    n = draw.randint(2, 6)
+    ids = draw.codes(kind.shape, n)
+    name, low, high = draw.pick(((kind.price, "cheapest", "dearest"), (kind.number, f"lowest {kind.number}", f"highest {kind.number}"), ("date", "earliest", "latest")))
+    rows: list[Json] = []
+    for code, number in zip(ids, draw.sample(range(1, kind.top + 1), n), strict=True):
+        row: Json = {kind.id_field: code, kind.colour: draw.pick(kind.colours[:3]), kind.price: draw.price(), kind.number: number}
+        if name == "date":
+            row["date"] = draw.date()
+        if draw.chance(0.5):
+            row[kind.status] = draw.pick(kind.states[:2])
+        rows.append(row)
+    sort = draw.pick(("extreme", "extreme", "filter", "both", "both"))
+    least = draw.chance(0.6)
+    colour = draw.pick([str(r[kind.colour]) for r in rows] if draw.chance(0.9) else kind.colours)
+    fit = rows if sort == "extreme" else [r for r in rows if r[kind.colour] == colour]
+    if sort == "filter":
+        first = fit[0] if fit else None
+        return rows, first, f"first {kind.thing} with {kind.colour} {colour}", f"{kind.colour} {colour}: {', '.join(str(r[kind.id_field]) for r in fit) or 'none'}"
+    side = low if least else high
+    wording = f"{side} {kind.thing}" if sort == "extreme" else f"{side} {kind.thing} with {kind.colour} {colour}"
+    if not fit:
+        return rows, None, wording, f"{kind.colour} {colour}: none"
+    best = (min if least else max)(fit, key=lambda r: r[name])  # type: ignore[return-value, arg-type]
+    shown = ", ".join(str(r[name]) for r in fit)
+    head = f"{kind.colour} {colour}: " if sort == "both" else ""
+    return rows, best, wording, f"{head}{name} {shown}; {side.split(' ')[0]} {best[name]}"
+
+
+def branch(draw: Draw) -> Document:
+    """A request with a condition: read a number, then take one of two actions."""
+    d = Dialogue(draw, "branch")
+    kind = record_type(draw)
+    name, key, tool = reader(draw, kind)
+    yes, no = two_verbs(draw)
+    code = draw.code(kind.shape)
+    tools = {v: draw.tool_name([v], kind.thing) for v in (yes, no)}
+    d.tools = [tool, *(schema(draw, t, f"{recase(v)} a {kind.thing}.", {key: argument(draw, "string", kind.id_field)}) for v, t in tools.items()), *distractors(draw, draw.pick((0, 1, 3)))]
+    draw.shuffle(d.tools)
+    closing = closing_format(draw, with_id=True)
+    marks = {v: draw.pick((f"{v}ed", f"{v}_ok", draw.word())) for v in (yes, no)}
+    rules = [f"Code after {v}: {marks[v]}." for v in (yes, no)] + [closing.rule]
+    draw.shuffle(rules)
+    d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, rules)}")
+    limit = draw.randint(1, kind.top - 1)
+    found = record(draw, kind, code, **{kind.number: draw.randint(0, kind.top), kind.status: draw.pick(kind.states)})
+    label = kind.number.replace("_", " ")
+    if draw.chance(0.3):
+        state = draw.pick(kind.states)
+        test, ok, why = f"its {kind.status} is {state}", found[kind.status] == state, f"{kind.status} is {found[kind.status]}, asked {state}"
+    else:
+        over = draw.chance(0.5)
+        value = int(str(found[kind.number]))
+        ok = value > limit if over else value < limit
+        test = f"its {label} is {'over' if over else 'under'} {limit}"
+        why = f"{kind.number} {value} is {'' if ok else 'not '}{'over' if over else 'under'} {limit}"
+    d.user(recase(opener(draw) + draw.pick((f"if {test} {yes} {kind.thing} {code}, otherwise {no} it.", f"look at {kind.thing} {code}: {yes} it if {test}, else {no} it."))))
+    with_errors(d, f"Look up {code} first.", name, {key: code}, found)
+    verb = yes if ok else no
+    with_errors(d, f"{why}, so {verb}. Call {tools[verb]}.", tools[verb], {key: code}, {"ok": True}, p=0.05)
+    return d.finish(f"{recase(verb)} worked, code {marks[verb]}.", f"{code} is taken care of.", closing.line(marks[verb], code))

@@ -1,0 +1,229 @@
+"""From groups of trajectories to packed rows: `Member`, `Batch`, and how a step is cut into micro-batches.
+
+Invariants: exactly the sampled tokens of trajectories that train are targets; a group's prompt stands once per row;
+there is no padding. Weights are fixed on the whole optimiser step before it is cut.
+Shapes: _T tokens of a row, _N trainable tokens, _B trajectories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tooldojo.rollouts.records import Group, Segment, Trajectory
+from tooldojo.training.packed_attention import Block, Layout
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedSequence:
+    """One segment as the learner sees it, cut after its last target.
+
+    ids_T: int64. targets_N: indices of sampled tokens in ids_T. old_N: their logprobs. shared: how many leading ids
+    the group has in common (0 where the segment shares nothing).
+    """
+
+    ids_T: np.ndarray
+    targets_N: np.ndarray
+    old_N: np.ndarray
+    shared: int
+
+    @property
+    def inputs(self) -> int:
+        """Tokens to compute beyond the shared ones (the last target is never an input)."""
+        return len(self.ids_T) - 1 - self.shared
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """One trajectory that trains: its sequences share one advantage, and it counts once wherever means are taken."""
+
+    group: int
+    advantage: float
+    sequences: tuple[PackedSequence, ...]
+
+    @property
+    def length(self) -> int:
+        """Trainable tokens."""
+        return sum(len(sequence.targets_N) for sequence in self.sequences)
+
+    @property
+    def inputs(self) -> int:
+        """Tokens to compute besides the group's prompt."""
+        return sum(sequence.inputs for sequence in self.sequences)
+
+    @property
+    def prompt(self) -> int:
+        """Length of the group's prompt, to be computed once."""
+        return max((sequence.shared for sequence in self.sequences), default=0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """One packed row.
+
+    ids_T, positions_T: int64; positions restart after the shared prompt for each sequence. sequence_T: index of the
+    sequence, -1 on shared prompts. at_N: where in the row a target is predicted (the token before it).
+    target_N: the sampled ids. old_N: the sampler's logprobs. trajectory_N: index within the optimiser step.
+    advantage_N; weight_N: what a token's term is multiplied with before summing.
+    """
+
+    ids_T: Tensor
+    positions_T: Tensor
+    sequence_T: Tensor
+    layout: Layout
+    at_N: Tensor
+    target_N: Tensor
+    old_N: Tensor
+    trajectory_N: Tensor
+    advantage_N: Tensor
+    weight_N: Tensor
+
+
+def trainable(group: Group) -> tuple[Trajectory, ...]:
+    """The members that enter loss and statistics: those whose ending trains and that have a reward."""
+    return tuple(t for t in group.trajectories if t.ending.trains and t.reward is not None)
+
+
+def members_of(groups: Iterable[Group], advantages: Callable[[Tensor], Tensor]) -> list[Member]:
+    """The trajectories of `groups` that train, with their advantages, group by group."""
+    members = []
+    for index, group in enumerate(groups):
+        kept = trainable(group)
+        rewards_G = torch.tensor([t.reward.total for t in kept if t.reward is not None], dtype=torch.float64)
+        for trajectory, advantage in zip(kept, advantages(rewards_G).tolist() if kept else (), strict=True):
+            members.append(Member(index, advantage, _sequences(trajectory, kept[0])))
+    return members
+
+
+def _sequences(trajectory: Trajectory, first: Trajectory) -> tuple[PackedSequence, ...]:
+    """All segments with targets. A segment shares the group's prompt when it starts with the same ids."""
+    prompt = first.segments[0].ids_T[: first.prompt_tokens]
+    found = []
+    for segment in trajectory.segments:
+        shared = len(prompt) if np.array_equal(segment.ids_T[: len(prompt)], prompt) else 0
+        if segment.sampled_T.any():
+            found.append(_sequence(segment, shared, trajectory))
+    return tuple(found)
+
+
+def _sequence(segment: Segment, shared: int, trajectory: Trajectory) -> PackedSequence:
+    targets_N = np.flatnonzero(segment.sampled_T)
+    old_N = segment.logprobs_T[targets_N].astype(np.float32)
+    where = f"task {trajectory.task_id}, member {trajectory.member}"
+    if targets_N[0] < max(shared, 1):
+        raise ValueError(f"{where}: token {targets_N[0]} counts as sampled but belongs to the prompt ({shared} tokens)")
+    if not np.isfinite(old_N).all():
+        raise ValueError(f"{where}: a sampled token has no finite logprob; the sampler must report one for each")
+    ids_T = segment.ids_T[: targets_N[-1] + 1].astype(np.int64)
+    return PackedSequence(ids_T, targets_N, old_N, shared)
+
+
+def microbatches(members: Sequence[Member], weight_B: Tensor, tokens: int) -> Iterator[Batch]:
+    """Cut a step into rows of about `tokens` tokens: whole groups, or parts of a group that is larger than that.
+
+    weight_B: per trajectory, fixed on all of `members`. A trajectory is never cut.
+    """
+    for part in _cut(members, tokens):
+        yield pack([members[i] for i in part], part, weight_B)
+
+
+def _cut(members: Sequence[Member], tokens: int) -> Iterator[list[int]]:
+    groups: dict[int, list[int]] = {}
+    for i, member in enumerate(members):
+        if member.sequences:
+            groups.setdefault(member.group, []).append(i)
+    row: list[int] = []
+    used = 0
+    for indices in groups.values():
+        prompt = max(members[i].prompt for i in indices)
+        whole = prompt + sum(members[i].inputs for i in indices)
+        if row and used + whole > tokens:
+            yield row
+            row, used = [], 0
+        used += prompt
+        for i in indices:
+            if row and used + members[i].inputs > tokens:
+                yield row
+                row, used = [], prompt
+            row.append(i)
+            used += members[i].inputs
+    if row:
+        yield row
+
+
+def pack(members: Sequence[Member], trajectories: Sequence[int], weight_B: Tensor) -> Batch:
+    """One row of whole trajectories. trajectories: their indices within the step, which `weight_B` is about."""
+    row = _Row()
+    for group in dict.fromkeys(member.group for member in members):
+        here = [(m, t) for m, t in zip(members, trajectories, strict=True) if m.group == group]
+        pairs = [(s, m.advantage, t) for m, t in here for s in m.sequences]
+        sharing = [pair for pair in pairs if pair[0].shared]
+        for block in [sharing, *([pair] for pair in pairs if not pair[0].shared)]:
+            if block:
+                row.add(block)
+    return row.batch(weight_B)
+
+
+class _Row:
+    """A row under construction; lists of arrays, joined once."""
+
+    def __init__(self) -> None:
+        self.ids: list[np.ndarray] = []
+        self.positions: list[np.ndarray] = []
+        self.sequence: list[np.ndarray] = []
+        self.at: list[np.ndarray] = []
+        self.target: list[np.ndarray] = []
+        self.old: list[np.ndarray] = []
+        self.trajectory: list[np.ndarray] = []
+        self.advantage: list[np.ndarray] = []
+        self.blocks: list[Block] = []
+        self.used = 0
+        self.sequences = 0
+
+    def add(self, block: list[tuple[PackedSequence, float, int]]) -> None:
+        """Sequences with the same shared tokens: (sequence, advantage, trajectory)."""
+        shared = block[0][0].shared
+        prompt_at = self.used
+        self._tokens(block[0][0].ids_T[:shared], 0, -1)
+        for sequence, advantage, trajectory in block:
+            start = self.used
+            before = sequence.targets_N - 1
+            self.at.append(before + np.where(before < shared, prompt_at, start - shared))
+            self._tokens(sequence.ids_T[shared:-1], shared, self.sequences)
+            self.target.append(sequence.ids_T[sequence.targets_N])
+            self.old.append(sequence.old_N)
+            count = len(sequence.targets_N)
+            self.trajectory.append(np.full(count, trajectory, dtype=np.int64))
+            self.advantage.append(np.full(count, advantage, dtype=np.float32))
+            self.sequences += 1
+        self.blocks.append(Block(shared, tuple(sequence.inputs for sequence, _, _ in block)))
+
+    def _tokens(self, ids: np.ndarray, position: int, sequence: int) -> None:
+        self.ids.append(ids)
+        self.positions.append(np.arange(position, position + len(ids), dtype=np.int64))
+        self.sequence.append(np.full(len(ids), sequence, dtype=np.int64))
+        self.used += len(ids)
+
+    def batch(self, weight_B: Tensor) -> Batch:
+        """The finished row, on the weights' device."""
+
+        def joined(parts: list[np.ndarray]) -> Tensor:
+            return torch.from_numpy(np.concatenate(parts)).to(weight_B.device)
+
+        trajectory_N = joined(self.trajectory)
+        return Batch(
+            ids_T=joined(self.ids),
+            positions_T=joined(self.positions),
+            sequence_T=joined(self.sequence),
+            layout=Layout(tuple(self.blocks)),
+            at_N=joined(self.at),
+            target_N=joined(self.target),
+            old_N=joined(self.old),
+            trajectory_N=trajectory_N,
+            advantage_N=joined(self.advantage),
+            weight_N=weight_B[trajectory_N],
+        )

@@ -1,0 +1,108 @@
+"""The adapter's card, `tooldojo.json`: what the adapter was trained to read and write, and on which base model.
+
+Invariant: an adapter that meets another template, system prompt, call format, stop id or base model is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tooldojo.training.atomic import file_digest
+
+CARD = "tooldojo.json"
+WEIGHTS = ("*.safetensors", "*.bin")
+
+
+class PolicyError(RuntimeError):
+    """A policy cannot be loaded; the message is one line that says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conventions:
+    """How tasks are put before a policy.
+
+    template_hash: of the chat template. system_prompts: hashes of the system prompts in use (an adapter's card lists
+    all that it was trained with). stop_ids: the token ids that end a turn.
+    """
+
+    template_hash: str
+    system_prompts: tuple[str, ...]
+    call_format: str
+    stop_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterCard:
+    """Conventions plus the base model: its name as given (`default`, directory or id) and its digest."""
+
+    conventions: Conventions
+    base: str
+    base_digest: str
+
+    def write(self, folder: Path) -> None:
+        """Save as `tooldojo.json` in an adapter's directory; also the way to adopt a foreign adapter."""
+        (folder / CARD).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> AdapterCard:
+        """The card of an adapter's directory.
+
+        Raises:
+            PolicyError: when there is none, or it is not one.
+        """
+        path = folder / CARD
+        if not path.exists():
+            raise PolicyError(
+                f"{folder} has no {CARD}, so its template and stop ids are unknown; "
+                "write one with AdapterCard.write to adopt the adapter"
+            )
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            given = data["conventions"]
+            conventions = Conventions(
+                given["template_hash"],
+                tuple(given["system_prompts"]),
+                given["call_format"],
+                tuple(given["stop_ids"]),
+            )
+            return cls(conventions, data["base"], data["base_digest"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise PolicyError(f"{path} is not an adapter card: {error!r}") from error
+
+    def require(self, wanted: Conventions, base_digest: str, folder: Path) -> None:
+        """Refuse an adapter that was trained under other conventions or on another base model.
+
+        Raises:
+            PolicyError: naming the first field that differs, both values and the next step.
+        """
+        have = self.conventions
+        checks = (
+            ("base model digest", self.base_digest, base_digest, self.base_digest == base_digest),
+            ("template hash", have.template_hash, wanted.template_hash, None),
+            ("call format", have.call_format, wanted.call_format, None),
+            ("stop ids", have.stop_ids, wanted.stop_ids, None),
+            (
+                "system prompts",
+                have.system_prompts,
+                wanted.system_prompts,
+                set(wanted.system_prompts) <= set(have.system_prompts),
+            ),
+        )
+        for what, card, asked, same in checks:
+            if not (card == asked if same is None else same):
+                raise PolicyError(
+                    f"adapter {folder} was trained with {what} {card!r}, but this run has {asked!r}; "
+                    "use the adapter's settings, or train a new adapter"
+                )
+
+
+def base_digest(folder: Path) -> str:
+    """32 hex digits over the base model's config and weight files (names and contents)."""
+    files = sorted({path for pattern in WEIGHTS for path in folder.glob(pattern)})
+    hasher = hashlib.blake2b(digest_size=16)
+    for path in [folder / "config.json", *files]:
+        hasher.update(f"{path.name}|{file_digest(path)}|".encode())
+    return hasher.hexdigest()

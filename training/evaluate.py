@@ -1,0 +1,126 @@
+"""Held-out evaluation: each task played once under seeds derived from its id, and judged by its
+verifier.
+
+Invariant: all stages of a run play the same tasks under the same seeds, so that `compare` pairs
+task by task.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from tooldojo.envs.seeding import derive_seed
+from tooldojo.envs.task import IssuedTask, Task
+from tooldojo.rollouts.records import EngineId, Group, PolicyRef, Trajectory
+from tooldojo.training.evaluation import (
+    EvalRow,
+    Evaluation,
+    EvaluationError,
+    check_failures,
+    compare,
+    read_evaluation,
+)
+from tooldojo.training.sampling import Player
+from tooldojo.verifiers.canonical import canonical_text
+from tooldojo.verifiers.records import CallOutcome, ScoreStatus
+
+__all__ = ["Evaluation", "EvaluationError", "compare", "eval_row", "evaluate", "read_evaluation"]
+
+
+def evaluate(
+    player: Player,
+    tasks: Sequence[Task],
+    stage: str,
+    *,
+    temperature: float,
+    seed: int,
+    on_group: Callable[[Group], None] = lambda group: None,
+) -> Evaluation:
+    """Play every task once and judge it.
+
+    A task's ordinal, and with it every seed of its trajectory, derives from its id: all stages play
+    the same tasks under the same seeds, in whatever order. `player` samples at `temperature` under
+    the run seed `seed`.
+
+    Raises:
+        EvaluationError: for the same task twice, a task that never came back, or more than 2 %
+        without a verdict.
+    """
+    issued = [IssuedTask(eval_ordinal(task), task) for task in tasks]
+    if len({task.ordinal for task in issued}) < len(issued):
+        raise EvaluationError(
+            f"the tasks of evaluation {stage!r} are not distinct; draw them with envs.source.take"
+        )
+    rows: dict[int, EvalRow] = {}
+    engines: dict[EngineId, None] = {}
+    policies: dict[PolicyRef, None] = {}
+    for group in player.play(issued, 1):
+        trajectory = group.trajectories[0]
+        rows[group.ordinal] = eval_row(group.task, trajectory)
+        engines[trajectory.engine], policies[trajectory.policy] = None, None
+        on_group(group)
+    missing = [each.task.id for each in issued if each.ordinal not in rows]
+    if missing:
+        raise EvaluationError(
+            f"{len(missing)} tasks of evaluation {stage!r} never came back, {missing[0]} first"
+        )
+    ordered = tuple(rows[each.ordinal] for each in issued)
+    evaluation = Evaluation(stage, temperature, seed, ordered, tuple(engines), tuple(policies))
+    check_failures(evaluation)
+    return evaluation
+
+
+def eval_ordinal(task: Task) -> int:
+    """A task's place in evaluations: a hash of its id, far above the ordinals that training
+    counts.
+    """
+    return derive_seed("evaluation", task.id) | 1 << 62
+
+
+def eval_row(task: Task, trajectory: Trajectory) -> EvalRow:
+    """What one trajectory says about its policy."""
+    score, evidence = trajectory.score, trajectory.evidence
+    verdict = score is not None and score.status is ScoreStatus.SCORED
+    turns = [turn for segment in trajectory.segments for turn in segment.turns]
+    calls = evidence.calls if evidence is not None else ()
+    selection = _selection(task, [c.name for c in calls])
+    exact = _exact(task, [(c.name, canonical_text(c.arguments)) for c in calls])
+    formed = sum(turn.malformed is None for turn in turns) / len(turns) if turns else None
+    return EvalRow(
+        task.id,
+        task.env,
+        task.level,
+        task.template,
+        task.condition,
+        task.split.value,
+        trajectory.ending.stop.value,
+        score.success if score and verdict else None,
+        score.value if score and verdict else None,
+        dict(score.components) if score and verdict else {},
+        trajectory.turns,
+        trajectory.sampled_tokens,
+        trajectory.seconds,
+        len(calls),
+        sum(call.outcome is CallOutcome.OK for call in calls),
+        selection,
+        exact,
+        formed,
+        None if verdict else _failure(trajectory),
+    )
+
+
+def _failure(trajectory: Trajectory) -> str:
+    failure = trajectory.failure
+    why = f"{failure.kind}: {failure.message}" if failure else trajectory.ending.stop.value
+    return f"{trajectory.ending.blame.value}: {why}"
+
+
+def _selection(task: Task, called: list[str]) -> float | None:
+    gold = Counter(call.name for turn in task.gold for call in turn.calls)
+    return (gold & Counter(called)).total() / gold.total() if gold else None
+
+
+def _exact(task: Task, called: list[tuple[str, str]]) -> float | None:
+    gold = Counter((c.name, canonical_text(c.arguments)) for turn in task.gold for c in turn.calls)
+    return (gold & Counter(called)).total() / gold.total() if gold else None

@@ -1,0 +1,115 @@
+"""The SFT warm start: TRL trains, we render and mask.
+
+TRL's SFTTrainer gets `input_ids` and `labels` only; the loss is on thoughts, calls and final messages, never on tool
+results. The checkpoint with the best validation loss is kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tooldojo.configs.loading import RecipeError
+from tooldojo.configs.schema import Recipe, SftSection
+from tooldojo.envs.seeding import derive_seed, derived_random
+from tooldojo.envs.source import take
+from tooldojo.envs.task import Split
+from tooldojo.rollouts.chat import Chat
+from tooldojo.training.demonstrations import TokenRow, as_columns, demonstrations, token_counts
+from tooldojo.training.policy import Policy
+from tooldojo.verifiers.records import Json
+
+Progress = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SftData:
+    """Rows to train on and rows to choose the checkpoint by."""
+
+    train: list[TokenRow]
+    validation: list[TokenRow]
+
+
+def build_data(recipe: Recipe, chat: Chat, demos: int | None = None) -> SftData:
+    """Verified demonstrations of the recipe's worlds, with the rehearsal mix added to the training rows."""
+    task, seed = recipe.task, recipe.run.seed
+    train = take(task.worlds, Split.TRAIN, derive_seed(seed, "demos"), demos or task.demos, task.levels)
+    validation = take(task.worlds, Split.VAL, derive_seed(seed, "sft-val"), task.val_tasks, task.levels)
+    rows = demonstrations(train, chat)
+    rehearsal = rehearsal_rows(chat, len(rows), recipe)
+    return SftData(rows + rehearsal, demonstrations(validation, chat))
+
+
+def rehearsal_rows(chat: Chat, demos: int, recipe: Recipe) -> list[TokenRow]:
+    """Documents of the default policy's own corpus, so that the warm start does not undo what it was taught.
+
+    Raises:
+        RecipeError: when another model asks for rehearsal, since its corpus is not known.
+    """
+    count = round(demos * recipe.sft.rehearsal)
+    if not count:
+        return []
+    if recipe.policy.model != "default":
+        raise RecipeError("sft.rehearsal needs the default policy's corpus; set sft.rehearsal=0 for other models")
+    from tooldojo.training.base.corpus import rehearsal
+
+    return [TokenRow(ids, labels) for ids, labels in rehearsal(derive_seed(recipe.run.seed, "rehearsal"), count)]
+
+
+def train_sft(
+    policy: Policy, data: SftData, section: SftSection, directory: Path, seed: int, progress: Progress | None = None
+) -> dict[str, Json]:
+    """Train the policy's adapter in place; returns figures of the run.
+
+    The model holds the best checkpoint's weights afterwards. Interrupted runs go on from the last checkpoint.
+    """
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    steps = math.ceil(len(data.train) * section.epochs / section.batch_size)
+    config = SFTConfig(
+        output_dir=str(directory), per_device_train_batch_size=section.batch_size, max_steps=steps,
+        per_device_eval_batch_size=section.batch_size, learning_rate=section.learning_rate, warmup_steps=min(10, steps // 5),
+        lr_scheduler_type="cosine", weight_decay=0.0, bf16=True, use_cpu=policy.device.type == "cpu", max_length=None,
+        eval_strategy="steps", eval_steps=section.eval_every, save_strategy="steps", save_steps=section.eval_every,
+        save_total_limit=1, load_best_model_at_end=True, metric_for_best_model="eval_loss", greater_is_better=False,
+        train_sampling_strategy="group_by_length", gradient_checkpointing=False, seed=derive_seed(seed, "sft") % 2**31,
+        report_to=[], logging_steps=5, disable_tqdm=True, log_level="error", dataloader_pin_memory=False,
+    )  # fmt: skip
+    shuffled = derived_random(seed, "sft-order").sample(data.train, len(data.train))
+    trainer = SFTTrainer(
+        model=policy.model,
+        args=config,
+        train_dataset=Dataset.from_dict(as_columns(shuffled)),
+        eval_dataset=Dataset.from_dict(as_columns(data.validation)),
+        processing_class=policy.tokenizer,
+        callbacks=[_progress_callback(progress)] if progress else [],
+    )
+    resume = any(directory.glob("checkpoint-*"))
+    trainer.train(resume_from_checkpoint=resume)
+    losses = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
+    counts = {f"train_{name}": value for name, value in token_counts(data.train).items()}
+    return {"steps": steps, "best_val_loss": min(losses, default=float("nan")), "val_losses": losses, **counts}
+
+
+def _progress_callback(progress: Progress) -> object:
+    from transformers import TrainerCallback
+
+    class Report(TrainerCallback):
+        def on_log(self, args: object, state: object, control: object, logs: dict | None = None, **_: object) -> None:
+            numbers = {k: float(v) for k, v in (logs or {}).items() if isinstance(v, int | float | str) and _is_number(v)}
+            progress(state.global_step, state.max_steps, numbers)  # type: ignore[attr-defined]
+
+    return Report()
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True
