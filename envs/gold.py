@@ -21,9 +21,9 @@ class Script:
     def __init__(self) -> None:
         self._turns: list[GoldTurn] = []
 
-    def do(self, thought: str, name: str, **arguments: Json) -> Script:
+    def do(self, thought: str, tool: str, /, **arguments: Json) -> Script:
         """Add a turn with one call."""
-        self._turns.append(GoldTurn(thought, (Call(name, arguments),)))
+        self._turns.append(GoldTurn(thought, (Call(tool, arguments),)))
         return self
 
     def close(self, thought: str, line: str) -> list[GoldTurn]:

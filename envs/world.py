@@ -433,7 +433,7 @@ def _drive(turn: Coroutine[Any, Any, T], has_async_tools: bool) -> T:
     )
 
 
-def call(name: str, **arguments: Json) -> Call:
+def call(name: str, /, **arguments: Json) -> Call:
     """A gold call, as an author writes it."""
     return Call(name, arguments)
 

@@ -35,7 +35,7 @@ FITS = (
 
 # Gigabytes: on disk when done, and fetched on a machine with an empty pip cache.
 NEEDS_GB = {"cpu": 5, "gpu": 20}
-CUDA_TORCH_DISK_GB, CUDA_TORCH_FETCH_GB, GPU_FETCH_GB = 7, 2.5, 6
+CUDA_TORCH_DISK_GB, CUDA_TORCH_FETCH_GB, GPU_FETCH_GB = 7, 2.7, 6
 
 
 class SetupError(Exception):

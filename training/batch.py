@@ -93,8 +93,12 @@ def members_of(groups: Iterable[Group], advantages: Callable[[Tensor], Tensor]) 
     members = []
     for index, group in enumerate(groups):
         kept = trainable(group)
-        rewards_G = torch.tensor([t.reward.total for t in kept if t.reward is not None], dtype=torch.float64)
-        for trajectory, advantage in zip(kept, advantages(rewards_G).tolist() if kept else (), strict=True):
+        rewards_G = torch.tensor(
+            [t.reward.total for t in kept if t.reward is not None], dtype=torch.float64
+        )
+        for trajectory, advantage in zip(
+            kept, advantages(rewards_G).tolist() if kept else (), strict=True
+        ):
             members.append(Member(index, advantage, _sequences(trajectory, kept[0])))
     return members
 
@@ -115,9 +119,13 @@ def _sequence(segment: Segment, shared: int, trajectory: Trajectory) -> PackedSe
     old_N = segment.logprobs_T[targets_N].astype(np.float32)
     where = f"task {trajectory.task_id}, member {trajectory.member}"
     if targets_N[0] < max(shared, 1):
-        raise ValueError(f"{where}: token {targets_N[0]} counts as sampled but belongs to the prompt ({shared} tokens)")
+        raise ValueError(
+            f"{where}: token {targets_N[0]} counts as sampled but belongs to the prompt ({shared} tokens)"
+        )
     if not np.isfinite(old_N).all():
-        raise ValueError(f"{where}: a sampled token has no finite logprob; the sampler must report one for each")
+        raise ValueError(
+            f"{where}: a sampled token has no finite logprob; the sampler must report one for each"
+        )
     ids_T = segment.ids_T[: targets_N[-1] + 1].astype(np.int64)
     return PackedSequence(ids_T, targets_N, old_N, shared)
 

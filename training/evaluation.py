@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tooldojo.rollouts.records import EngineId, PolicyRef
@@ -135,6 +135,14 @@ class Evaluation:
             sum(row.calls for row in rows),
             sum(row.calls_ok for row in rows),
         )
+
+    def within(self, worlds: Collection[str]) -> Evaluation:
+        """Only the tasks of these worlds."""
+        return replace(self, rows=tuple(row for row in self.rows if row.world in worlds))
+
+    def outside(self, worlds: Collection[str]) -> Evaluation:
+        """Only the tasks of other worlds."""
+        return replace(self, rows=tuple(row for row in self.rows if row.world not in worlds))
 
     def cells(self) -> tuple[Cell, ...]:
         """Success per world, level and split, in that order."""

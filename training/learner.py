@@ -1,15 +1,16 @@
 """The learner: groups in, one policy update out.
 
-Owns the optimiser, the learning-rate schedule and the published versions' probes. Refuses models whose packed forward
-pass differs from their ordinary one. Invariants: old logprobs are the sampler's; denominators come from the whole
-optimiser step, so micro-batches change nothing but memory.
+Owns the optimiser, the learning-rate schedule and the probes of published versions. Refuses models whose packed
+forward pass differs from their ordinary one. Invariants: old logprobs are the sampler's; denominators come from the
+whole optimiser step, so micro-batches change nothing but memory.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,28 +20,37 @@ from torch import Tensor
 from tooldojo.configs.schema import LearnerSection, ObjectiveSection
 from tooldojo.rollouts.records import Group, PolicyRef
 from tooldojo.rollouts.updates import PolicyUpdate, Probe, tensors_digest
-from tooldojo.training.batch import Batch, Member, members_of, microbatches, trainable
+from tooldojo.training.batch import Batch, Member, members_of, microbatches
 from tooldojo.training.lora import effective_weights, prefers_merged
 from tooldojo.training.objectives import ADVANTAGES, Loss, Tokens, policy_loss, token_weights
 from tooldojo.training.packed_attention import Block, Layout, packed_states
 from tooldojo.training.policy import Policy
+from tooldojo.training.runtime import tune_process
 from tooldojo.training.scoring import TokenScores, score_tokens
+from tooldojo.training.update_metrics import StepRecord, TokenRecord, update_metrics
+
+SELF_CHECK_NATS = {
+    torch.float32: 1e-2,
+    torch.bfloat16: 0.3,
+}  # largest logprob difference packed vs ordinary
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's state of one parameter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LearnerState:
-    """Everything a learner needs to go on: tensors by name (`adapter/`, `reference/`, `optimiser/`, `rng`) and numbers.
+    """Everything a learner needs to go on.
 
-    probe: logprobs of the last published version on the probe, or None before the first.
+    tensors: `adapter/...`, `reference/...`, `optimiser/...` and `rng`. probes: logprobs on the probe of the last
+    published versions.
     """
 
     tensors: dict[str, Tensor]
     step: int
-    probe: tuple[float, ...] | None
+    probes: dict[int, tuple[float, ...]]
 
 
 class Learner:
-    """Updates a policy's adapter by policy gradients."""
+    """Updates a policy's adapter by policy gradients. `step` counts optimiser steps."""
 
     def __init__(
         self,
@@ -50,7 +60,7 @@ class Learner:
         probe_ids: Sequence[int],
         temperature: float = 1.0,
     ) -> None:
-        """probe_ids: the fixed sequence on which versions are told apart. temperature: the sampler's.
+        """probe_ids: the fixed sequence by which versions are told apart. temperature: the sampler's.
 
         Raises:
             ValueError: when the model cannot be trained in packed rows.
@@ -61,25 +71,235 @@ class Learner:
         self.probe_ids = tuple(probe_ids)
         self.temperature = temperature
         self.step = 0
-        self.published: tuple[float, ...] | None = None
-        if learner.threads:
-            torch.set_num_threads(learner.threads)
+        self._probes: dict[int, tuple[float, ...]] = {}
         self._merged = prefers_merged(policy.linears)
+        policy.model.eval()  # no dropout: the sampler has none
+        self._parameters = policy.parameters()
+        self._reference = {n: p.detach().clone() for n, p in self._parameters.items()}
         self._optimiser = torch.optim.AdamW(
-            policy.parameters().values(), lr=learner.learning_rate, weight_decay=learner.weight_decay
+            self._parameters.values(), lr=learner.learning_rate, weight_decay=learner.weight_decay
         )
-        self._check_model()
-
-    # --- update -----------------------------------------------------------------------------------------------------
+        tune_process(learner.threads)
+        self._check_packing()
 
     def update(self, groups: Sequence[Group]) -> dict[str, float]:
-        """One or more optimiser steps on a batch of groups; returns metrics."""
+        """`minibatches` optimiser steps on a batch of groups; returns metrics (see `update_metrics`).
+
+        Raises:
+            ValueError: when no trajectory trains. FloatingPointError: when a gradient is not finite.
+        """
         started = time.perf_counter()
-        records = []
+        steps = []
         for part in _parts(groups, self.section.minibatches):
             members = members_of(part, ADVANTAGES[self.objective.advantage])
             if any(member.length for member in members):
-                records.append(self._optimise(members))
-        if not records:
-            raise ValueError("no trajectory of this batch trains: all failed or none sampled a token")
-        return _metrics(groups, records, time.perf_counter() - started)
+                steps.append(self._optimise(members))
+        if not steps:
+            raise ValueError("no trajectory of this batch trains: all failed or sampled nothing")
+        return update_metrics(groups, steps, time.perf_counter() - started)
+
+    def gradients(self, members: Sequence[Member]) -> tuple[list[Loss], list[TokenRecord]]:
+        """Add the gradients of one optimiser step to the factors' `.grad`; the losses sum to the step's."""
+        lengths_B = torch.tensor([m.length for m in members], device=self.policy.device)
+        weight_B = token_weights(lengths_B, self.objective)
+        batches = list(microbatches(members, weight_B, self.section.tokens_per_microbatch))
+        references = self._references(batches)
+        losses, records = [], []
+        with self._weights() as hand_over:
+            for batch, reference_N in zip(batches, references, strict=True):
+                scores = self._score(batch, self.temperature)
+                loss = policy_loss(_tokens(batch, scores, reference_N), self.objective)
+                loss.total.backward()
+                losses.append(loss)
+                records.append(_record(batch, scores, loss))
+            hand_over()
+        return losses, records
+
+    def _optimise(self, members: Sequence[Member]) -> StepRecord:
+        warmup = self.section.warmup_steps
+        rate = self.section.learning_rate * min(1.0, (self.step + 1) / warmup if warmup else 1.0)
+        for parameters in self._optimiser.param_groups:
+            parameters["lr"] = rate
+        self._optimiser.zero_grad()
+        losses, records = self.gradients(members)
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.section.max_grad_norm)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(
+                f"the gradient at optimiser step {self.step} is not finite; nothing was updated"
+            )
+        self._optimiser.step()
+        self.step += 1
+        return StepRecord(
+            members=tuple(members),
+            batches=tuple(records),
+            loss=float(sum(loss.total.detach() for loss in losses)),
+            policy_loss=float(sum(loss.policy for loss in losses)),
+            kl_loss=float(sum(loss.kl for loss in losses)) * self.objective.kl_coef,
+            grad_norm=float(norm),
+            learning_rate=rate,
+        )
+
+    def _weights(self) -> AbstractContextManager[Callable[[], None]]:
+        return effective_weights(self.policy.linears) if self._merged else nullcontext(lambda: None)
+
+    def _references(self, batches: Sequence[Batch]) -> list[Tensor] | list[None]:
+        """Logprobs under the policy this learner started with (a fresh adapter: the base); None without a KL term."""
+        if not self.objective.kl_coef:
+            return [None] * len(batches)
+        with self.policy.holding(self._reference), self._weights():
+            return [self._score(batch, self.temperature).logprob_N for batch in batches]
+
+    def _score(self, batch: Batch, temperature: float, exact: bool = False) -> TokenScores:
+        """exact: without autocast."""
+        network, mixed = self.policy.network, self.section.autocast == "bfloat16" and not exact
+        with torch.autocast(batch.ids_T.device.type, torch.bfloat16, enabled=mixed):
+            states_TH = packed_states(network, batch.ids_T, batch.positions_T, batch.layout)
+        weight = network.get_output_embeddings().weight
+        compute = torch.bfloat16 if mixed else None
+        return score_tokens(states_TH[batch.at_N], weight, batch.target_N, temperature, compute)
+
+    # --- evaluation and export --------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Logprobs of ids[1:] of each sequence under the current policy: float32, temperature 1, no autocast."""
+        found = []
+        with self._weights():
+            for ids in sequences:
+                batch = _whole(ids, Layout((Block(0, (len(ids) - 1,)),)), self.policy.device)
+                found.append(self._score(batch, 1.0, exact=True).logprob_N.cpu().numpy())
+        return found
+
+    def export(
+        self, version: int, merged: torch.dtype | None = None, name: str = "policy"
+    ) -> PolicyUpdate:
+        """The current policy as version `version`, with the probe that proves its delivery.
+
+        merged: the engine's dtype for the merged transport; None for the adapter transport.
+        """
+        now = tuple(self.logprobs([self.probe_ids])[0].tolist())
+        older = [v for v in self._probes if v < version]
+        before = self._probes[max(older)] if older else None
+        self._probes = {v: self._probes[v] for v in sorted(older)[-1:]} | {version: now}
+        tensors = None if merged is None else self.policy.merged_tensors(merged)
+        return PolicyUpdate(
+            ref=PolicyRef(name, version, self.policy.adapter_digest()),
+            adapter=self.policy.adapter_bytes(),
+            adapter_config=self.policy.adapter_config(),
+            merged=None if tensors is None else save(tensors),
+            merged_digest=None if tensors is None else tensors_digest(as_numpy(tensors)),
+            probe=Probe(self.probe_ids, now, before),
+        )
+
+    # --- state ------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> LearnerState:
+        """A copy of everything that the next update depends on."""
+        tensors = {f"adapter/{n}": t for n, t in self.policy.adapter_tensors().items()}
+        tensors |= {f"reference/{n}": t.cpu().clone() for n, t in self._reference.items()}
+        for name, parameter in self._parameters.items():
+            for moment, value in self._optimiser.state[parameter].items():
+                tensors[f"optimiser/{name}/{moment}"] = value.detach().cpu().clone()
+        tensors["rng"] = torch.get_rng_state()
+        return LearnerState(tensors, self.step, dict(self._probes))
+
+    def load_state_dict(self, state: LearnerState) -> None:
+        """Go on from a `state_dict`; the policy must be of the same shape."""
+        tensors, device = state.tensors, self.policy.device
+        self.policy.load_adapter_tensors(
+            {n.removeprefix("adapter/"): t for n, t in tensors.items() if n.startswith("adapter/")}
+        )
+        self._reference = {n: tensors[f"reference/{n}"].to(device) for n in self._parameters}
+        for name, parameter in self._parameters.items():
+            stored = {m: tensors.get(f"optimiser/{name}/{m}") for m in MOMENTS}
+            self._optimiser.state[parameter] = {
+                m: t.clone() if m == "step" else t.to(device, copy=True)
+                for m, t in stored.items()
+                if t is not None
+            }
+        torch.set_rng_state(tensors["rng"])
+        self.step = state.step
+        self._probes = dict(state.probes)
+
+    @torch.no_grad()
+    def _check_packing(self) -> None:
+        """The packed pass (prompt shared by two members) must say what the model's ordinary pass says."""
+        ids = torch.tensor(self.probe_ids, device=self.policy.device)
+        half = len(ids) // 2
+        if half < 2:
+            raise ValueError(f"the probe needs at least 4 token ids, got {len(self.probe_ids)}")
+        plain = self.policy.network(ids[None]).logits[0, :-1].float().log_softmax(-1)
+        plain = plain.gather(1, ids[1:, None])[:, 0]
+        tail = len(ids) - 1 - half
+        twice = torch.cat([ids[:-1], ids[half:-1]])
+        places = torch.arange(len(twice), device=ids.device)
+        positions = torch.where(places < half + tail, places, places - tail)
+        states = packed_states(
+            self.policy.network, twice, positions, Layout((Block(half, (tail, tail)),))
+        )
+        second = torch.cat([states[:half], states[half + tail :]])
+        head = self.policy.network.get_output_embeddings().weight
+        packed = score_tokens(second, head, ids[1:]).logprob_N
+        worst = float((packed - plain).abs().max())
+        if not worst <= SELF_CHECK_NATS[states.dtype]:
+            kind = type(self.policy.network).__name__
+            raise ValueError(
+                f"{kind} cannot be trained in packed rows: logprobs differ by {worst:.3g} nats"
+            )
+
+
+def as_numpy(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """For `tensors_digest`: bfloat16, which numpy lacks, is viewed as uint16."""
+    return {
+        n: (t.view(torch.uint16) if t.dtype == torch.bfloat16 else t).contiguous().numpy()
+        for n, t in tensors.items()
+    }
+
+
+def _parts(groups: Sequence[Group], count: int) -> list[Sequence[Group]]:
+    """`groups` in order, cut into at most `count` parts of nearly equal size."""
+    bounds = [round(i * len(groups) / count) for i in range(count + 1)]
+    return [groups[a:b] for a, b in zip(bounds, bounds[1:], strict=False) if a < b]
+
+
+def _whole(ids: Sequence[int], layout: Layout, device: torch.device) -> Batch:
+    """One sequence as a batch in which every id but the first is a target."""
+    row = torch.tensor(ids, device=device)
+    count = len(ids) - 1
+    places = torch.arange(count, device=device)
+    nothing = torch.zeros(count, device=device)
+    return Batch(
+        row[:-1],
+        places,
+        nothing.long(),
+        layout,
+        places,
+        row[1:],
+        nothing,
+        nothing.long(),
+        nothing,
+        nothing,
+    )
+
+
+def _tokens(batch: Batch, scores: TokenScores, reference_N: Tensor | None) -> Tokens:
+    return Tokens(
+        scores.logprob_N,
+        batch.old_N,
+        batch.advantage_N,
+        batch.trajectory_N,
+        batch.weight_N,
+        reference_N,
+    )
+
+
+def _record(batch: Batch, scores: TokenScores, loss: Loss) -> TokenRecord:
+    return TokenRecord(
+        logprob_N=scores.logprob_N.detach(),
+        old_N=batch.old_N,
+        ratio_N=loss.term.ratio_N,
+        clipped_N=loss.term.clipped_N,
+        entropy_N=scores.entropy_N,
+        kl_N=loss.kl_N,
+        packed=batch.layout.tokens,
+    )

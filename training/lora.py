@@ -58,8 +58,14 @@ def lora_linears(model: PeftModel) -> tuple[LoraLinear, ...]:
     for path, module in model.get_base_model().named_modules():
         if not isinstance(module, LoraLayer):
             continue
-        if ADAPTER not in module.lora_A or module.use_dora.get(ADAPTER) or module.lora_bias.get(ADAPTER):
-            raise ValueError(f"{path}: only plain LoRA on linear layers can be trained (no DoRA, no LoRA bias)")
+        if (
+            ADAPTER not in module.lora_A
+            or module.use_dora.get(ADAPTER)
+            or module.lora_bias.get(ADAPTER)
+        ):
+            raise ValueError(
+                f"{path}: only plain LoRA on linear layers can be trained (no DoRA, no LoRA bias)"
+            )
         a, b = module.lora_A[ADAPTER].weight, module.lora_B[ADAPTER].weight
         base = module.get_base_layer()
         found.append(LoraLinear(f"{path}.weight", module, base, a, b, module.scaling[ADAPTER]))

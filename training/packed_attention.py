@@ -64,9 +64,13 @@ def packed_attention(
     query: [1, heads, T, head_dim]; key, value: [1, kv_heads, T, head_dim]. Returns [1, T, heads, head_dim].
     """
     if packing is None or packing.tokens != query.shape[2] or query.shape[0] != 1:
-        raise ValueError("packed attention needs one row and the layout that covers it; pass packing=Layout(...)")
+        raise ValueError(
+            "packed attention needs one row and the layout that covers it; pass packing=Layout(...)"
+        )
     if sliding_window is not None or dropout:
-        raise ValueError("packed attention has neither sliding windows nor dropout; switch them off in the model")
+        raise ValueError(
+            "packed attention has neither sliding windows nor dropout; switch them off in the model"
+        )
     scale = scaling or query.shape[-1] ** -0.5
     mixed = _attend(query[0], key[0], value[0], packing, scale)
     return mixed.transpose(0, 1)[None], None
@@ -113,7 +117,9 @@ def packing_enabled(network: nn.Module) -> Iterator[None]:
         network.config._attn_implementation = before
 
 
-def packed_states(network: nn.Module, ids_T: Tensor, positions_T: Tensor, packing: Layout) -> Tensor:
+def packed_states(
+    network: nn.Module, ids_T: Tensor, positions_T: Tensor, packing: Layout
+) -> Tensor:
     """Final hidden states [T, hidden] of one packed row, before the output matrix."""
     with packing_enabled(network):
         out = network.get_decoder()(

@@ -47,7 +47,6 @@ class Policy:
         self.card = card
         self.base_folder = base_folder
         self.linears: tuple[LoraLinear, ...] = lora_linears(model)
-        self.reference = {n: p.detach().clone() for n, p in self.parameters().items()}
 
     @property
     def network(self) -> nn.Module:
@@ -64,17 +63,17 @@ class Policy:
         return {n: p for n, p in self.model.named_parameters() if p.requires_grad}
 
     @contextmanager
-    def as_reference(self) -> Iterator[None]:
-        """Inside, the policy is the one it started as (fresh adapters start as the base model); no gradients."""
-        now = {name: parameter.data for name, parameter in self.parameters().items()}
+    def holding(self, factors: dict[str, Tensor]) -> Iterator[None]:
+        """Inside, the policy has these factors instead of its own, and nothing records gradients."""
+        own = {name: parameter.data for name, parameter in self.parameters().items()}
         try:
             for name, parameter in self.parameters().items():
-                parameter.data = self.reference[name]
+                parameter.data = factors[name]
             with torch.no_grad():
                 yield
         finally:
             for name, parameter in self.parameters().items():
-                parameter.data = now[name]
+                parameter.data = own[name]
 
     def adapter_tensors(self) -> dict[str, Tensor]:
         """PEFT's state dict of the adapter, fp32 on the CPU."""
@@ -90,7 +89,9 @@ class Policy:
         own = get_peft_model_state_dict(self.model, save_embedding_layers=False)
         if {n: t.shape for n, t in own.items()} != {n: t.shape for n, t in tensors.items()}:
             odd = sorted({n for n in own.keys() ^ tensors.keys()} or own.keys())[0]
-            raise PolicyError(f"the adapter's tensors do not fit this policy, first at {odd}; check lora_rank")
+            raise PolicyError(
+                f"the adapter's tensors do not fit this policy, first at {odd}; check lora_rank"
+            )
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(tensors[name])
@@ -196,7 +197,9 @@ def find_model(model: str) -> Path:
     folder = Path(model).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").exists():
-            raise PolicyError(f"policy.model: {folder} holds no config.json, so it is no model directory")
+            raise PolicyError(
+                f"policy.model: {folder} holds no config.json, so it is no model directory"
+            )
         return folder.resolve()
     if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
         raise PolicyError(f"policy.model: there is no directory {model!r}")
@@ -211,7 +214,9 @@ def _download(model: str) -> Path:
     try:
         return Path(snapshot_download(model, allow_patterns=DOWNLOADS))
     except HFValidationError as error:
-        raise PolicyError(f"policy.model: {model!r} is neither a directory nor a Hugging Face id") from error
+        raise PolicyError(
+            f"policy.model: {model!r} is neither a directory nor a Hugging Face id"
+        ) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, OSError) as error:
         raise PolicyError(
             f"policy.model: {model!r} is not in the Hugging Face cache and cannot be downloaded "
@@ -236,13 +241,19 @@ def _load_base(folder: Path, section: PolicySection, device: str) -> nn.Module:
 
 def _nf4(device: str) -> BitsAndBytesConfig:
     """4-bit NormalFloat, as QLoRA does it (https://arxiv.org/abs/2305.14314): frozen base, compute in bf16."""
-    advice = 'set policy.quantization = "none", or run on a CUDA machine with bitsandbytes installed'
+    advice = (
+        'set policy.quantization = "none", or run on a CUDA machine with bitsandbytes installed'
+    )
     if not device.startswith("cuda") or not torch.cuda.is_available():
-        raise PolicyError(f'policy.quantization = "nf4" needs a CUDA device, and there is none; {advice}')
+        raise PolicyError(
+            f'policy.quantization = "nf4" needs a CUDA device, and there is none; {advice}'
+        )
     try:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
-        raise PolicyError(f'policy.quantization = "nf4" needs bitsandbytes ({error}); {advice}') from error
+        raise PolicyError(
+            f'policy.quantization = "nf4" needs bitsandbytes ({error}); {advice}'
+        ) from error
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -266,11 +277,15 @@ def _attach(base: nn.Module, section: PolicySection, seed: int) -> PeftModel:
 
 def _load_adapter(base: nn.Module, adapter: Path) -> PeftModel:
     if not (adapter / ADAPTER_CONFIG).exists() or not (adapter / ADAPTER_WEIGHTS).exists():
-        raise PolicyError(f"{adapter} is no adapter directory: {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} are needed")
+        raise PolicyError(
+            f"{adapter} is no adapter directory: {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} are needed"
+        )
     try:
         return PeftModel.from_pretrained(base, str(adapter), is_trainable=True)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise PolicyError(f"adapter {adapter} does not fit {base.__class__.__name__}: {_first_line(error)}") from error
+        raise PolicyError(
+            f"adapter {adapter} does not fit {base.__class__.__name__}: {_first_line(error)}"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

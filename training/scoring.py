@@ -46,7 +46,9 @@ class _Score(torch.autograd.Function):
         wanted = ctx.needs_input_grad[0]
         logprob = torch.empty(len(states), dtype=torch.float32, device=states.device)
         entropy = torch.empty_like(logprob)
-        direction = torch.empty(states.shape if wanted else (0,), dtype=states.dtype, device=states.device)
+        direction = torch.empty(
+            states.shape if wanted else (0,), dtype=states.dtype, device=states.device
+        )
         rows = max(1, CHUNK_NUMBERS // weight.shape[0])
         with torch.autocast(states.device.type, enabled=False):
             for at in range(0, len(states), rows):
@@ -61,12 +63,18 @@ class _Score(torch.autograd.Function):
                 entropy[part] = total.log() - torch.linalg.vecdot(p, z)
                 if wanted:
                     mean = p.to(weight.dtype) @ weight
-                    direction[part] = (weight[target[part]].float() - mean.float()).div_(temperature).to(states.dtype)
+                    direction[part] = (
+                        (weight[target[part]].float() - mean.float())
+                        .div_(temperature)
+                        .to(states.dtype)
+                    )
         ctx.save_for_backward(direction)
         ctx.mark_non_differentiable(entropy)
         return logprob, entropy
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad_logprob: Tensor, grad_entropy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: FunctionCtx, grad_logprob: Tensor, grad_entropy: Tensor
+    ) -> tuple[Tensor | None, ...]:
         (direction,) = ctx.saved_tensors
         return (grad_logprob[:, None] * direction).to(direction.dtype), None, None, None

@@ -1,13 +1,17 @@
-"""A stored trajectory as something to read: turns of spans, each marked as sampled by the policy or as context.
+"""A stored trajectory as something to read: turns of spans, each marked as sampled by the policy or
+as context.
 
-Owns the reading order and the words; refuses to colour or lay out (see `training.report` and the command line).
-Invariant: a span is `trained` exactly when its tokens carry a logprob, so marks on a page are what the loss saw.
+Owns the reading order and the words; refuses to colour or lay out (see `training.report` and the
+command line).
+Invariant: a span is `trained` exactly when its tokens carry a logprob, so marks on a page are what
+the loss saw.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,7 +33,9 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class SpanView:
-    """Neighbouring tokens of one kind. confidence: geometric mean of the tokens' probabilities, if sampled."""
+    """Neighbouring tokens of one kind. confidence: geometric mean of the tokens' probabilities, if
+    sampled.
+    """
 
     kind: str
     text: str
@@ -62,7 +68,9 @@ class TurnView:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A whole trajectory. success is None where there is no verdict; why: the verifier's reason, or the failure."""
+    """A whole trajectory. success is None where there is no verdict; why: the verifier's reason, or
+    the failure.
+    """
 
     success: bool | None
     value: float | None
@@ -70,7 +78,7 @@ class Transcript:
     ending: str
     policy: str
     engine: str
-    prompt_tokens: int
+    tokens: int
     sampled_tokens: int
     seconds: float
     turns: tuple[TurnView, ...]
@@ -98,7 +106,9 @@ def task_view(task: Task) -> TaskView:
 
 
 def transcript(trajectory: Trajectory, decode: Decode) -> Transcript:
-    """The readable side of a trajectory; `decode` turns token ids into text, special tokens included."""
+    """The readable side of a trajectory; `decode` turns token ids into text, special tokens
+    included.
+    """
     score, policy, engine = trajectory.score, trajectory.policy, trajectory.engine
     failure = trajectory.failure
     why = score.why if score else f"{failure.kind}: {failure.message}" if failure else ""
@@ -114,7 +124,7 @@ def transcript(trajectory: Trajectory, decode: Decode) -> Transcript:
         trajectory.ending.stop.value,
         f"{policy.name} v{policy.version} ({policy.digest})",
         f"{engine.kind} {engine.engine}, pid {engine.pid} on {engine.node}",
-        trajectory.prompt_tokens,
+        sum(len(segment.ids_T) for segment in trajectory.segments),
         trajectory.sampled_tokens,
         trajectory.seconds,
         tuple(turns),
@@ -151,9 +161,7 @@ def _spans(segment: Segment, turn: Turn, decode: Decode) -> Iterator[SpanView]:
     )
     changes = np.flatnonzero((marks_T[:, 1:] != marks_T[:, :-1]).any(axis=0)) + 1
     edges = [0, *changes.tolist(), turn.end - turn.start]
-    for left, right in zip(edges, edges[1:], strict=False):
-        if right == left:
-            continue
+    for left, right in pairwise(edges):
         start, end = turn.start + left, turn.start + right
         trained = bool(segment.sampled_T[start])
         logprobs_T = segment.logprobs_T[start:end]

@@ -7,6 +7,7 @@ Invariant: numbers and dates are distinct within a table and every filter keeps 
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -63,6 +64,7 @@ class Scene:
         rng.shuffle(self.tables)
         self.ref = f"{rng.choice(_LETTERS)}{rng.randint(100, 999)}"
         self._data: dict[str, Any] = {table.name: self._plain(table) for table in self.tables}
+        self._connection: sqlite3.Connection | None = None
 
     def world(self) -> dict[str, Any]:
         """The state that the scene has become."""
@@ -70,9 +72,9 @@ class Scene:
 
     def ask(self, sql: str) -> str:
         """The first value of a query's first row as an answer gives it, or "none"."""
-        connection = connect(self._data)
-        rows = json.loads(run_select(connection, sql))
-        connection.close()
+        if self._connection is None:
+            self._connection = connect(self._data)
+        rows = json.loads(run_select(self._connection, sql))
         return str(rows[0][0]) if rows else "none"
 
     def pick(self, *, named: bool = False, dated: bool = False) -> Table:
@@ -88,14 +90,14 @@ class Scene:
         """Another name for a table, which the database does not know."""
         return self.rng.choice([name for name in table.kind.tables if name not in self._data])
 
-    def restrict(self, table: Table, how: str) -> Filter:
-        """A random filter of a kind; "all" restricts nothing."""
+    def restrict(self, table: Table, how: str, prefix: str = "") -> Filter:
+        """A random filter of a kind; "all" restricts nothing. `prefix` goes before the column, for joins."""
         if how == "all":
             return Filter()
         if how == "category":
             field, column = table.kind.category, table.columns["category"]
-            value = self.rng.choice(self._some(table))
-            test = f"{column} = '{value}'"
+            value = self.rng.choice(sorted({row["category"] for row in table.rows}))
+            test = f"{prefix}{column} = '{value}'"
             return Filter(f" whose {field.word} is {value}", test, f"the {field.word} is {column}")
         role = "date" if how in ("before", "after") else "number"
         field, column = table.field(role), table.columns[role]
@@ -103,11 +105,7 @@ class Scene:
         sign = "<" if how in ("below", "before") else ">"
         shown = f"'{limit}'" if role == "date" else str(limit)
         words = f" whose {field.word} is {how} {limit}"
-        return Filter(words, f"{column} {sign} {shown}", f"the {field.word} is {column}")
-
-    def _some(self, table: Table) -> list[str]:
-        """Categories that some rows have and some have not."""
-        return sorted({row["category"] for row in table.rows})
+        return Filter(words, f"{prefix}{column} {sign} {shown}", f"the {field.word} is {column}")
 
     def _table(self, kind: Kind, owners: list[dict[str, Any]]) -> Table:
         rng = self.rng

@@ -79,7 +79,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "The {plural}{where} show how many different entries for {category}{place}?",
     ),
     "top_group": (
-        "Which {category} has the {most} of the {plural}{place}?",
+        "Which {category} has the {most} among the {plural}{place}?",
         "Group the {plural} by {category}: which one has the {most}{place}?",
         "Name the {category} with the {most} among the {plural}{place}.",
         "For the {plural}, find the {category} that has the {most}{place}.",

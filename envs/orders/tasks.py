@@ -45,7 +45,7 @@ def stock(case: Case) -> None:
     if case.condition == "no_stock":
         product["stock"][variant] = 0
     case.slots |= {"product": name, "variant": variant}
-    case.act(f"I look up the stock of the {name}.", "get_product", name=name)
+    case.act(f"I look up the stock of the {name}.", "get_product", product=name)
     count = product["stock"][variant]
     case.close(f"The stock shows {count} for {variant} {name}.", f"stock {count} {variant} {name}")
 
@@ -147,7 +147,7 @@ def exchange_any(case: Case) -> None:
     if not case.may_return(order, reason):
         return None
     because = case.return_reason(order, reason)
-    case.act(f"{because}, so I check the stock of the {name}.", "get_product", name=name)
+    case.act(f"{because}, so I check the stock of the {name}.", "get_product", product=name)
     if kept is None:
         return case.refuse(order, "no_stock", f"No other variant of the {name} is in stock")
     thought = f"Only {kept} is another variant in stock, so I exchange {case.label(order, item)}."

@@ -69,9 +69,9 @@ class Orders(World):
         return {"status": order["status"], **days, "total": money(total(order)), "items": items}
 
     @tool(mutates=False, idempotent=True)
-    def get_product(self, name: str) -> dict[str, int]:
+    def get_product(self, product: str) -> dict[str, int]:
         """Stock of a product by variant."""
-        return dict(self._product(name)["stock"])
+        return dict(self._product(product)["stock"])
 
     @tool(mutates=True)
     def cancel_order(self, order_id: str, reason: Literal["mistake", "delay", "unwanted"]) -> str:

@@ -24,14 +24,28 @@ from tooldojo.rollouts.player import Limits
 from tooldojo.rollouts.records import PolicyRef
 from tooldojo.training.base.template import CHAT_TEMPLATE
 
-QWEN = (
-    "<|endoftext|> <|im_start|> <|im_end|> <think> </think> <tool_call> </tool_call> "
-    "<tool_response> </tool_response> <tools> </tools>"
-).split()
-LLAMA = (
-    "<|begin_of_text|> <|end_of_text|> <|start_header_id|> <|end_header_id|> <|eot_id|> "
-    "<|eom_id|> <|python_tag|>"
-).split()
+QWEN = [
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<think>",
+    "</think>",
+    "<tool_call>",
+    "</tool_call>",
+    "<tool_response>",
+    "</tool_response>",
+    "<tools>",
+    "</tools>",
+]
+LLAMA = [
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|python_tag|>",
+]
 TEXT = [
     'Add 3 to counter C1, then set C2. {"name": "add", "arguments": {"counter": "C1", "by": 3}}',
     "system user assistant tool Done. The value is 12. How many? é 漢 😀",

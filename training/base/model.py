@@ -3,6 +3,7 @@
 Owns: the parameters (fused where Qwen3 keeps separate matrices), the forward pass, the loss at chosen positions and
 the translation into the tensor names of `transformers.Qwen3ForCausalLM`.
 Refuses: generation, key-value caches and attention across documents (a row is one document, padded on the right).
+The norms before matrices have no weights of their own (the matrices absorb them); they are exported as ones.
 Invariant: `to_transformers` gives the same function as `forward`, up to rounding.
 """
 
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tooldojo.training.base.fused import rotate, swiglu, unit_norm
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -23,7 +26,7 @@ class Shape:
     hidden: int = 256
     layers: int = 4
     heads: int = 4
-    kv_heads: int = 2
+    kv_heads: int = 4
     head_dim: int = 64
     ffn: int = 768
     rope_theta: float = 10000.0
@@ -58,28 +61,26 @@ class Layer(nn.Module):
         self.out = nn.Parameter(torch.empty(d, shape.heads * h))
         self.gate_up = nn.Parameter(torch.empty(2 * shape.ffn, d))
         self.down = nn.Parameter(torch.empty(d, shape.ffn))
-        self.norm_attn = nn.Parameter(torch.ones(d))
-        self.norm_ffn = nn.Parameter(torch.ones(d))
         self.norm_q = nn.Parameter(torch.ones(h))
         self.norm_k = nn.Parameter(torch.ones(h))
         deep = (2 * shape.layers) ** -0.5
         for weight, gain in ((self.qkv, 1.0), (self.gate_up, 1.0), (self.out, deep), (self.down, deep)):
             nn.init.normal_(weight, std=gain * weight.shape[1] ** -0.5)
 
-    def forward(self, x_BTD: Tensor, cos_TH: Tensor, sin_TH: Tensor) -> Tensor:
-        s, (b, t, _) = self.shape, x_BTD.shape
-        qkv = F.linear(rms_norm(x_BTD, self.norm_attn), self.qkv.to(x_BTD.dtype))
-        qkv = qkv.view(b, t, s.heads + 2 * s.kv_heads, s.head_dim)
+    def forward(self, x_BTD: Tensor, cos_T1D: Tensor, sin_T1D: Tensor) -> Tensor:
+        s, (b, t, _), dtype = self.shape, x_BTD.shape, x_BTD.dtype
+        qkv = F.linear(unit_norm(x_BTD), self.qkv.to(dtype)).view(b, t, -1, s.head_dim)
         q, k, v = qkv.split([s.heads, s.kv_heads, s.kv_heads], dim=2)
-        q = rotate(rms_norm(q, self.norm_q), cos_TH, sin_TH).transpose(1, 2)
-        k = rotate(rms_norm(k, self.norm_k), cos_TH, sin_TH).transpose(1, 2)
-        k = k.repeat_interleave(s.heads // s.kv_heads, dim=1)
-        v = v.transpose(1, 2).repeat_interleave(s.heads // s.kv_heads, dim=1)
+        q = rotate(unit_norm(q) * self.norm_q.to(dtype), cos_T1D, sin_T1D).transpose(1, 2)
+        k = rotate(unit_norm(k) * self.norm_k.to(dtype), cos_T1D, sin_T1D).transpose(1, 2)
+        v = v.transpose(1, 2)
+        if s.kv_heads < s.heads:
+            k, v = (x.repeat_interleave(s.heads // s.kv_heads, dim=1) for x in (k, v))
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         mixed = mixed.transpose(1, 2).reshape(b, t, s.heads * s.head_dim)
-        x_BTD = x_BTD + F.linear(mixed, self.out.to(x_BTD.dtype))
-        gate, up = F.linear(rms_norm(x_BTD, self.norm_ffn), self.gate_up.to(x_BTD.dtype)).chunk(2, -1)
-        return x_BTD + F.linear(F.silu(gate) * up, self.down.to(x_BTD.dtype))
+        x_BTD = x_BTD + F.linear(mixed, self.out.to(dtype))
+        hidden = swiglu(F.linear(unit_norm(x_BTD), self.gate_up.to(dtype)))
+        return x_BTD + F.linear(hidden, self.down.to(dtype))
 
 
 class Network(nn.Module):
@@ -88,14 +89,13 @@ class Network(nn.Module):
     def __init__(self, shape: Shape, dtype: torch.dtype = torch.bfloat16) -> None:
         super().__init__()
         self.shape, self.dtype = shape, dtype
-        self.embed = nn.Parameter(torch.empty(shape.vocab, shape.hidden).normal_(std=0.02))
+        self.embed = nn.Parameter(torch.empty(shape.vocab, shape.hidden).normal_(std=0.06))
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
-        self.norm = nn.Parameter(torch.ones(shape.hidden))
         angle = torch.arange(shape.max_position)[:, None] * (
             shape.rope_theta ** (-torch.arange(0, shape.head_dim, 2) / shape.head_dim)
         )
-        self.register_buffer("cos", torch.cat([angle.cos()] * 2, -1), persistent=False)
-        self.register_buffer("sin", torch.cat([angle.sin()] * 2, -1), persistent=False)
+        self.register_buffer("cos", angle.cos()[:, None], persistent=False)
+        self.register_buffer("sin", angle.sin()[:, None], persistent=False)
 
     def hidden(self, ids_BT: Tensor) -> Tensor:
         """Final normed states, shape [B, T, hidden]."""
@@ -104,7 +104,7 @@ class Network(nn.Module):
         x = F.embedding(ids_BT, self.embed).to(self.dtype)
         for layer in self.layers:
             x = layer(x, cos, sin)
-        return rms_norm(x, self.norm)
+        return unit_norm(x)
 
     def forward(self, ids_BT: Tensor, where_N: Tensor) -> Tensor:
         """Logits that predict the tokens at the flat positions `where_N` of [B, T], shape [N, vocab]."""
@@ -112,23 +112,10 @@ class Network(nn.Module):
         return F.linear(states[where_N - 1], self.embed.to(self.dtype))
 
 
-def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
-    """Root-mean-square norm over the last axis, as Qwen3 does it (statistics in fp32)."""
-    wide = x.float()
-    wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
-    return wide.to(x.dtype) * weight.to(x.dtype)
-
-
-def rotate(x_BTHD: Tensor, cos_TD: Tensor, sin_TD: Tensor) -> Tensor:
-    """Rotary position embedding, half-split layout."""
-    left, right = x_BTHD.chunk(2, -1)
-    return x_BTHD * cos_TD[:, None] + torch.cat([-right, left], -1) * sin_TD[:, None]
-
-
 def to_transformers(network: Network) -> dict[str, Tensor]:
     """Tensors under the names of `Qwen3ForCausalLM`, in fp32; the tied output matrix is left out."""
-    s = network.shape
-    named = {"model.embed_tokens.weight": network.embed, "model.norm.weight": network.norm}
+    s, ones = network.shape, torch.ones(network.shape.hidden)
+    named = {"model.embed_tokens.weight": network.embed, "model.norm.weight": ones}
     for i, layer in enumerate(network.layers):
         at = f"model.layers.{i}."
         heads = [s.heads * s.head_dim, s.kv_heads * s.head_dim, s.kv_heads * s.head_dim]
@@ -144,7 +131,7 @@ def to_transformers(network: Network) -> dict[str, Tensor]:
             at + "mlp.gate_proj.weight": gate,
             at + "mlp.up_proj.weight": up,
             at + "mlp.down_proj.weight": layer.down,
-            at + "input_layernorm.weight": layer.norm_attn,
-            at + "post_attention_layernorm.weight": layer.norm_ffn,
+            at + "input_layernorm.weight": ones,
+            at + "post_attention_layernorm.weight": ones,
         }
     return {name: tensor.detach().float().contiguous().clone() for name, tensor in named.items()}

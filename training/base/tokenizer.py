@@ -40,7 +40,8 @@ def train_tokenizer(texts: Iterable[str], vocab: int) -> Tokenizer:
     state = json.loads(learned.to_str())["model"]
     merges = [tuple(m) for m in state["merges"]]
     pieces = sorted(state["vocab"], key=state["vocab"].__getitem__)
-    digit_merges = [(d[:-1], d[-1]) for d in digits]
+    # both ways to split a run, so that "517" is one token whichever pair merges first
+    digit_merges = [(d[:i], d[i:]) for d in digits for i in range(len(d) - 1, 0, -1)]
     pieces += digits
     spelled = [(w, _spell(w, set(pieces))) for w in words]
     for word, merge_list in spelled:

@@ -74,7 +74,9 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class FailureRow:
-    """How the trajectories of one stage ended: those that limits ended, and those without verdict."""
+    """How the trajectories of one stage ended: those that limits ended, and those without
+    verdict.
+    """
 
     label: str
     trajectories: int

@@ -1,0 +1,111 @@
+"""`ScriptedSampler`: policies without a model, for baselines, audits and tests.
+
+Each writes the turn that it wants through the call format and the tokenizer, so that everything
+behind the sampler runs as with a model. Invariant: what it plays depends only on its seed, the
+task and the turn. Logprobs are 0: a script is certain.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from tooldojo.envs.registry import world_class
+from tooldojo.envs.seeding import derive_seed
+from tooldojo.envs.spaces import ToolCallSpace
+from tooldojo.envs.task import Call, GoldTurn, Task
+from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.records import EngineId
+from tooldojo.rollouts.sampler import Sampled, SampleRequest
+
+CONSTANT_REPLY = "Done."
+RANDOM_CALLS = 3  # random_tool calls this often, then replies
+
+
+class ScriptedSampler:
+    """Plays `gold`, `random_tool`, `do_nothing`, `constant_reply` or `nearest_demonstration`.
+
+    gold: the task's own demonstration. random_tool: schema-valid random calls, then a constant
+    reply. do_nothing: an empty message. nearest_demonstration: the gold of the demonstration of the
+    same world whose prompt shares most words (Jaccard), replayed turn by turn whatever comes back.
+    """
+
+    def __init__(
+        self, chat: Chat, policy_name: str, seed: int, demonstrations: Sequence[Task] = ()
+    ) -> None:
+        if policy_name not in _POLICIES:
+            known = ", ".join(_POLICIES)
+            raise LookupError(f"unknown scripted policy {policy_name!r}; there are {known}")
+        if policy_name == "nearest_demonstration" and not demonstrations:
+            raise ValueError("nearest_demonstration needs demonstrations; pass training tasks")
+        self.chat, self.name, self.seed = chat, policy_name, seed
+        self.demonstrations = [(task, _words(task.prompt)) for task in demonstrations]
+        self.engine = EngineId(f"scripted-{policy_name}", "scripted", os.getpid(), platform.node())
+
+    async def sample(self, request: SampleRequest) -> Sampled:
+        """The policy's next turn, cut where the request's token limit cuts it."""
+        ids = self.chat.gold_ids(_POLICIES[self.name](self, request))
+        room = request.sampling.max_tokens
+        finish = "stop" if len(ids) <= room else "length"
+        cut = tuple(ids[:room])
+        return Sampled(cut, (0.0,) * len(cut), finish, request.policy, 0.0, 0.0)
+
+    def nearest(self, task: Task) -> Task:
+        """The demonstration nearest to a task; the first of several equally near ones.
+
+        Raises:
+            LookupError: when no demonstration is of the task's world.
+        """
+        words = _words(task.prompt)
+        same = [(demo, known) for demo, known in self.demonstrations if demo.env == task.env]
+        if not same:
+            raise LookupError(f"no demonstration of {task.env}; demonstrate each world that plays")
+        return max(same, key=lambda pair: _overlap(words, pair[1]))[0]
+
+    def _gold(self, request: SampleRequest) -> GoldTurn:
+        return _turn_of(request.task, request.turn)
+
+    def _nearest(self, request: SampleRequest) -> GoldTurn:
+        return _turn_of(self.nearest(request.task), request.turn)
+
+    def _random_tool(self, request: SampleRequest) -> GoldTurn:
+        if request.turn >= RANDOM_CALLS:
+            return GoldTurn("", (), CONSTANT_REPLY)
+        seed = derive_seed(self.seed, "random_tool", request.seed, request.turn)
+        drawn = _calls_of(request.task.env, seed)
+        return GoldTurn("", (Call(drawn["name"], drawn["arguments"]),))
+
+
+def _calls_of(env: str, seed: int) -> dict:
+    space = ToolCallSpace(list(world_class(env).tool_specs().values()))
+    space._np_random = np.random.default_rng(seed)
+    return space.sample()
+
+
+def _turn_of(task: Task, turn: int) -> GoldTurn:
+    """A turn of the task's demonstration; silence after its end."""
+    return task.gold[turn] if turn < len(task.gold) else GoldTurn("", (), "")
+
+
+@lru_cache(maxsize=65536)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.casefold()))
+
+
+def _overlap(left: frozenset[str], right: frozenset[str]) -> float:
+    """Jaccard index; 0 for two empty sets."""
+    return len(left & right) / max(1, len(left | right))
+
+
+_POLICIES: dict[str, Callable[[ScriptedSampler, SampleRequest], GoldTurn]] = {
+    "gold": ScriptedSampler._gold,
+    "random_tool": ScriptedSampler._random_tool,
+    "do_nothing": lambda _self, _request: GoldTurn("", (), ""),
+    "constant_reply": lambda _self, _request: GoldTurn("", (), CONSTANT_REPLY),
+    "nearest_demonstration": ScriptedSampler._nearest,
+}

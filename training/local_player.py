@@ -1,0 +1,62 @@
+"""`LocalPlayer`: one sampler in this process behind the same `play` as a fleet of engines.
+
+For scripted policies, baselines and small models; refuses engines that need a process of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from tooldojo.envs.task import IssuedTask
+from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.player import Limits, play_group
+from tooldojo.rollouts.records import Group, PolicyRef
+from tooldojo.rollouts.sampler import Sampler
+from tooldojo.verifiers.reward import RewardShape
+
+
+class LocalPlayer:
+    """Plays groups with at most `max_inflight` trajectories under way."""
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        chat: Chat,
+        limits: Limits,
+        run_seed: int,
+        policy: PolicyRef,
+        shape: RewardShape | None = None,
+        max_inflight: int = 32,
+    ) -> None:
+        self.sampler, self.chat, self.limits, self.run_seed = sampler, chat, limits, run_seed
+        self.policy, self.shape = policy, shape or RewardShape()
+        self.max_inflight = max_inflight
+
+    def play(self, issued: Sequence[IssuedTask], group_size: int) -> Iterator[Group]:
+        """Groups as they finish, in any order; a bug in one ends all."""
+        with asyncio.Runner() as runner, ThreadPoolExecutor(8) as threads:
+            loop = runner.get_loop()
+            waiting = list(reversed(issued))
+            running: set[asyncio.Task[Group]] = set()
+            while waiting or running:
+                while waiting and (len(running) + 1) * group_size <= max(self.max_inflight, group_size):
+                    running.add(loop.create_task(self._group(waiting.pop(), group_size, threads)))
+                first = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                done, running = loop.run_until_complete(first)
+                for each in done:
+                    yield each.result()
+
+    async def _group(self, issued: IssuedTask, size: int, threads: ThreadPoolExecutor) -> Group:
+        return await play_group(
+            issued,
+            size,
+            self.sampler,
+            self.chat,
+            self.limits,
+            self.shape,
+            self.run_seed,
+            self.policy,
+            threads,
+        )
