@@ -10,16 +10,251 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import time
 import uuid
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from tooldojo.rollouts.publish import DeliveryReceipt, Prover, delivery_of
-from tooldojo.rollouts.records import EngineId
+from tooldojo.rollouts.publish import (
+    AdapterDelivery,
+    Delivery,
+    DeliveryReceipt,
+    MergedDelivery,
+    Prover,
+    Transport,
+)
+from tooldojo.rollouts.records import EngineId, PolicyRef
 from tooldojo.rollouts.sampler import Sampled, SampleRequest
 from tooldojo.rollouts.steploop import Answer, EngineStats, Prepared, StepLoop
-from tooldojo.rollouts.updates import PolicyUpdate
+from tooldojo.rollouts.updates import PolicyUpdate, Probe
 
 if TYPE_CHECKING:
+    from vllm import EngineArgs, LLMEngine
+
+ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives and dies with this process
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+    "OMP_WAIT_POLICY": "passive",  # spinning threads cost a factor of 2 to 10 on busy cores
+    "TOKENIZERS_PARALLELISM": "false",
+}
+_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM has kernels for
+_PREFILL = 4096  # tokens a step may prefill; bounds how long a step can take
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """Everything that decides how an engine behaves.
+
+    model: a directory or Hugging Face id. max_context: tokens of a whole sequence. max_inflight:
+    sequences that run at once. max_loras: adapter versions that can play at once. deadline: seconds
+    without any progress after which the engine counts as lost.
+    """
+
+    model: str
+    dtype: str = "float32"
+    kv_cache_gib: float = 1.0
+    max_context: int = 1024
+    max_inflight: int = 128
+    enforce_eager: bool = True
+    transport: Transport = Transport.MERGED
+    lora_rank: int = 32
+    max_loras: int = 2
+    tensor_parallel: int = 1
+    seed: int = 0
+    deadline: float = 120.0
+    prefix_caching: bool = True
+
+
+class VllmSampler:
+    """An in-process `LLMEngine`, stepped by its own thread.
+
+    vLLM has no `AsyncLLM` without a second process; on GPUs one behind this interface would let
+    scheduling and detokenising overlap with the device.
+    """
+
+    def __init__(self, spec: EngineSpec) -> None:
+        """Start the engine: seconds to half a minute. Set `ENVIRONMENT` before vLLM is imported."""
+        for key, value in ENVIRONMENT.items():
+            os.environ.setdefault(key, value)
+        name = f"vllm-{uuid.uuid4().hex[:8]}"
+        self.spec = spec
+        self.engine = EngineId(name, "vllm", os.getpid(), platform.node())
+        self.delivery: Delivery = (
+            MergedDelivery()
+            if spec.transport is Transport.MERGED
+            else AdapterDelivery(keep=spec.max_loras)
+        )
+        self._prover = Prover(name, spec.dtype)
+        self._loop = StepLoop(lambda: _build(spec), spec.deadline)
+        self._loop.start()
+
+    async def sample(self, request: SampleRequest) -> Sampled:
+        """Sample one turn. A cancelled caller aborts the request.
+
+        Raises:
+            EngineLost: when the engine died or hangs.
+            ValueError: for a request that it cannot take.
+        """
+        room = self.spec.max_context - len(request.ids)
+        if room < min(1, request.sampling.max_tokens):
+            raise ValueError(
+                f"{request.key} has {len(request.ids)} tokens, which leaves no room to sample in "
+                f"a context of {self.spec.max_context}; end the trajectory or raise max_context"
+            )
+        future = self._loop.submit(lambda: self._prepare(request, room))
+        return _sampled(await asyncio.wrap_future(future))
+
+    async def publish(self, update: PolicyUpdate) -> DeliveryReceipt:
+        """Deliver a policy and prove it. With merged weights, turns that are being sampled end first.
+
+        Raises:
+            DeliveryError: when the engine does not hold the policy; it must not be used any more.
+        """
+        work = self._loop.call(lambda engine: self._publish(engine, update), self.delivery.drains)
+        return await asyncio.wrap_future(work)
+
+    async def logprobs(self, policy: PolicyRef, ids: tuple[int, ...]) -> tuple[float, ...]:
+        """The engine's logprobs (temperature 1) of ids[1:], computed without the prefix cache."""
+        probe = Probe(ids, (), None)
+        work = self._loop.call(lambda engine: self._answer(engine, policy, probe))
+        return await asyncio.wrap_future(work)
+
+    def stats(self) -> EngineStats:
+        """Counters since the start."""
+        return self._loop.stats()
+
+    @property
+    def lost(self) -> str | None:
+        """Why the engine is lost, or None."""
+        return self._loop.lost
+
+    def close(self) -> None:
+        """Stop the engine; requests that still run are lost."""
+        self._loop.stop()
+        self.delivery.close()
+
+    # On the engine's thread
+
+    def _prepare(self, request: SampleRequest, room: int) -> Prepared:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        sampling = request.sampling
+        params = SamplingParams(
+            temperature=sampling.temperature,
+            max_tokens=min(sampling.max_tokens, room),
+            seed=request.seed,
+            stop_token_ids=list(sampling.stop_ids),
+            logprobs=0,  # the sampled token's only
+            flat_logprobs=True,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            skip_clone=True,
+        )
+        return self._routed(request.policy, request.ids, params)
+
+    def _routed(self, policy: PolicyRef, ids: Any, params: Any) -> Prepared:
+        from vllm import TokensPrompt
+
+        route = self.delivery.route(policy)
+        prompt = TokensPrompt(prompt_token_ids=list(ids))
+        if route.salt is not None:
+            prompt["cache_salt"] = route.salt
+        return Prepared(prompt, params, route.lora, route.policy)
+
+    def _publish(self, engine: LLMEngine, update: PolicyUpdate) -> DeliveryReceipt:
+        began = time.perf_counter()
+        digest = self.delivery.deliver(engine, update, self._loop.policies())
+        swapped = time.perf_counter()
+        transport = self.delivery.transport
+        error, stale, decisive = self._prover.prove(
+            update, transport, digest, lambda policy, probe: self._answer(engine, policy, probe)
+        )
+        return DeliveryReceipt(
+            self.engine.engine,
+            update.ref,
+            transport,
+            digest,
+            error,
+            stale,
+            decisive,
+            swapped - began,
+            time.perf_counter() - swapped,
+        )
+
+    def _answer(self, engine: LLMEngine, policy: PolicyRef, probe: Probe) -> tuple[float, ...]:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        params = SamplingParams(
+            temperature=0.0,
+            max_tokens=1,
+            prompt_logprobs=0,
+            flat_logprobs=True,
+            detokenize=False,
+            skip_reading_prefix_cache=True,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        output = self._loop.ask_now(engine, self._routed(policy, probe.ids, params))
+        found: Any = output.prompt_logprobs
+        return tuple(found.logprobs)
+
+
+def _sampled(answer: Answer) -> Sampled:
+    """The answer in our words; vLLM says "stop" for a stop id and "length" for a limit."""
+    completion = answer.output.outputs[0]
+    logprobs: Any = completion.logprobs
+    times = answer.output.metrics
+    prefill = decode = 0.0
+    if times is not None:
+        prefill = times.first_token_ts - times.scheduled_ts
+        decode = times.last_token_ts - times.first_token_ts
+    return Sampled(
+        ids=tuple(completion.token_ids),
+        logprobs=tuple(logprobs.logprobs),
+        finish="stop" if completion.finish_reason == "stop" else "length",
+        policy=answer.policy,
+        prefill=prefill,
+        decode=decode,
+    )
+
+
+def _build(spec: EngineSpec) -> LLMEngine:
     from vllm import LLMEngine
+
+    engine = LLMEngine.from_engine_args(_engine_args(spec))
+    engine.logger_manager = None  # our own counters; vLLM's cost time in every step
+    return engine
+
+
+def _engine_args(spec: EngineSpec) -> EngineArgs:
+    import torch
+    from vllm import EngineArgs
+
+    settings: dict[str, Any] = {}
+    if not torch.cuda.is_available():
+        # A seeded request whose prompt is prefilled in chunks crashes vLLM's CPU sampler.
+        settings |= {"enable_chunked_prefill": False, "block_size": 32}
+        settings |= {"kv_cache_memory_bytes": int(spec.kv_cache_gib * 2**30)}
+    if spec.transport is Transport.ADAPTER:
+        rank = next((each for each in _RANKS if each >= spec.lora_rank), _RANKS[-1])
+        settings |= {"enable_lora": True, "max_lora_rank": rank}
+        settings |= {"max_loras": spec.max_loras, "max_cpu_loras": spec.max_loras}
+    return EngineArgs(
+        model=spec.model,
+        dtype=spec.dtype,
+        max_model_len=spec.max_context,
+        max_num_seqs=spec.max_inflight,
+        max_num_batched_tokens=max(_PREFILL, spec.max_context),
+        enforce_eager=spec.enforce_eager,
+        tensor_parallel_size=spec.tensor_parallel,
+        seed=spec.seed,
+        enable_prefix_caching=spec.prefix_caching,
+        logprobs_mode="processed_logprobs",  # those of the distribution that is sampled from
+        generation_config="vllm",  # no sampling defaults or stop ids from the model's files
+        skip_tokenizer_init=True,
+        use_tqdm_on_load=False,
+        disable_log_stats=False,  # the requests' timings come from there
+        **settings,
+    )

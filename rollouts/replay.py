@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from tooldojo.envs.registry import world_class
-from tooldojo.envs.world import World, WorldCrash
+from tooldojo.envs.world import VerifierCrash, World, WorldCrash
 from tooldojo.rollouts.chat import Chat, ParsedTurn
 from tooldojo.rollouts.player import action_of
 from tooldojo.rollouts.records import Segment, SpanKind, Trajectory, Turn
@@ -100,8 +100,10 @@ def _mismatches(row: StoredRow, chat: Chat) -> Iterator[Mismatch]:
         try:
             results = world.step(action_of(parsed[-1]))[0]
         except WorldCrash as crash:
-            yield Mismatch(number, "crash", str(crash))
-            return
+            if not (isinstance(crash, VerifierCrash) and played.score is None):
+                yield Mismatch(number, "crash", str(crash))
+                return
+            results = ()  # stored without a verdict, and there is still none
         if world.hashes[-1] != played.hashes[number + 1]:
             yield Mismatch(number, "state", _state_detail(row, chat, world, number))
             return
@@ -193,7 +195,7 @@ def _call_difference(now: Sequence[ToolCall], stored: Sequence[ToolCall]) -> str
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A run of tokens of one kind, as text. turn: the one it belongs to or follows, -1 before any."""
+    """A run of tokens of one kind, as text. turn: whose it is or what it follows; -1 before any."""
 
     kind: SpanKind
     turn: int

@@ -1,4 +1,4 @@
-"""`TransformersSampler`: any causal model of `transformers` as a sampler, for machines without vLLM.
+"""`TransformersSampler`: any causal model of `transformers` as a sampler, where vLLM is missing.
 
 Owns batching of concurrent requests and a small decoding loop with a key-value cache. Refuses
 admission to a running batch: what arrives meanwhile waits for the next one. Invariant: a request's
@@ -31,7 +31,7 @@ _numbers = itertools.count()
 
 @dataclass(slots=True)
 class _Row:
-    """One request while it decodes; u are its uniform draws."""
+    """One request while it decodes; seconds since its first token."""
 
     request: SampleRequest
     generator: torch.Generator
@@ -49,8 +49,8 @@ class _Row:
 class TransformersSampler:
     """Collects concurrent requests for `wait` seconds and decodes them together.
 
-    policy: what the model's weights are; answers carry it, or the request's where it is None. Set it
-    when the weights change.
+    policy: what the model's weights are; answers carry it, or the request's where it is None. Set
+    it when the weights change.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ def _left_padded(rows: Sequence[_Row], pad: int) -> tuple[torch.Tensor, torch.Te
 
 
 def _pick(logits_BV: torch.Tensor, rows: Sequence[_Row]) -> torch.Tensor:
-    """Draw one token per row by inverting its cumulative distribution at the row's own uniform draw.
+    """Draw one token per row: its cumulative distribution inverted at the row's own uniform draw.
 
     The logprob is that of the sampling distribution softmax(logits / temperature); at temperature 0
     the token is the most likely one, and its logprob is taken at temperature 1.

@@ -144,6 +144,10 @@ class Evaluation:
         """Only the tasks of other worlds."""
         return replace(self, rows=tuple(row for row in self.rows if row.world not in worlds))
 
+    def of_split(self, split: str) -> Evaluation:
+        """Only the tasks of one split."""
+        return replace(self, rows=tuple(row for row in self.rows if row.split == split))
+
     def cells(self) -> tuple[Cell, ...]:
         """Success per world, level and split, in that order."""
         keys = sorted({(row.world, row.split, row.level) for row in self.scored})

@@ -20,7 +20,9 @@ def wrong_table(scene: Scene, condition: str, named: bool) -> Sketch | None:
     story.do(f"I look up the columns of {wrong} before I query it.", "describe_table", table=wrong)
     story.do(f"There is no table {wrong}, so I look for its real name.", "list_tables")
     story.describe(table)
-    value = story.query(mapping(table, (), keep, "count those rows"), select("COUNT(*)", table, keep))
+    value = story.query(
+        mapping(table, (), keep, "count those rows"), select("COUNT(*)", table, keep)
+    )
     return Sketch(words(table, keep) | {"place": f" in table {wrong}"}, story.end(value))
 
 
@@ -84,9 +86,18 @@ def join_top(scene: Scene, condition: str, named: bool) -> Sketch | None:
     date, number = events.columns["date"], events.columns["number"]
     most, order = {
         "rows": (f"most {events.kind.plural}", "COUNT(*) DESC"),
-        "total": (f"highest total {events.kind.number.word} over its {events.kind.plural}", f"SUM(e.{number}) DESC"),
-        "earliest": (f"earliest {events.field('date').word} of all {events.kind.plural}", f"e.{date}"),
-        "latest": (f"latest {events.field('date').word} of all {events.kind.plural}", f"e.{date} DESC"),
+        "total": (
+            f"highest total {events.kind.number.word} over its {events.kind.plural}",
+            f"SUM(e.{number}) DESC",
+        ),
+        "earliest": (
+            f"earliest {events.field('date').word} of all {events.kind.plural}",
+            f"e.{date}",
+        ),
+        "latest": (
+            f"latest {events.field('date').word} of all {events.kind.plural}",
+            f"e.{date} DESC",
+        ),
     }[condition]
     group = f" GROUP BY t.{things.columns['key']}" if condition in ("rows", "total") else ""
     story = Story(scene)
@@ -109,11 +120,16 @@ def two_step(scene: Scene, condition: str, named: bool) -> Sketch | None:
         why = mapping(table, ("number",), Filter(), "find its average first")
     else:
         label = table.columns["name"]
-        base, sql = f"the {word} of {name}", select(column, table, Filter("", f"{label} = '{name}'"))
+        base, sql = (
+            f"the {word} of {name}",
+            select(column, table, Filter("", f"{label} = '{name}'")),
+        )
         why = mapping(table, ("number",), Filter(), f"find that of {name} first")
     limit = story.query(why, sql)
     test = Filter("", f"{column} {'>' if side == 'above' else '<'} {limit}")
-    value = story.query(f"It is {limit}, so I count the rows {side} {limit}.", select("COUNT(*)", table, test))
+    value = story.query(
+        f"It is {limit}, so I count the rows {side} {limit}.", select("COUNT(*)", table, test)
+    )
     article = "an" if word[0] in "aeiou" else "a"
     fields = words(table) | {"article": article, "side": side, "base": base}
     return Sketch(fields, story.end(value))
@@ -143,11 +159,22 @@ def save_if(scene: Scene, condition: str, named: bool) -> Sketch | None:
     keep = scene.restrict(table, how)
     sql = select("COUNT(*)", table, keep)
     found = int(scene.ask(sql))
-    limit = max(0, found - scene.rng.randint(1, 2)) if end == "save" else found + scene.rng.randint(0, 2)
+    limit = (
+        max(0, found - scene.rng.randint(1, 2))
+        if end == "save"
+        else found + scene.rng.randint(0, 2)
+    )
     fields = words(table, keep) | {"limit": str(limit)}
     thought = mapping(table, (), keep, "count those rows")
     if end == "save":
-        return _saved(scene, fields, table, thought, sql, f"{found} is above {limit}, so I save it under {scene.ref}.")
+        return _saved(
+            scene,
+            fields,
+            table,
+            thought,
+            sql,
+            f"{found} is above {limit}, so I save it under {scene.ref}.",
+        )
     story = Story(scene)
     story.find(table, named=False)
     story.query(thought, sql)
@@ -155,13 +182,20 @@ def save_if(scene: Scene, condition: str, named: bool) -> Sketch | None:
     return Sketch(fields, story.close(closing, f"Answer: {found} {scene.ref}"))
 
 
-def _saved(scene: Scene, fields: dict[str, str], table: Table, thought: str, sql: str, why: str = "") -> Sketch:
+def _saved(
+    scene: Scene, fields: dict[str, str], table: Table, thought: str, sql: str, why: str = ""
+) -> Sketch:
     story = Story(scene)
     story.find(table, named=False)
     value = story.query(thought, sql)
     why = why or f"The result is {value}; I save it under {scene.ref} as asked."
     story.do(why, "save_result", name=scene.ref, value=value)
-    return Sketch(fields, story.close(f"{value} is saved under {scene.ref}, so I answer.", f"Answer: {value} {scene.ref}"))
+    return Sketch(
+        fields,
+        story.close(
+            f"{value} is saved under {scene.ref}, so I answer.", f"Answer: {value} {scene.ref}"
+        ),
+    )
 
 
 def _joined(scene: Scene) -> str:

@@ -21,7 +21,9 @@ def rows(scene: Scene, condition: str, named: bool) -> Sketch | None:
     if table is None:
         return None
     story = Story(scene)
-    story.do(f"count_rows gives the number of rows of {table.name}.", "count_rows", table=table.name)
+    story.do(
+        f"count_rows gives the number of rows of {table.name}.", "count_rows", table=table.name
+    )
     return Sketch(words(table), story.end(str(len(table.rows))))
 
 
@@ -33,7 +35,11 @@ def wrong_rows(scene: Scene, condition: str, named: bool) -> Sketch | None:
     wrong, story = scene.absent_table(table), Story(scene)
     story.do(f"count_rows gives the number of rows of {wrong}.", "count_rows", table=wrong)
     story.do(f"There is no table {wrong}, so I look for its real name.", "list_tables")
-    story.do(f"The {table.kind.plural} are in {table.name}, so I count its rows.", "count_rows", table=table.name)
+    story.do(
+        f"The {table.kind.plural} are in {table.name}, so I count its rows.",
+        "count_rows",
+        table=table.name,
+    )
     return Sketch(words(table) | {"table": wrong}, story.end(str(len(table.rows))))
 
 
@@ -46,7 +52,10 @@ def edge_value(scene: Scene, condition: str, named: bool) -> Sketch | None:
     thought = f"column_values lists {column} of {table.name} in alphabetical order."
     story.do(thought, "column_values", table=table.name, column=column)
     values = table.values(role)
-    return Sketch(words(table) | {"column": column, "edge": edge}, story.end(values[0 if edge == "first" else -1]))
+    return Sketch(
+        words(table) | {"column": column, "edge": edge},
+        story.end(values[0 if edge == "first" else -1]),
+    )
 
 
 def count(scene: Scene, condition: str, named: bool) -> Sketch | None:
@@ -89,7 +98,15 @@ def _extreme(scene: Scene, condition: str, named: bool, order: str) -> Sketch | 
     table = scene.pick(named=True, dated=condition in _DATED)
     keep = scene.restrict(table, condition)
     tail = f" ORDER BY {table.columns['number']}{order} LIMIT 1"
-    return _ask(scene, table, named, keep, table.columns["name"], mapping(table, ("number",), keep, "sort by it"), tail)
+    return _ask(
+        scene,
+        table,
+        named,
+        keep,
+        table.columns["name"],
+        mapping(table, ("number",), keep, "sort by it"),
+        tail,
+    )
 
 
 def by_date(scene: Scene, condition: str, named: bool) -> Sketch | None:
@@ -108,7 +125,9 @@ def distinct(scene: Scene, condition: str, named: bool) -> Sketch | None:
     table = scene.pick(dated=condition in _DATED)
     keep = scene.restrict(table, condition)
     what = f"COUNT(DISTINCT {table.columns['category']})"
-    return _ask(scene, table, named, keep, what, mapping(table, ("category",), keep, "count it once each"))
+    return _ask(
+        scene, table, named, keep, what, mapping(table, ("category",), keep, "count it once each")
+    )
 
 
 def top_group(scene: Scene, condition: str, named: bool) -> Sketch | None:
@@ -122,9 +141,13 @@ def top_group(scene: Scene, condition: str, named: bool) -> Sketch | None:
         return None
     column = table.columns["category"]
     measure = "COUNT(*)" if condition == "rows" else f"SUM({table.columns['number']})"
-    tail = f" GROUP BY {column} ORDER BY {measure}{'' if condition == 'lowest' else ' DESC'} LIMIT 1"
+    tail = (
+        f" GROUP BY {column} ORDER BY {measure}{'' if condition == 'lowest' else ' DESC'} LIMIT 1"
+    )
     roles = ("category",) if condition == "rows" else ("category", "number")
-    sketch = _ask(scene, table, named, Filter(), column, mapping(table, roles, Filter(), "group by it"), tail)
+    sketch = _ask(
+        scene, table, named, Filter(), column, mapping(table, roles, Filter(), "group by it"), tail
+    )
     most = "most entries" if condition == "rows" else f"{condition} total {table.kind.number.word}"
     return Sketch(sketch.fields | {"most": most}, sketch.gold)
 
@@ -136,7 +159,9 @@ def lookup(scene: Scene, condition: str, named: bool) -> Sketch | None:
     name = scene.absent_name() if condition == "nobody" else scene.rng.choice(table.values("name"))
     column = table.columns["name"]
     keep = Filter("", f"{column} = '{name}'", f"the name is {column}")
-    sketch = _ask(scene, table, named, keep, table.columns[role], mapping(table, (role,), keep, "read it"))
+    sketch = _ask(
+        scene, table, named, keep, table.columns[role], mapping(table, (role,), keep, "read it")
+    )
     return Sketch(sketch.fields | {"fact": table.field(role).word, "name": name}, sketch.gold)
 
 
@@ -148,7 +173,10 @@ def no_column(scene: Scene, condition: str, named: bool) -> Sketch | None:
     fact, story = scene.rng.choice(_FACTS), Story(scene)
     story.find(table, named)
     thought = f"{table.name} has no column for the {fact}, so the value is none."
-    fields = words(table, None, named) | {"fact": fact, "name": scene.rng.choice(table.values("name"))}
+    fields = words(table, None, named) | {
+        "fact": fact,
+        "name": scene.rng.choice(table.values("name")),
+    }
     return Sketch(fields, story.close(thought, f"Answer: none {scene.ref}"))
 
 
@@ -160,8 +188,16 @@ def bigger_table(scene: Scene, condition: str, named: bool) -> Sketch | None:
         return None
     story = Story(scene)
     story.do(f"I count the rows of {one.name} first.", "count_rows", table=one.name)
-    story.do(f"{one.name} has {sizes[one.name]} rows; now I count {two.name}.", "count_rows", table=two.name)
-    best = max(sizes, key=sizes.__getitem__) if condition == "more" else min(sizes, key=sizes.__getitem__)
+    story.do(
+        f"{one.name} has {sizes[one.name]} rows; now I count {two.name}.",
+        "count_rows",
+        table=two.name,
+    )
+    best = (
+        max(sizes, key=sizes.__getitem__)
+        if condition == "more"
+        else min(sizes, key=sizes.__getitem__)
+    )
     pair = f"{sizes[one.name]} and {sizes[two.name]}"
     thought = f"Of {pair} rows, {best} has {condition}; the reference is {scene.ref}."
     gold = story.close(thought, f"Answer: {best} {scene.ref}")

@@ -31,7 +31,11 @@ class Table:
 
     def field(self, role: str) -> Field:
         """The kind's field of a role."""
-        found = {"category": self.kind.category, "number": self.kind.number, "date": self.kind.date}[role]
+        found = {
+            "category": self.kind.category,
+            "number": self.kind.number,
+            "date": self.kind.date,
+        }[role]
         assert found is not None
         return found
 
@@ -79,7 +83,9 @@ class Scene:
 
     def pick(self, *, named: bool = False, dated: bool = False) -> Table:
         """A table with what a question needs."""
-        able = [t for t in self.tables if (t.kind.named or not named) and (t.kind.date or not dated)]
+        able = [
+            t for t in self.tables if (t.kind.named or not named) and (t.kind.date or not dated)
+        ]
         return self.rng.choice(able)
 
     def absent_name(self) -> str:
@@ -118,7 +124,9 @@ class Scene:
         days = _dates(rng, size) if kind.date else []
         for place in range(size):
             row: dict[str, Any] = {"key": keys[place]}
-            row |= {"name": self._names.pop()} if kind.named else {"owner": rng.choice(owners)["key"]}
+            row |= (
+                {"name": self._names.pop()} if kind.named else {"owner": rng.choice(owners)["key"]}
+            )
             row |= {"category": picked[place], "number": numbers[place]}
             rows.append(row | ({"date": days[place]} if kind.date else {}))
         return Table(kind, rng.choice(kind.tables), self._columns(kind), rows)
@@ -131,7 +139,10 @@ class Scene:
         else:
             noun = self.things.kind.noun
             columns["owner"] = rng.choice((f"{noun}_id", f"{noun}_ref", noun))
-        rest = {"category": rng.choice(kind.category.names), "number": rng.choice(kind.number.names)}
+        rest = {
+            "category": rng.choice(kind.category.names),
+            "number": rng.choice(kind.number.names),
+        }
         rest |= {"date": rng.choice(kind.date.names)} if kind.date else {}
         return columns | dict(rng.sample(sorted(rest.items()), len(rest)))
 
@@ -141,7 +152,10 @@ class Scene:
             kind = "text" if role in ("name", "category", "date") else "int"
             to = f"{self.things.name}.{self.things.columns['key']}" if role == "owner" else None
             columns.append([name, kind, to])
-        return {"columns": columns, "rows": [[row[role] for role in table.columns] for row in table.rows]}
+        return {
+            "columns": columns,
+            "rows": [[row[role] for role in table.columns] for row in table.rows],
+        }
 
 
 def _dates(rng: Random, size: int) -> list[str]:

@@ -30,7 +30,9 @@ class Story(Script):
 
     def list_tables(self, plural: str) -> None:
         """Ask for the tables, to find one."""
-        self.do(f"The question names no table for the {plural}, so I list the tables.", "list_tables")
+        self.do(
+            f"The question names no table for the {plural}, so I list the tables.", "list_tables"
+        )
 
     def describe(self, table: Table, named: bool = False) -> None:
         """Ask for the columns of a table."""

@@ -40,7 +40,9 @@ _ONE_TABLE = (
     Template("average", q.average, _ALL),
     Template("highest", q.highest, ("all", "category", "before", "after")),
     Template("lowest", q.lowest, ("all", "category", "before", "after")),
-    Template("by_date", q.by_date, ("earliest_all", "earliest_category", "latest_all", "latest_category")),
+    Template(
+        "by_date", q.by_date, ("earliest_all", "earliest_category", "latest_all", "latest_category")
+    ),
     Template("distinct", q.distinct, ("all", "above", "below", "before", "after")),
     Template("top_group", q.top_group, ("rows", "highest", "lowest")),
     Template("lookup", q.lookup, ("category", "number", "date", "nobody"), 1.2),
@@ -51,7 +53,11 @@ TEMPLATES: dict[int, tuple[Template, ...]] = {
     1: (
         *_ONE_TABLE,
         Template("rows", q.rows, _KINDS),
-        Template("edge_value", q.edge_value, ("first_category", "last_category", "first_name", "last_name")),
+        Template(
+            "edge_value",
+            q.edge_value,
+            ("first_category", "last_category", "first_name", "last_name"),
+        ),
         Template("unsupported", q.unsupported, _VERBS, 2.5),
     ),
     2: (
@@ -66,7 +72,11 @@ TEMPLATES: dict[int, tuple[Template, ...]] = {
         Template("join_count", chains.join_count, chains.JOIN_FILTERS),
         Template("join_total", chains.join_total, FILTERS),
         Template("join_top", chains.join_top, ("rows", "total", "earliest", "latest")),
-        Template("two_step", chains.two_step, ("above_average", "below_average", "above_name", "below_name")),
+        Template(
+            "two_step",
+            chains.two_step,
+            ("above_average", "below_average", "above_name", "below_name"),
+        ),
         Template("save_count", chains.save_count, FILTERS),
         Template("save_total", chains.save_total, FILTERS),
         Template("save_if", chains.save_if, chains.SAVES),

@@ -46,7 +46,9 @@ def _field(word: str, names: str, values: str = "", low: int = 0, high: int = 0)
     return Field(word, tuple(names.split()), tuple(values.split()), low, high)
 
 
-def _kind(nouns: str, tables: str, category: Field, number: Field, date: Field | None, named: bool = True) -> Kind:
+def _kind(
+    nouns: str, tables: str, category: Field, number: Field, date: Field | None, named: bool = True
+) -> Kind:
     noun, plural = nouns.split()
     return Kind(noun, plural, tuple(tables.split()), category, number, date, named)
 

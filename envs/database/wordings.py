@@ -1,7 +1,7 @@
 """Five wordings for each kind of question; the last of each is kept for the held-out wordings.
 
-`FRAMES` adds the reference, which makes every closing line belong to one request; a frame goes with each wording.
-`{place}` is empty, or " in table x" where a question names its table.
+`FRAMES` adds the reference, which makes every closing line belong to one request; a frame goes with
+each wording. `{place}` is empty, or " in table x" where a question names its table.
 """
 
 from __future__ import annotations

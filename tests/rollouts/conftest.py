@@ -25,27 +25,14 @@ from tooldojo.rollouts.records import PolicyRef
 from tooldojo.training.base.template import CHAT_TEMPLATE
 
 QWEN = [
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<think>",
-    "</think>",
-    "<tool_call>",
-    "</tool_call>",
-    "<tool_response>",
-    "</tool_response>",
-    "<tools>",
-    "</tools>",
+    *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>", "<tools>", "</tools>"),
+    *("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"),
 ]
 LLAMA = [
-    "<|begin_of_text|>",
-    "<|end_of_text|>",
-    "<|start_header_id|>",
-    "<|end_header_id|>",
-    "<|eot_id|>",
-    "<|eom_id|>",
-    "<|python_tag|>",
+    *("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>"),
+    *("<|eot_id|>", "<|eom_id|>", "<|python_tag|>"),
 ]
+TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 TEXT = [
     'Add 3 to counter C1, then set C2. {"name": "add", "arguments": {"counter": "C1", "by": 3}}',
     "system user assistant tool Done. The value is 12. How many? é 漢 😀",
@@ -78,7 +65,7 @@ def tokenizer_of(template: str, specials: tuple[str, ...], eos: str) -> PreTrain
 
 
 def trl_template(name: str) -> str:
-    return (Path(trl.__file__).parent / "chat_templates" / f"{name}.jinja").read_text()
+    return (TEMPLATES / f"{name}.jinja").read_text()
 
 
 @cache
@@ -167,12 +154,12 @@ def make_task(world: type[World] = Counters, level: int = 2, ordinal: int = 0) -
     return world.make_task(7, Split.TRAIN, level, ordinal)
 
 
-@pytest.fixture(params=sorted(SHAPES))
+@pytest.fixture(params=sorted(SHAPES), scope="session")
 def any_chat(request: pytest.FixtureRequest) -> Chat:
     return make_chat(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def chat() -> Chat:
     return make_chat("default")
 
@@ -180,6 +167,19 @@ def chat() -> Chat:
 @pytest.fixture
 def chats() -> Callable[[str], Chat]:
     return make_chat
+
+
+@pytest.fixture
+def tokenizer() -> Callable[[str, str], PreTrainedTokenizerFast]:
+    """A tokenizer of a kind (`qwen` or `llama`) with a template: TRL's of that name, or a text."""
+
+    def build(kind: str, template: str) -> PreTrainedTokenizerFast:
+        known = (TEMPLATES / f"{template}.jinja").is_file()
+        text = trl_template(template) if known else template
+        specials, eos = (QWEN, "<|im_end|>") if kind == "qwen" else (LLAMA, "<|eot_id|>")
+        return tokenizer_of(text, tuple(specials), eos)
+
+    return build
 
 
 @pytest.fixture

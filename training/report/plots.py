@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 360, 190
-LEFT, RIGHT, TOP, BOTTOM = 40, 54, 12, 26  # margins
+LEFT, RIGHT, TOP, BOTTOM = 46, 54, 12, 26  # margins
 LABEL_GAP = 13  # least distance of two labels at the end of lines
 
 
@@ -29,10 +29,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A finished picture. words: what it shows, for those who cannot see it."""
+    """A finished picture. legend: names of its lines; words: what it shows, in a sentence."""
 
     title: str
     svg: str
+    legend: tuple[str, ...]
     words: str
 
 
@@ -78,7 +79,8 @@ def draw(title: str, series: Sequence[Series], percent: bool = False) -> Chart:
     parts += _end_labels(frame, lines)
     label = escape(f"{title}: {words}", quote=True)
     opening = f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
-    return Chart(title, "\n".join([opening, *parts, "</svg>"]), words)
+    svg = "\n".join([opening, *parts, "</svg>"])
+    return Chart(title, svg, tuple(line.name for line in lines), words)
 
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:

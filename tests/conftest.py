@@ -1,0 +1,107 @@
+"""A small tokenizer, a sampler of adjustable skill, and tasks to evaluate it on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from random import Random
+
+import pytest
+
+from tooldojo.envs.seeding import derive_seed
+from tooldojo.envs.source import take
+from tooldojo.envs.task import Call, GoldTurn, Split, Task
+from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.formats import call_format
+from tooldojo.rollouts.player import Limits
+from tooldojo.rollouts.records import EngineId, PolicyRef
+from tooldojo.rollouts.sampler import Sampled, SampleRequest
+from tooldojo.training.local_player import LocalPlayer
+
+LIMITS = Limits(max_turns=8, max_turn_tokens=256, max_context=4096, temperature=0.0)
+WORLD = "tooldojo/Orders-v0"
+
+
+@cache
+def small_chat() -> Chat:
+    """A byte-level tokenizer of 600 tokens with the project's own chat template."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    from tooldojo.training.base.template import CHAT_TEMPLATE, SPECIALS
+
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=list(SPECIALS),
+        show_progress=False,
+    )
+    texts = [f"{task.prompt} {task.gold}" for task in take([WORLD], Split.TRAIN, 1, 40)]
+    raw.train_from_iterator(texts, trainer)
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=raw, eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
+    made.chat_template = CHAT_TEMPLATE
+    return Chat(made, call_format("hermes"))
+
+
+@dataclass
+class SkilledSampler:
+    """Plays the gold of a share `skill` of all tasks, and spoils calls, format or answer elsewhere.
+
+    Whether a task is within its skill depends on the task alone, so more skill solves the same
+    tasks and some more.
+    """
+
+    skill: float
+    engine: EngineId
+
+    async def sample(self, request: SampleRequest) -> Sampled:
+        task, chat = request.task, small_chat()
+        played = request.turn < len(task.gold)
+        turn = task.gold[request.turn] if played else GoldTurn("", (), "Sorry.")
+        luck = Random(derive_seed("luck", task.id))
+        wrong = luck.random() >= self.skill
+        ids = chat.gold_ids(_spoilt(turn, luck) if wrong else turn)
+        if wrong and turn.calls and luck.random() < 0.15:
+            text = chat.text(ids[:-1]).replace("}", "", 1)
+            ids = [*chat.tokenizer.encode(text, add_special_tokens=False), chat.stop_ids[0]]
+        ids = ids[: request.sampling.max_tokens]
+        noise = Random(request.seed)
+        logprobs = tuple(-0.3 * noise.random() for _ in ids)
+        finish = "stop" if ids[-1] in chat.stop_ids else "length"
+        return Sampled(tuple(ids), logprobs, finish, request.policy, 0.01, 0.05)
+
+
+def _spoilt(turn: GoldTurn, luck: Random) -> GoldTurn:
+    if turn.message is not None:
+        return replace(turn, message=turn.message.rsplit(" ", 1)[0] + " W0000")
+    return replace(turn, calls=tuple(Call(c.name, _reversed(c.arguments, luck)) for c in turn.calls))
+
+
+def _reversed(arguments: dict, luck: Random) -> dict:
+    texts = [name for name, value in arguments.items() if isinstance(value, str)]
+    name = luck.choice(texts) if texts else None
+    return {k: v[::-1] if k == name else v for k, v in arguments.items()}
+
+
+def skilled_player(skill: float, version: int, kind: str = "vllm") -> LocalPlayer:
+    engine = EngineId("engine-0", kind, 4711, "laptop")
+    policy = PolicyRef("policy", version, "base" if version == 0 else f"{version:016x}")
+    return LocalPlayer(SkilledSampler(skill, engine), small_chat(), LIMITS, 0, policy)
+
+
+@pytest.fixture
+def skilled() -> Callable[..., LocalPlayer]:
+    """`skilled(skill, version)`: a player that solves that share of all tasks."""
+    return skilled_player
+
+
+@pytest.fixture
+def heldout() -> Callable[[int], list[Task]]:
+    """`heldout(count)`: tasks of the orders world that training never sees."""
+    return lambda count: take([WORLD], Split.TEST, 0, count)

@@ -1,0 +1,111 @@
+"""The quickstart: base evaluation, SFT warm start, GRPO, held-out evaluation, report. One command, real parts.
+
+Owns the order of the stages and `summary.json`. Every stage is skipped when a resumed run has finished it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from tooldojo.configs.schema import Recipe
+from tooldojo.envs.seeding import derive_seed
+from tooldojo.envs.source import take
+from tooldojo.envs.task import Split, Task
+from tooldojo.training.evaluate import Evaluation, compare, read_evaluation
+from tooldojo.training.loop import train
+from tooldojo.training.progress import step_reporter
+from tooldojo.training.run_dir import versions, write_json
+from tooldojo.training.session import Session
+from tooldojo.training.sft import build_data, train_sft
+from tooldojo.verifiers.records import Json
+
+HELD_OUT = (Split.TEST, Split.TEST_COMBOS, Split.TEST_WORDINGS)
+
+
+class Stages:
+    """Named stages with their seconds, printed as they begin and kept in stages.json for a resumed run."""
+
+    def __init__(self, path: Path, console: Console) -> None:
+        self.path, self.console = path, console
+        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+
+    def done(self, name: str) -> bool:
+        """Whether an earlier process finished this stage."""
+        return name in self.seconds
+
+    @contextmanager
+    def __call__(self, name: str, words: str) -> Iterator[None]:
+        """Run a stage: print it, time it, remember it."""
+        self.console.print(f"[bold]{name}[/bold]  {words}")
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + round(time.perf_counter() - start, 2)
+        write_json(self.path, self.seconds)
+
+
+def held_out_tasks(recipe: Recipe) -> list[Task]:
+    """Evaluation tasks drawn per run seed: the test split, half as many of each further split, and transfer worlds."""
+    seed, count = derive_seed(recipe.run.seed, "held-out"), recipe.eval.tasks
+    tasks = take(recipe.task.worlds, Split.TEST, seed, count, recipe.task.levels)
+    for split in (Split.TEST_COMBOS, Split.TEST_WORDINGS):
+        tasks += take(recipe.task.worlds, split, seed, count // 2, recipe.task.levels)
+    if recipe.eval.transfer_worlds:
+        tasks += take(recipe.eval.transfer_worlds, Split.TEST, seed, recipe.eval.transfer_tasks)
+    return tasks
+
+
+def evaluate_stage(session: Session, stages: Stages, name: str, tasks: list[Task]) -> Evaluation:
+    """Evaluate the current policy on all held-out tasks, once."""
+    if not stages.done(f"{name}_eval"):
+        with stages(f"{name}_eval", f"{len(tasks)} held-out tasks"):
+            session.evaluate(tasks, name)
+    return read_evaluation(session.run / "eval" / f"{name}.json")
+
+
+def run_stages(session: Session, stages: Stages, console: Console) -> dict[str, Json]:
+    """All stages on an open session; returns what `summary.json` holds."""
+    recipe = session.recipe
+    tasks = held_out_tasks(recipe)
+    results = {"base": evaluate_stage(session, stages, "base", tasks)}
+    if not stages.done("sft"):
+        with stages("sft", f"{recipe.task.demos} verified demonstrations, TRL"):
+            data = build_data(recipe, session.chat)
+            figures = train_sft(session.policy, data, recipe.sft, session.run / "sft", recipe.run.seed)
+            session.start_from_sft()
+            write_json(session.run / "sft.json", figures)
+    results["sft"] = evaluate_stage(session, stages, "sft", tasks)
+    if not stages.done("rl"):
+        with stages("rl", f"{recipe.learner.steps} GRPO steps"), step_reporter(console, recipe.learner.steps) as report:
+            train(session, report)
+    results["rl"] = evaluate_stage(session, stages, "rl", tasks)
+    return summarise(results, stages.seconds, recipe)
+
+
+def summarise(stages: dict[str, Evaluation], seconds: dict[str, float], recipe: Recipe) -> dict[str, Json]:
+    """The summary: success on new instances per stage, the paired difference, and every further set apart."""
+    worlds = recipe.task.worlds
+    test = {name: each.within(worlds).of_split(Split.TEST) for name, each in stages.items()}
+    apart: dict[str, Json] = {}
+    for split in (Split.TEST_COMBOS, Split.TEST_WORDINGS):
+        apart[split.value] = _figures({name: each.of_split(split) for name, each in stages.items()})
+    for world in recipe.eval.transfer_worlds:
+        apart[f"transfer {world}"] = _figures({name: each.within([world]) for name, each in stages.items()})
+    about = {"seconds": dict(seconds), "versions": versions(), "seeds": [recipe.run.seed]}
+    return _figures(test) | {"apart": apart} | about
+
+
+def _figures(stages: dict[str, Evaluation]) -> dict[str, Json]:
+    figures: dict[str, Json] = {}
+    for name, evaluation in stages.items():
+        success = evaluation.summary().success
+        figures[name] = {"success": success.rate, "ci95": [success.low, success.high], "n": success.trials}
+    if {"sft", "rl"} <= set(stages):
+        difference = compare(stages["sft"], stages["rl"]).success
+        figures["paired_rl_minus_sft"] = {"diff": difference.difference, "ci95": [difference.low, difference.high]}
+    return figures
