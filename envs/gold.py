@@ -1,4 +1,5 @@
-"""Writing demonstrations: a `Script` collects one call a turn, and `with_timeout` makes one of them fail once.
+"""Writing demonstrations: a `Script` collects one call a turn, and `with_timeout` makes one of them
+fail once.
 
 Owns what the worlds' task generators share; refuses any knowledge of a particular world.
 """
@@ -42,7 +43,8 @@ class TimedGold:
 def with_timeout(rng: Random, gold: Sequence[GoldTurn], chance: float) -> TimedGold:
     """`gold` with, by `chance`, one call that times out and is repeated unchanged.
 
-    A demonstration without calls, or one that the repetition would make longer than five calls, stays as it is.
+    A demonstration without calls, or one that the repetition would make longer than five calls,
+    stays as it is.
     """
     places = [place for place, turn in enumerate(gold) if turn.calls]
     if not places or len(places) >= MAX_GOLD_CALLS or rng.random() >= chance:

@@ -16,6 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jinja2
+
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Call, GoldTurn, Task
 from tooldojo.rollouts.bytelevel import ByteLevel
@@ -255,13 +257,17 @@ class Chat:
     def _render(
         self, messages: list[Message], tools: list[dict[str, Json]] | None, invite: bool
     ) -> str:
-        rendered = self.tokenizer.apply_chat_template(
-            messages,  # type: ignore[arg-type]
-            tools=tools,  # type: ignore[arg-type]
-            add_generation_prompt=invite,
-            tokenize=False,
-            date_string=_DATE,
-        )
+        try:
+            rendered = self.tokenizer.apply_chat_template(
+                messages,  # type: ignore[arg-type]
+                tools=tools,  # type: ignore[arg-type]
+                add_generation_prompt=invite,
+                tokenize=False,
+                date_string=_DATE,
+            )
+        except jinja2.TemplateError as error:
+            roles = " ".join(str(message["role"]) for message in messages)
+            raise TemplateError(f"{self._name} refuses {roles}: {error}") from error
         return str(rendered)
 
     def _encode(self, text: str) -> list[int]:

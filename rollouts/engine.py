@@ -97,7 +97,7 @@ class VllmSampler:
             ValueError: for a request that it cannot take.
         """
         room = self.spec.max_context - len(request.ids)
-        if room < min(1, request.sampling.max_tokens):
+        if room < 1:
             raise ValueError(
                 f"{request.key} has {len(request.ids)} tokens, which leaves no room to sample in "
                 f"a context of {self.spec.max_context}; end the trajectory or raise max_context"

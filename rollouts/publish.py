@@ -104,13 +104,17 @@ class MergedDelivery:
     def route(self, policy: PolicyRef) -> Route:
         """The engine's only version; the salt keeps its prefix cache apart from other versions'.
 
+        An older version than the engine's is a trajectory that began before the last swap: its next
+        turns are sampled, and labelled, with what the engine holds now.
+
         Raises:
-            DeliveryError: for a version newer than the engine's.
+            DeliveryError: for anything else that the engine does not hold.
         """
-        if policy.version > self.current.version:
-            raise DeliveryError(_not_held(policy, [self.current]))
-        held = policy if self.current is BASE else self.current
-        return Route(held, None, f"{held.name}@{held.version}:{held.digest}")
+        held = self.current
+        lags = policy.version < held.version
+        if not lags and (policy.version, policy.digest) != (held.version, held.digest):
+            raise DeliveryError(_not_held(policy, [held]))
+        return Route(held if lags else policy, None, f"{held.name}@{held.version}:{held.digest}")
 
     def deliver(self, engine: LLMEngine, update: PolicyUpdate, in_use: set[PolicyRef]) -> str:
         """Swap the weights and empty the prefix cache."""

@@ -160,7 +160,12 @@ def pip(arguments, goal=0):
         log.write(("\n$ pip " + " ".join(arguments) + "\n").encode())
         log.flush()
         process = subprocess.Popen(
-            command, cwd=str(ROOT), env=environment, stdout=log, stderr=subprocess.STDOUT
+            command,
+            cwd=str(ROOT),
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            close_fds=False,  # pip keeps the lock of `main` if it outlives this process
         )
         try:
             watch(process, goal)
@@ -263,6 +268,7 @@ def main():
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise SetupError("another `make setup` is at work here; wait for it") from None
+        os.set_inheritable(held.fileno(), True)
         wanted, built = fingerprint(profile, python), finished()
         if built == wanted:
             print(f"setup: .venv is up to date (profile {profile}); nothing to do")

@@ -80,7 +80,9 @@ class SkilledSampler:
 def _spoilt(turn: GoldTurn, luck: Random) -> GoldTurn:
     if turn.message is not None:
         return replace(turn, message=turn.message.rsplit(" ", 1)[0] + " W0000")
-    return replace(turn, calls=tuple(Call(c.name, _reversed(c.arguments, luck)) for c in turn.calls))
+    return replace(
+        turn, calls=tuple(Call(c.name, _reversed(c.arguments, luck)) for c in turn.calls)
+    )
 
 
 def _reversed(arguments: dict, luck: Random) -> dict:

@@ -148,6 +148,17 @@ class Evaluation:
         """Only the tasks of one split."""
         return replace(self, rows=tuple(row for row in self.rows if row.split == split))
 
+    def figures(self, name: str) -> dict[str, float]:
+        """Success with its interval, as metrics called `name/success`, and the mean value."""
+        summary = self.summary()
+        success = summary.success
+        return {
+            f"{name}/success": success.rate,
+            f"{name}/success/low": success.low,
+            f"{name}/success/high": success.high,
+            f"{name}/value": summary.value.mean,
+        }
+
     def cells(self) -> tuple[Cell, ...]:
         """Success per world, level and split, in that order."""
         keys = sorted({(row.world, row.split, row.level) for row in self.scored})

@@ -41,7 +41,9 @@ class LocalPlayer:
             waiting = list(reversed(issued))
             running: set[asyncio.Task[Group]] = set()
             while waiting or running:
-                while waiting and (len(running) + 1) * group_size <= max(self.max_inflight, group_size):
+                while waiting and (len(running) + 1) * group_size <= max(
+                    self.max_inflight, group_size
+                ):
                     running.add(loop.create_task(self._group(waiting.pop(), group_size, threads)))
                 first = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 done, running = loop.run_until_complete(first)

@@ -1,1 +1,1 @@
-"""Database: questions answered by SQL on a small SQLite database whose names vary from task to task."""
+"""Database: questions answered by SQL on a small SQLite database whose names vary by task."""

@@ -65,7 +65,8 @@ def join_total(scene: Scene, condition: str, named: bool) -> Sketch | None:
     """The sum of the events' number for the things that pass a filter."""
     things, events = scene.things, scene.events
     keep = scene.restrict(things, condition, "t.")
-    sql = f"SELECT {MONEY.format('SUM', 'e.' + events.columns['number'])} FROM {_joined(scene)} WHERE {keep.sql}"
+    what = MONEY.format("SUM", f"e.{events.columns['number']}")
+    sql = f"SELECT {what} FROM {_joined(scene)} WHERE {keep.sql}"
     if scene.ask(sql) == "0.00":
         return None
     story = Story(scene)
@@ -107,7 +108,7 @@ def join_top(scene: Scene, condition: str, named: bool) -> Sketch | None:
 
 
 def two_step(scene: Scene, condition: str, named: bool) -> Sketch | None:
-    """Count the rows above or below a value that must be found first: an average, or that of a named thing."""
+    """Count the rows above or below a value to be found first: an average, or a named thing's."""
     side, kind = condition.split("_")
     table = scene.pick(named=True)
     column, word = table.columns["number"], table.kind.number.word

@@ -1,9 +1,9 @@
 """Model-written SQL on an in-memory SQLite database: read-only, bounded, and deterministic.
 
-Promises, each with a test: one SELECT a call; no writes, ATTACH, PRAGMA or extensions; only listed functions, none of
-which reads a clock or a random source; bounded steps, string sizes, rows and characters shown. A query that breaks a
-promise, or that SQLite rejects, becomes a `ToolError` with a reason for the model.
-Invariant: no query changes the database.
+Promises, each with a test: one SELECT a call; no writes, ATTACH, PRAGMA or extensions; only listed
+functions, none of which reads a clock or a random source; bounded steps, string sizes, rows and
+characters shown. A query that breaks a promise, or that SQLite rejects, becomes a `ToolError` with
+a reason for the model. Invariant: no query changes the database.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ TEXT_LIMIT = 240  # characters of rows that the model sees
 _CHECK_EVERY = 1000  # operations between two looks at the step count
 
 _ACTIONS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE})
-_FUNCTIONS = frozenset(
-    "abs avg cast char coalesce concat count cume_dist dense_rank first_value format glob group_concat hex ifnull iif "
-    "instr lag last_value lead length like lower ltrim max min nth_value ntile nullif percent_rank printf quote rank "
-    "replace round row_number rtrim sign string_agg substr substring sum total trim typeof unicode upper".split()
-)
+_FUNCTION_NAMES = """
+    abs avg char coalesce concat count cume_dist dense_rank first_value format glob
+    group_concat hex ifnull iif instr lag last_value lead length like lower ltrim max min
+    nth_value ntile nullif percent_rank printf quote rank replace round row_number rtrim sign
+    string_agg substr substring sum total trim typeof unicode upper
+"""
+_FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: 2000,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 2000,
@@ -38,7 +40,7 @@ _LIMITS = {
 
 
 def connect(tables: dict[str, Any]) -> sqlite3.Connection:
-    """A guarded database with these tables, each `{"columns": [[name, type, reference], ...], "rows": [...]}`."""
+    """A guarded database with these tables: `columns` as [name, type, reference], and `rows`."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("BEGIN")
@@ -58,7 +60,7 @@ def run_select(connection: sqlite3.Connection, sql: str) -> str:
     """The rows of one SELECT as compact JSON.
 
     Raises:
-        ToolError: for everything that is not a SELECT within the limits, with SQLite's own words where it has some.
+        ToolError: for all but a SELECT within the limits, in SQLite's own words where it has some.
     """
     steps = 0
 

@@ -1,6 +1,7 @@
 """Levels 1 and 2: questions on one table, which level 1 names and level 2 leaves to be found.
 
-A template returns None where the drawn scene does not suit it (a tie, say); the caller draws another one.
+A template returns None where the drawn scene does not suit it (a tie, say); the caller draws
+another one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Random databases: a theme's tables with drawn names, columns and rows, and what a question can say about them.
+"""Random databases: a theme's tables with drawn names and rows, and what a question can say.
 
-Invariant: numbers and dates are distinct within a table and every filter keeps some rows and drops some, so that
-"highest" and "first" name one row and no filter is without effect.
+Invariant: numbers and dates are distinct within a table and every filter keeps some rows and drops
+some, so that "highest" and "first" name one row and no filter is without effect.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAME_COLUMNS = ("name", "full_name", "label", "called")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: its kind, its name, and the column that plays each role (key, name, category, number, date, owner)."""
+    """One table; its roles are key, name (or owner), category, number and, not always, date."""
 
     kind: Kind
     name: str
@@ -46,7 +46,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A restriction on one table: as the question says it, as SQL says it, and which column it needs."""
+    """A restriction on one table: as the question says it, as SQL, and which column it means."""
 
     words: str = ""
     sql: str = ""
@@ -97,7 +97,10 @@ class Scene:
         return self.rng.choice([name for name in table.kind.tables if name not in self._data])
 
     def restrict(self, table: Table, how: str, prefix: str = "") -> Filter:
-        """A random filter of a kind; "all" restricts nothing. `prefix` goes before the column, for joins."""
+        """A random filter of a kind.
+
+        "all" restricts nothing. `prefix` goes before the column, for joins.
+        """
         if how == "all":
             return Filter()
         if how == "category":

@@ -1,6 +1,7 @@
-"""What database templates are written with: a `Sketch` as the result, and a `Story` that writes the gold.
+"""What database templates are written with: a `Sketch` as the result, a `Story` that writes gold.
 
-A story keeps to what the model may know: column names appear in it only after the table was described.
+A story keeps to what the model may know: column names appear in it only after the table was
+described.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Which database tasks there are: templates by level with their conditions, and how one becomes a `Draft`.
+"""Which database tasks there are: templates by level with their conditions, and how one becomes a
+`Draft`.
 
-A condition is the filter or the branch of a task. Levels 1 and 2 share templates: level 1 names the table, level 2
-lets it be found. Requests that the policy excludes stand at every level and need no call at any.
+A condition is the filter or the branch of a task. Levels 1 and 2 share templates: level 1 names the
+table, level 2 lets it be found. Requests that the policy excludes stand at every level and need no
+call at any.
 """
 
 from __future__ import annotations
@@ -77,14 +79,15 @@ TEMPLATES: dict[int, tuple[Template, ...]] = {
             chains.two_step,
             ("above_average", "below_average", "above_name", "below_name"),
         ),
-        Template("save_count", chains.save_count, FILTERS),
-        Template("save_total", chains.save_total, FILTERS),
-        Template("save_if", chains.save_if, chains.SAVES),
-        Template("unsupported_plan", q.unsupported, _VERBS, 0.7),
+        Template("save_count", chains.save_count, FILTERS, 1.5),
+        Template("save_total", chains.save_total, FILTERS, 1.5),
+        Template("save_if", chains.save_if, chains.SAVES, 1.5),
+        Template("unsupported_plan", q.unsupported, _VERBS, 0.9),
     ),
 }
 
-# Both halves of each pair occur in training, elsewhere: a filter with other templates, a template with other filters.
+# Both halves of each pair occur in training: the filter with other templates, the template with
+# other filters.
 UNSEEN_COMBOS = frozenset(
     {
         ("count", "after"),

@@ -1,7 +1,8 @@
-"""Themes: what the tables of a task are about, in the user's words and in several spellings of the database.
+"""Themes: what tables are about, in the user's words and in several spellings of the database.
 
-A question uses the user's words (`noun`, `Field.word`); the database uses one of `names`, drawn per task. Within a
-table no two fields share a spelling, so that a description always tells which column is meant.
+A question uses the user's words (`noun`, `Field.word`); the database uses one of `names`, drawn per
+task. Within a table no two fields share a spelling, so that a description always tells which column
+is meant.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A property: the user's word for it, its possible column names, and its values (or range) where it has any."""
+    """A property: the user's word for it, its column names, and its values or their range."""
 
     word: str
     names: tuple[str, ...]
@@ -35,7 +36,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Things, what happens to them (each row belongs to a thing), and a side table without links."""
+    """Things, what happens to them (each event belongs to a thing), and a side table."""
 
     things: Kind
     events: Kind
@@ -71,14 +72,14 @@ THEMES = (
         ),
         _kind(
             "branch branches", "branches outlets houses",
-            _field("district", "district quarter area", _SIDES), _field("seat count", "seats chairs places", "", 10, 99),
-            None,
+            _field("district", "district quarter area", _SIDES),
+            _field("seat count", "seats chairs places", "", 10, 99), None,
         ),
     ),
     Theme(
         _kind(
             "athlete athletes", "athletes clients trainees",
-            _field("sport", "sport discipline activity", "rowing boxing judo running tennis diving"),
+            _field("sport", "sport discipline activity", "rowing boxing judo running tennis"),
             _field("weight", "weight kg body_mass", "", 45, 110),
             _field("signing date", "signed signed_on sign_day"),
         ),
@@ -109,7 +110,8 @@ THEMES = (
         ),
         _kind(
             "depot depots", "depots garages yards",
-            _field("region", "region zone part", _SIDES), _field("bay count", "bays slots places", "", 2, 60), None,
+            _field("region", "region zone part", _SIDES),
+            _field("bay count", "bays slots places", "", 2, 60), None,
         ),
     ),
     Theme(
@@ -209,8 +211,10 @@ THEMES = (
     ),
 )  # fmt: skip
 
-NAMES = tuple(
-    "Adair Bram Corin Dell Emil Faye Gero Hana Ilka Joss Kade Lene Mira Nils Odin Pia Quill Renn Suki Tove Ugo Vera "
-    "Wren Xenia Yara Zeno Arlo Brisa Cato Dina Eskil Fenn Gilda Heron Iver Jana Kurt Lior Maud Nora Otis Petra Rosa "
-    "Sven Tal Ursa Vance Wanda Yorick Zander Alba Boris Celia Darek Elke Fritz Greta Hugo Irma Jorn".split()
-)
+_NAMES = """
+    Adair Bram Corin Dell Emil Faye Gero Hana Ilka Joss Kade Lene Mira Nils Odin Pia Quill
+    Renn Suki Tove Ugo Vera Wren Xenia Yara Zeno Arlo Brisa Cato Dina Eskil Fenn Gilda Heron
+    Iver Jana Kurt Lior Maud Nora Otis Petra Rosa Sven Tal Ursa Vance Wanda Yorick Zander Alba
+    Boris Celia Darek Elke Fritz Greta Hugo Irma Jorn
+"""
+NAMES = tuple(_NAMES.split())

@@ -67,7 +67,8 @@ WORDINGS: dict[str, tuple[str, ...]] = {
     "by_date": (
         "Which of the {plural}{where} has the {edge} {date}{place}?",
         "Name the {noun} with the {edge} {date} among the {plural}{where}{place}.",
-        "Sort the {plural}{where} by {date}: what is the name of the one with the {edge} date{place}?",
+        "Sort the {plural}{where} by {date}: what is the name of the one with the {edge} "
+        "date{place}?",
         "Of the {plural}{where}, give the name of the one with the {edge} {date}{place}.",
         "The {date} is {edge} for which of the {plural}{where}{place}?",
     ),
@@ -156,11 +157,16 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "Store under the reference the {number} summed over the {plural}{where}.",
     ),
     "save_if": (
-        "How many {plural}{where} are there? Save the number under the reference only if it is above {limit}.",
-        "Count the {plural}{where}. If there are more than {limit}, save the number under the reference.",
-        "Tell me the number of {plural}{where} and save it under the reference, unless it is {limit} or less.",
-        "I need the number of {plural}{where}; above {limit} it has to be saved under the reference too.",
-        "Find how many {plural}{where} exist, and store the count under the reference should it exceed {limit}.",
+        "How many {plural}{where} are there? Save the number under the reference only if it is "
+        "above {limit}.",
+        "Count the {plural}{where}. If there are more than {limit}, save the number under the "
+        "reference.",
+        "Tell me the number of {plural}{where} and save it under the reference, unless it is "
+        "{limit} or less.",
+        "I need the number of {plural}{where}; above {limit} it has to be saved under the "
+        "reference too.",
+        "Find how many {plural}{where} exist, and store the count under the reference should it "
+        "exceed {limit}.",
     ),
     "unsupported": (
         "Please {task}.",

@@ -1,1 +1,4 @@
-"""Travel: forecasts, flights and bookings; the last state of the bookings and the closing line decide."""
+"""Travel: forecasts, flights and bookings.
+
+The last state of the bookings and the closing line decide.
+"""

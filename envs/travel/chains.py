@@ -1,4 +1,4 @@
-"""Level 3: chains of three to five calls, where a result decides the next call, and recovery from refusals."""
+"""Level 3: chains of three to five calls, where results decide, and recovery from refusals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ PLACES = tuple(f"{place}_{wish}" for place in ("first", "second", "third") for w
 
 
 def rebook(scene: Scene, condition: str) -> Sketch:
-    """Move a trip to the best flight of its route and day if that is better; "full" is a better one without seats."""
+    """Move a trip to the best flight of its route and day if that is better.
+
+    "full" is a better one without seats.
+    """
     wish, end = condition.split("_")
     origin, city, date, traveller = scene.city(), scene.city(), scene.date(), scene.person()
     ids = scene.route(origin, city, date, scene.rng.choice((2, 3, 3)))
@@ -120,7 +123,7 @@ def best_weather(scene: Scene, condition: str) -> Sketch:
 
 
 def fallback(scene: Scene, condition: str) -> Sketch:
-    """Book a given flight; where it is full, the cheapest other one of its route and day within a budget.
+    """Book a given flight; where it is full, the cheapest other of its route and day in a budget.
 
     "skip" is a cheapest other flight that is full as well.
     """
@@ -154,7 +157,10 @@ def fallback(scene: Scene, condition: str) -> Sketch:
 
 
 def pair_trip(scene: Scene, condition: str) -> Sketch:
-    """Book two travellers on one flight, which needs two free seats; "skip" is a cheapest flight with one."""
+    """Book two travellers on one flight, which needs two free seats.
+
+    "skip" is a cheapest flight with one.
+    """
     origin, city, date = scene.city(), scene.city(), scene.date()
     one, two = scene.person(), scene.person()
     wish = condition if condition in WISHES else "cheapest"
@@ -175,7 +181,10 @@ def pair_trip(scene: Scene, condition: str) -> Sketch:
 
 
 def round_trip(scene: Scene, condition: str) -> Sketch:
-    """A flight there and one back, each the best by the same wish; "mixed" wants the latest one back."""
+    """A flight there and one back, each the best by the same wish.
+
+    "mixed" wants the latest one back.
+    """
     origin, city, (out, back) = scene.city(), scene.city(), scene.dates()
     traveller = scene.person()
     there = "cheapest" if condition == "mixed" else condition

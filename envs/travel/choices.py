@@ -1,4 +1,4 @@
-"""Level 2: one decision between two ways, made on a forecast, a price, a time or a refused booking."""
+"""Level 2: one decision between two ways, by a forecast, a price, a time or a refused booking."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def weather_city(scene: Scene, condition: str) -> Sketch:
 
 
 def weather_date(scene: Scene, condition: str) -> Sketch:
-    """Fly on the first date unless a certain weather is forecast then, else on the second; perhaps as a party."""
+    """Fly on the first date unless a certain weather is forecast then, else on the second.
+
+    Perhaps as a party.
+    """
     place, wish = condition.split("_")
     origin, city, (first, second) = scene.city(), scene.city(), scene.dates()
     traveller, bad = scene.person(), scene.rng.choice(WEATHER)
@@ -68,7 +71,7 @@ def weather_date(scene: Scene, condition: str) -> Sketch:
 
 
 def budget_city(scene: Scene, condition: str) -> Sketch:
-    """The cheapest flight to the first city if it is within a budget, else the cheapest to the second."""
+    """The cheapest flight to the first city if within a budget, else the cheapest to the second."""
     origin, first, second = scene.city(), scene.city(), scene.city()
     date, traveller = scene.date(), scene.person()
     other = scene.route(origin, second, date)
@@ -135,7 +138,10 @@ def cheaper_date(scene: Scene, condition: str) -> Sketch:
 
 
 def change_flight(scene: Scene, condition: str) -> Sketch:
-    """Move a booking to a flight given by its number; if that is full or unknown, the booking is kept."""
+    """Move a booking to a flight given by its number.
+
+    If that is full or unknown, the booking is kept.
+    """
     traveller, origin, city = scene.person(), scene.city(), scene.city()
     old, new = (scene.route(origin, city, scene.date(), 1)[0] for _ in range(2))
     booking = scene.booking(traveller, old)
@@ -166,7 +172,7 @@ def change_flight(scene: Scene, condition: str) -> Sketch:
 
 
 def fare_check(scene: Scene, condition: str) -> Sketch:
-    """A given flight if its price or departure suits, else the cheapest flight of the same route and day."""
+    """A given flight if its price or departure suits, else the cheapest of its route and day."""
     origin, city, date, traveller = scene.city(), scene.city(), scene.date(), scene.person()
     ids = scene.route(origin, city, date, scene.rng.choice((3, 4)))
     by_price = condition in ("within", "over")

@@ -1,7 +1,8 @@
 """Random travel scenes: everything that a task's world contains, drawn from one generator.
 
-Cities are three letters and flights and bookings carry random numbers, so that no closing line fits two tasks.
-Invariant: prices and departures on one route and day all differ, so that "cheapest" and "earliest" name one flight.
+Cities are three letters and flights and bookings carry random numbers, so that no closing line fits
+two tasks. Invariant: prices and departures on one route and day all differ, so that "cheapest" and
+"earliest" name one flight.
 """
 
 from __future__ import annotations
@@ -11,77 +12,15 @@ from typing import Any
 
 from tooldojo.verifiers.canonical import content_hash
 
-FIRST = [
-    "Mira",
-    "Tal",
-    "Oda",
-    "Renn",
-    "Suki",
-    "Bram",
-    "Ilka",
-    "Joss",
-    "Vera",
-    "Nils",
-    "Pia",
-    "Kato",
-    "Lene",
-    "Arlo",
-    "Dina",
-    "Emil",
-    "Faye",
-    "Gero",
-    "Hana",
-    "Ivo",
-    "Jana",
-    "Kurt",
-    "Lior",
-    "Maud",
-    "Nora",
-    "Odin",
-    "Petra",
-    "Quin",
-    "Rosa",
-    "Sven",
-    "Tove",
-    "Ugo",
-    "Wanda",
-    "Xenia",
-    "Yara",
-    "Zeno",
-]
-LAST = [
-    "Holt",
-    "Orme",
-    "Vance",
-    "Kade",
-    "Lund",
-    "Frost",
-    "Adair",
-    "Brook",
-    "Corin",
-    "Dell",
-    "Eames",
-    "Finch",
-    "Grove",
-    "Hale",
-    "Innes",
-    "Jarrow",
-    "Keel",
-    "Lark",
-    "Marsh",
-    "North",
-    "Oakes",
-    "Penn",
-    "Quill",
-    "Rowe",
-    "Stone",
-    "Thorn",
-    "Usher",
-    "Vole",
-    "Wren",
-    "Yates",
-    "Zander",
-]
+_FIRST = """
+    Mira Tal Oda Renn Suki Bram Ilka Joss Vera Nils Pia Kato Lene Arlo Dina Emil Faye Gero
+    Hana Ivo Jana Kurt Lior Maud Nora Odin Petra Quin Rosa Sven Tove Ugo Wanda Xenia Yara Zeno
+"""
+_LAST = """
+    Holt Orme Vance Kade Lund Frost Adair Brook Corin Dell Eames Finch Grove Hale Innes Jarrow
+    Keel Lark Marsh North Oakes Penn Quill Rowe Stone Thorn Usher Vole Wren Yates Zander
+"""
+FIRST, LAST = _FIRST.split(), _LAST.split()
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 WEATHER = ("sun", "rain", "snow", "storm", "fog", "wind")
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -187,7 +126,7 @@ class Scene:
 
 
 def free_booking_id(bookings: dict, flight_id: str, traveller: str) -> str:
-    """The id of a new booking: it depends on what is booked, so that the order of two bookings does not matter."""
+    """The id of a new booking: derived from what is booked, so that the order does not matter."""
     number = int(content_hash([flight_id, traveller]), 16) % 900
     while f"B{100 + number}" in bookings:
         number = (number + 1) % 900

@@ -1,4 +1,4 @@
-"""Level 1: questions and single bookings, in two calls or fewer, and requests that call for no tool at all."""
+"""Level 1: questions and single bookings, in two calls or fewer, and requests without any call."""
 
 from __future__ import annotations
 
@@ -72,7 +72,10 @@ def find_flight(scene: Scene, condition: str) -> Sketch:
 
 
 def book_named(scene: Scene, condition: str) -> Sketch:
-    """Book a flight given by its number; it may be full or unknown, and an adult's age changes nothing."""
+    """Book a flight given by its number.
+
+    It may be full or unknown, and an adult's age changes nothing.
+    """
     traveller = scene.person()
     flight_id = scene.route(scene.city(), scene.city(), scene.date(), 1)[0]
     if condition == "full":

@@ -1,6 +1,7 @@
-"""What travel templates are written with: a `Sketch` as the result, and a `Story` that writes the gold.
+"""What travel templates are written with: a `Sketch` as the result, a `Story` that writes gold.
 
-A story keeps to what the model may know: thoughts quote the prompt, the policy, or a result seen before.
+A story keeps to what the model may know: thoughts quote the prompt, the policy, or a result seen
+before.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Which travel tasks there are: templates by level with their conditions, and how one becomes a `Draft`.
+"""Which travel tasks there are: templates by level with their conditions, and how one becomes a
+`Draft`.
 
-A condition is the branch that a task takes. A level is a property of the request, so a request that the policy
-excludes stands at every level and needs no call at any.
+A condition is the branch that a task takes. A level is a property of the request, so a request that
+the policy excludes stands at every level and needs no call at any.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ TEMPLATES: dict[int, tuple[Template, ...]] = {
     ),
 }
 
-# Both halves of each pair occur in training, elsewhere: a wish with other templates, a template with other wishes.
+# Both halves of each pair occur in training: the wish with other templates, the template with other
+# wishes.
 UNSEEN_COMBOS = frozenset(
     {
         ("find_flight", "latest"),

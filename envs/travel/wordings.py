@@ -1,6 +1,7 @@
 """Five wordings for each kind of request; the last of each is kept for the held-out wordings.
 
-A traveller's age follows the name between commas, so names never end a sentence where an age may follow.
+A traveller's age follows the name between commas, so names never end a sentence where an age may
+follow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Database: the guard keeps every promise, and the tasks can be solved by queries and by nothing cheaper."""
+"""Database: the guard keeps every promise, and the tasks can be solved by queries and by nothing
+cheaper.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +58,8 @@ def _play(task: Task, turns: tuple[GoldTurn, ...]) -> Database:
     return world
 
 
+MANY = "SELECT COUNT(*) FROM " + ", ".join(f"loans l{n}" for n in range(12))
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n) "
 ATTACKS = {
     "delete": "DELETE FROM readers",
     "update": "UPDATE readers SET age = 1",
@@ -83,13 +87,12 @@ ATTACKS = {
     "clock keyword": "SELECT CURRENT_TIMESTAMP",
     "two statements": "SELECT 1; SELECT 2",
     "hidden statement": "SELECT 1; DELETE FROM readers",
-    "endless": "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n",
-    "endless set": "WITH RECURSIVE n(x) AS (SELECT 1 UNION SELECT x + 1 FROM n) SELECT max(x) FROM n",
-    "cross join": "SELECT COUNT(*) FROM " + ", ".join(f"loans l{n}" for n in range(12)),
-    "sorted cross join": "SELECT a.id FROM " + ", ".join(f"loans {x}" for x in "abcdefgh") + " ORDER BY 1",
+    "endless": ENDLESS + "SELECT sum(x) FROM n",
+    "endless set": ENDLESS.replace("ALL ", "") + "SELECT max(x) FROM n",
+    "cross join": MANY,
+    "sorted cross join": MANY + " ORDER BY l0.id",
     "big blob": "SELECT hex(zeroblob(100000000))",
-    "big text": "SELECT printf('%.100000000d', 1)",
-    "doubling": "WITH RECURSIVE s(x) AS (SELECT 'ab' UNION ALL SELECT x || x FROM s) SELECT max(x) FROM s",
+    "doubling": ENDLESS.replace("1", "'ab'", 1).replace("x+1", "x||x") + "SELECT max(x) FROM n",
     "long sql": "SELECT " + "1 + " * 2000 + "1",
     "deep": "SELECT " + "(" * 500 + "1" + ")" * 500,
     "nothing": "",
@@ -138,6 +141,7 @@ def _dump(connection: sqlite3.Connection) -> list[str]:
             "SELECT name, rank() OVER (ORDER BY age) FROM readers WHERE name LIKE 'M%'",
             '[["Mira",1]]',
         ),
+        ("SELECT printf('%.100000000d', 1)", "[[null]]"),  # too long for SQLite's own limit
         ("SELECT x'00ff', NULL, 9e999", '[["00ff",null,Infinity]]'),
     ],
 )
@@ -183,9 +187,11 @@ def test_a_restored_world_asks_the_restored_database() -> None:
     assert sizes[0] == sizes[2]
 
 
-_WORDS = frozenset(
-    "select count from where avg sum printf order by desc limit group distinct join on and as e t 1 2f".split()
-)
+_SQL = """
+    1 2f and as avg by count desc distinct e from group join limit on order printf select sum
+    t where
+"""
+_WORDS = frozenset(_SQL.split())
 
 
 @pytest.mark.parametrize("level", Database.levels)

@@ -1,4 +1,6 @@
-"""Travel: what its tools promise, and that its tasks can be solved by the policy and by nothing cheaper."""
+"""Travel: what its tools promise, and that its tasks can be solved by the policy and by nothing
+cheaper.
+"""
 
 from __future__ import annotations
 

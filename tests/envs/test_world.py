@@ -1,4 +1,4 @@
-"""The base of all worlds: transactions, time-outs, endings, errors, and worlds from a user's file."""
+"""The base of all worlds: transactions, time-outs, endings, errors, worlds from a user's file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Counter(World):
     def draft(cls, rng: Random, level: int) -> Draft:
         name, value, more = f"K{rng.randrange(1000)}", rng.randrange(50), rng.randrange(2, 9)
         gold = steps(call("add", counter=name, amount=more), say=f"Result: {name} {value + more}")
-        world = {"counters": {name: value}}
+        world: dict[str, Any] = {"counters": {name: value}}
         return Draft(f"Add {more} to {name}.", world, gold, "add", "", rng.randrange(3))
 
 
@@ -230,7 +230,7 @@ def test_a_task_without_an_answer_cannot_be_made() -> None:
         def draft(cls, rng: Random, level: int) -> Draft:
             return Draft(f"{rng.random()}", {"counters": {}}, [GoldTurn("", (), " ")])
 
-    with pytest.raises(WorldCrash, match="answer needs goal.answer"):
+    with pytest.raises(WorldCrash, match=r"answer needs goal\.answer"):
         Mute.make_task(0, Split.TRAIN, 1, 0)
 
 

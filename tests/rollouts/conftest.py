@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from functools import cache
@@ -174,8 +175,7 @@ def tokenizer() -> Callable[[str, str], PreTrainedTokenizerFast]:
     """A tokenizer of a kind (`qwen` or `llama`) with a template: TRL's of that name, or a text."""
 
     def build(kind: str, template: str) -> PreTrainedTokenizerFast:
-        known = (TEMPLATES / f"{template}.jinja").is_file()
-        text = trl_template(template) if known else template
+        text = trl_template(template) if re.fullmatch(r"\w+", template) else template
         specials, eos = (QWEN, "<|im_end|>") if kind == "qwen" else (LLAMA, "<|eot_id|>")
         return tokenizer_of(text, tuple(specials), eos)
 

@@ -86,7 +86,9 @@ def test_template_hash_names_the_template(chats: Callable[[str], Chat]) -> None:
         ("llama", "llama3", "does not render tools"),
         ("qwen", "phi3", "does not render tools"),
         ("qwen", "llama3_2", "no stop token"),
-        ("qwen", "{% for m in messages %}{{ m.content }}{% endfor %}", "no stop token"),
+        ("qwen", "{% for m in messages %}{{ m.content }}{% endfor %}", "does not render tools"),
+        ("qwen", "{{ tools }}{% for m in messages %}{{ m.content }}{% endfor %}", "no stop token"),
+        ("qwen", "{{ raise_exception('roles must alternate') }}", "roles must alternate"),
     ],
 )
 def test_useless_templates_are_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 from hypothesis import example, given, settings
@@ -15,6 +16,7 @@ from tooldojo.rollouts.records import SpanKind
 
 HERMES, LLAMA = Hermes(), Llama3()
 PIECES = [
+    '<tool_call>\n{"name": "f", "arguments": {"a": "b"}}\n</tool_call>',
     *("<think>", "</think>", "<tool_call>", "</tool_call>", "<|python_tag|>", "\n", " ", "é漢😀"),
     *('{"name": "f", "arguments": {}}', '{"name": "f", "parameters": {"a": [1, {"b": null}]}}'),
     *('{"name"', ': "f"', ', "arguments": ', "{", "}", "[", "]", '"', ",", ":", "NaN", "1e999"),
@@ -46,7 +48,7 @@ def check_cover(text: str, parsed: ParsedText) -> None:
 
 
 @pytest.mark.parametrize("form", [HERMES, LLAMA], ids=["hermes", "llama3"])
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=800, deadline=None)
 @given(text=st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 @example(text="<tool_call>" + "[" * 100_000 + "</tool_call>")
 @example(text="{" * 100_000)
@@ -59,13 +61,25 @@ def test_parsing_never_raises_and_covers_all(form: CallFormat, text: str) -> Non
 
 
 @pytest.mark.parametrize("form", [HERMES, LLAMA], ids=["hermes", "llama3"])
-@settings(max_examples=1500, deadline=None)
+def test_fifty_thousand_texts(form: CallFormat) -> None:
+    rng = random.Random(0)
+    well = 0
+    for _ in range(50_000):
+        text = "".join(rng.choices(PIECES, k=rng.randint(0, 12)))
+        parsed = form.parse(text)
+        check_cover(text, parsed)
+        well += bool(parsed.calls)
+    assert well > 100
+
+
+@pytest.mark.parametrize("form", [HERMES, LLAMA], ids=["hermes", "llama3"])
+@settings(max_examples=600, deadline=None)
 @given(text=st.text(max_size=60))
 def test_any_text_is_covered(form: CallFormat, text: str) -> None:
     check_cover(text, form.parse(text))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(thought=says, wanted=st.lists(calls, max_size=3), message=says)
 def test_hermes_reads_back_what_it_wrote(thought: str, wanted: list[Call], message: str) -> None:
     try:
@@ -79,7 +93,7 @@ def test_hermes_reads_back_what_it_wrote(thought: str, wanted: list[Call], messa
     check_cover(text, parsed)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(wanted=calls)
 def test_llama_reads_back_what_it_wrote(wanted: Call) -> None:
     text = LLAMA.render(GoldTurn("thoughts are left out", (wanted,)))

@@ -5,17 +5,26 @@ Invariant: nothing is shown before every stored trajectory has passed the proven
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tooldojo.configs.loading import load_recipe
 from tooldojo.configs.schema import Recipe
+from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.records import Group
-from tooldojo.training.evaluation import Evaluation
-from tooldojo.training.report.provenance import Provenance
+from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.training.evaluation import Evaluation, read_evaluation
+from tooldojo.training.metrics import NAME, read_metrics
+from tooldojo.training.report.provenance import Provenance, check_provenance
 from tooldojo.training.report.views import STAGES, stage_label
-from tooldojo.training.transcripts import Decode, TaskView, Transcript, task_view, transcript
+from tooldojo.training.transcripts import TaskView, Transcript, task_view, transcript
 from tooldojo.verifiers.records import Json
+
+
+class ReportError(RuntimeError):
+    """There is nothing to report on; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +55,52 @@ class RunData:
     pairs: tuple[Pair, ...]
 
 
+def read_run(directory: Path, chat: Chat | None = None) -> RunData:
+    """Read and check a run directory. chat: of the run's policy; by default the recipe's.
+
+    Raises:
+        ReportError: where there is no run. ProvenanceError: where it is not what it claims.
+    """
+    if not (directory / "config.toml").exists():
+        raise ReportError(f"{directory} holds no run: it has no config.toml; give a run directory")
+    recipe = load_recipe(str(directory / "config.toml"))
+    provenance = check_provenance(directory)
+    evaluations = {path.stem: read_evaluation(path) for path in directory.glob("eval/*.json")}
+    store = TrajectoryStore(directory / "trajectories")
+    played = {stage: _groups(store, stage, recipe) for stage in STAGES if store.shards(stage)}
+    return RunData(
+        directory,
+        recipe,
+        _json(directory / "versions.json"),
+        _json(directory / "summary.json"),
+        read_metrics(directory / NAME),
+        evaluations,
+        provenance,
+        make_pairs(played, chat or _chat(recipe)) if len(played) > 1 else (),
+    )
+
+
+def _groups(store: TrajectoryStore, stage: str, recipe: Recipe) -> dict[str, Group]:
+    """A stage's last trajectory of each task of the trained worlds."""
+    return {
+        row.task.id: Group(row.trajectory.ordinal, row.task, (row.trajectory,))
+        for row in store.read(stage)
+        if row.task.env in recipe.task.worlds
+    }
+
+
+def _json(path: Path) -> dict[str, Json]:
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _chat(recipe: Recipe) -> Chat:
+    from tooldojo.training.policy import find_model
+
+    return Chat.load(find_model(recipe.policy.model), recipe.policy.call_format)
+
+
 def make_pairs(
-    played: Mapping[str, Mapping[str, Group]], decode: Decode, count: int = 4
+    played: Mapping[str, Mapping[str, Group]], chat: Chat, count: int = 4
 ) -> tuple[Pair, ...]:
     """Side-by-side transcripts from evaluation groups by stage and task id.
 
@@ -64,7 +117,7 @@ def make_pairs(
         chosen += _gained(played[before], played[after], room - len(chosen), before, chosen)
     still = [t for t in played[after] if _solved(played[after][t]) is False]
     chosen += [(stages[-2], task_id) for task_id in still if task_id in played[stages[-2]]][:1]
-    return tuple(_pair(played, before, after, task_id, decode) for before, task_id in chosen)
+    return tuple(_pair(played, before, after, task_id, chat) for before, task_id in chosen)
 
 
 def _gained(
@@ -99,7 +152,7 @@ def _solved(group: Group) -> bool | None:
 
 
 def _pair(
-    played: Mapping[str, Mapping[str, Group]], before: str, after: str, task_id: str, decode: Decode
+    played: Mapping[str, Mapping[str, Group]], before: str, after: str, task_id: str, chat: Chat
 ) -> Pair:
     old, new = played[before][task_id], played[after][task_id]
     first, second = stage_label(before), stage_label(after)
@@ -107,10 +160,10 @@ def _pair(
     return Pair(
         task_view(new.task),
         f"{first} fails, {second} {outcome}",
-        transcript(old.trajectories[0], decode),
+        transcript(old.trajectories[0], chat),
         first,
         before,
-        transcript(new.trajectories[0], decode),
+        transcript(new.trajectories[0], chat),
         second,
         after,
     )

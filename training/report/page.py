@@ -9,13 +9,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 
 import tomli_w
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from tooldojo.configs.schema import Recipe
+from tooldojo.envs.task import Split
 from tooldojo.training.evaluation import Evaluation, compare
 from tooldojo.training.metrics import bottleneck_line, total_timings
 from tooldojo.training.report import views
@@ -59,8 +59,10 @@ def build_page(run: RunData) -> Page:
     evaluations = views.ordered(run.evaluations)
     own = [each.within(run.recipe.task.worlds) for each in evaluations]
     own = [each for each in own if each.scored]
+    new = [each.of_split(Split.TEST) for each in own]
+    new = new if new and all(each.scored for each in new) else own
     other = [each.outside(run.recipe.task.worlds) for each in evaluations]
-    stages = views.stage_views(own)
+    stages = views.stage_views(new)
     timings = total_timings(run.metrics)
     trained = views.training_failures(run.metrics)
     return Page(
@@ -68,14 +70,14 @@ def build_page(run: RunData) -> Page:
         headline=_headline(stages, run.recipe),
         lead=_lead(run.recipe),
         stages=stages,
-        sentences=_sentences(own),
-        fine=_fine(own, run.recipe),
+        sentences=_sentences(new),
+        fine=_fine(new, run.recipe),
         charts=views.curves(run.metrics),
         pairs=run.pairs,
         tables=views.tables(own),
         full=views.full_table(own),
         transfer=_transfer(other),
-        measures=views.measures([stage.summary for stage in stages]),
+        measures=views.measures([each.summary() for each in own]),
         slices=views.slices(timings),
         bottleneck=bottleneck_line(timings) if timings else "",
         failures=(*([trained] if trained else []), *views.failure_rows(evaluations)),
@@ -97,13 +99,15 @@ def render(page: Page) -> str:
     environment.filters |= {
         "pct": lambda share: f"{100 * share:.1f} %" if 0 < share < 0.1 else _percent(share),
         "pct0": _percent,
+        "between": lambda p: f"{100 * p.low:.0f}–{100 * p.high:.0f} %",  # noqa: RUF001
         "points": views.points,
+        "world": views.world_name,
         "plain": _tokens,
         "thousands": lambda count: f"{count:,}".replace(",", "\u202f"),
         "duration": _duration,
     }
     template = environment.from_string((folder / "report.html.jinja").read_text(encoding="utf-8"))
-    css = Markup((folder / "style.css").read_text(encoding="utf-8"))  # noqa: S704 (our own file)
+    css = Markup((folder / "style.css").read_text(encoding="utf-8"))
     return template.render(page=page, css=css)
 
 
@@ -116,7 +120,7 @@ _TAG = re.compile(r"\s*(&lt;\|?/?\w+\|?&gt;)\s*")
 
 def _tokens(text: str) -> Markup:
     """Sampled text with control tokens dimmed: they were sampled too, but are not for reading."""
-    return Markup(_TAG.sub(r'<span class="tok">\1</span>', str(escape(text.strip()))))  # noqa: S704
+    return Markup(_TAG.sub(r'<span class="tok">\1</span>', str(escape(text.strip()))))
 
 
 def _duration(seconds: float) -> str:
@@ -126,7 +130,7 @@ def _duration(seconds: float) -> str:
 
 
 def _headline(stages: Sequence[views.StageView], recipe: Recipe) -> str:
-    worlds = _listed([_short(world) for world in recipe.task.worlds])
+    worlds = _listed([views.world_name(world) for world in recipe.task.worlds])
     if not stages:
         return f"A run on {worlds}"
     last = _percent(stages[-1].summary.success.rate)
@@ -168,11 +172,7 @@ def _fine(evaluations: Sequence[Evaluation], recipe: Recipe) -> str:
 def _transfer(evaluations: Sequence[Evaluation]) -> tuple[views.TableGroup, ...]:
     if not any(each.scored for each in evaluations):
         return ()
-    return (views.full_table(evaluations),)
-
-
-def _short(world: str) -> str:
-    return world.rpartition("/")[2].partition("-v")[0].rpartition(":")[2]
+    return (views.world_table(evaluations),)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -195,9 +195,3 @@ def _toml(recipe: Recipe) -> str:
     plain = recipe.model_dump(mode="json")
     kept = {s: {k: v for k, v in keys.items() if v is not None} for s, keys in plain.items()}
     return tomli_w.dumps(kept)
-
-
-def write_page(run: RunData, target: Path) -> Path:
-    """Render a run's page into a file."""
-    target.write_text(render(build_page(run)), encoding="utf-8")
-    return target

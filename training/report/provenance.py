@@ -8,11 +8,27 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
+from tooldojo.configs.loading import load_recipe
 from tooldojo.rollouts.records import EngineId, PolicyRef
+from tooldojo.rollouts.store import TrajectoryStore
+
+_COLUMNS = [
+    "ordinal",
+    "member",
+    "engine",
+    "engine_kind",
+    "pid",
+    "node",
+    "policy",
+    "version",
+    "digest",
+]
 
 
 class ProvenanceError(RuntimeError):
@@ -51,6 +67,27 @@ class Provenance:
     trajectories: int
     engines: tuple[EngineShare, ...]
     policies: tuple[PolicyShare, ...]
+
+
+def check_provenance(run: Path) -> Provenance:
+    """Check every stored trajectory of a run directory; reads the columns it needs, not the tokens.
+
+    Raises:
+        ProvenanceError: see `check_origins`.
+    """
+    recipe = load_recipe(str(run / "config.toml"))
+    origins = _origins(TrajectoryStore(run / "trajectories"))
+    return check_origins(origins, run / "provenance.json", recipe.rollout.engine)
+
+
+def _origins(store: TrajectoryStore) -> Iterator[Origin]:
+    for shard in store.shards():
+        for row in pq.read_table(shard, columns=_COLUMNS).to_pylist():
+            yield Origin(
+                f"{shard.name}: trajectory {row['ordinal']}.{row['member']}",
+                EngineId(row["engine"], row["engine_kind"], row["pid"], row["node"]),
+                PolicyRef(row["policy"], row["version"], row["digest"]),
+            )
 
 
 def check_origins(origins: Iterable[Origin], registered: Path, kind: str) -> Provenance:

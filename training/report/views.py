@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tooldojo.training.evaluation import Comparison, Evaluation, EvalRow, Summary
+from tooldojo.training.evaluation import Comparison, EvalRow, Evaluation, Summary
 from tooldojo.training.metrics import StepTimings
 from tooldojo.training.report.plots import Chart, Series, draw
 from tooldojo.training.stats import Mean, PairedDifference, Proportion, paired_difference, wilson
 from tooldojo.verifiers.records import Json
 
 STAGES = {"base": "Base model", "sft": "SFT", "rl": "RL"}
+IN_PROSE = {"base": "the base model"}
 SPLITS = {
     "test": "New instances",
     "test_combos": "Unseen combinations",
@@ -92,9 +93,9 @@ def stage_label(stage: str) -> str:
 
 
 def ordered(evaluations: Mapping[str, Evaluation]) -> list[Evaluation]:
-    """Base, SFT, RL, then others by name; only those with a verdict."""
+    """Base, SFT, RL, then others by name; only those with a verdict, and no validations."""
     names = [*(name for name in STAGES if name in evaluations)]
-    names += sorted(name for name in evaluations if name not in STAGES)
+    names += sorted(n for n in evaluations if n not in STAGES and not n.startswith("val"))
     return [evaluations[name] for name in names if evaluations[name].scored]
 
 
@@ -111,7 +112,9 @@ def stage_views(evaluations: Sequence[Evaluation]) -> tuple[StageView, ...]:
 def sentence(comparison: Comparison) -> str:
     """A comparison in one honest sentence."""
     d = comparison.success
-    first, second = stage_label(comparison.first), stage_label(comparison.second)
+    first, second = (
+        IN_PROSE.get(stage, stage_label(stage)) for stage in (comparison.first, comparison.second)
+    )
     change = f"{points(d.difference)} points (95 % interval {points(d.low)} to {points(d.high)})"
     detail = f"{d.gained} tasks gained, {d.lost} lost, McNemar {p_text(d.p_value)}"
     if d.low > 0:
@@ -120,6 +123,7 @@ def sentence(comparison: Comparison) -> str:
         verdict = f"{second} is worse than {first}"
     else:
         verdict = f"No difference between {second} and {first} is shown"
+    verdict = verdict[0].upper() + verdict[1:]
     return f"{verdict}: {change} on the same {d.tasks} tasks; {detail}."
 
 
@@ -150,6 +154,11 @@ def full_table(evaluations: Sequence[Evaluation]) -> TableGroup:
     return TableGroup("World, split and level", tuple(_rows(evaluations, key)))
 
 
+def world_table(evaluations: Sequence[Evaluation]) -> TableGroup:
+    """One row per world."""
+    return TableGroup("By world", tuple(_rows(evaluations, lambda row: (row.world,))))
+
+
 def _rows(evaluations: Sequence[Evaluation], key: Callable[[EvalRow], tuple]) -> Iterator[TableRow]:
     order = list(SPLITS)
     keys = {key(row) for each in evaluations for row in each.scored}
@@ -167,7 +176,12 @@ def _rows(evaluations: Sequence[Evaluation], key: Callable[[EvalRow], tuple]) ->
 def _name(part: str | int) -> str:
     if isinstance(part, int):
         return f"Level {part}"
-    return SPLITS.get(part, part.removeprefix("tooldojo/"))
+    return SPLITS.get(part) or world_name(part)
+
+
+def world_name(env_id: str) -> str:
+    """`Orders` for `tooldojo/Orders-v0`."""
+    return env_id.rpartition("/")[2].rpartition(":")[2].partition("-v")[0]
 
 
 def _rate(rows: Sequence[EvalRow]) -> Proportion | None:
@@ -210,8 +224,8 @@ def _worked(summary: Summary) -> str:
 CURVES: tuple[tuple[str, bool, tuple[tuple[str, str], ...]], ...] = (
     ("Reward per trajectory", False, (("reward", "reward"),)),
     ("Success", True, (("success", "training tasks"), ("val/success", "validation"))),
-    ("Entropy of the policy (nats per token)", False, (("entropy", "entropy"),)),
-    ("KL to the SFT policy (nats per token)", False, (("kl", "KL"),)),
+    ("Entropy (nats per token)", False, (("entropy", "entropy"),)),
+    ("KL to SFT (nats per token)", False, (("kl", "KL"),)),
     ("Turns per trajectory", False, (("turns", "turns"),)),
     ("Groups without a signal", True, (("groups/dead", "dead groups"),)),
 )

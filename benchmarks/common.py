@@ -1,0 +1,31 @@
+"""What every benchmark script shares: its arguments, and one line of JSON at the end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tooldojo.training.run_dir import versions
+
+
+def arguments(about: str) -> argparse.Namespace:
+    """`--quick` for a few minutes, `--out` for where runs are kept."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--quick", action="store_true", help="a few minutes, smaller numbers")
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"), help="where runs are kept")
+    return parser.parse_args()
+
+
+def finish(figures: dict) -> None:
+    """Print the figures with versions and machine as the last line."""
+    print(json.dumps(figures | {"versions": versions()}))
+
+
+def tooldojo(*args: str) -> None:
+    """Run the command line as a user would; stops the benchmark when it fails."""
+    done = subprocess.run([sys.executable, "-m", "tooldojo.training.cli", *args], check=False)
+    if done.returncode:
+        sys.exit(done.returncode)

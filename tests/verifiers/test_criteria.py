@@ -1,0 +1,149 @@
+"""Criteria judge what they say, and refuse to judge what the goal leaves open."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tooldojo.verifiers.criteria import (
+    Component,
+    MissingGoal,
+    answer,
+    call_format,
+    call_match,
+    closing_line,
+    final_state,
+    untouched,
+)
+from tooldojo.verifiers.records import (
+    CallOutcome,
+    Evidence,
+    ExpectedCall,
+    Goal,
+    StopReason,
+    ToolCall,
+)
+
+
+def made(name: str, outcome: CallOutcome = CallOutcome.OK, **arguments: Any) -> ToolCall:
+    return ToolCall(name, arguments, 0, outcome, False, "")
+
+
+def evidence(
+    message: str | None = "",
+    calls: tuple[ToolCall, ...] = (),
+    after: dict | None = None,
+    stop: StopReason = StopReason.ANSWERED,
+) -> Evidence:
+    return Evidence({"n": 1}, {"n": 1} if after is None else after, calls, message, stop, 2)
+
+
+def test_final_state() -> None:
+    goal = Goal(world={"n": 2, "note": "a"}, ignore=("note",))
+    assert final_state(evidence(after={"n": 2.0, "note": "b"}), goal) == Component(1.0)
+    wrong = final_state(evidence(after={"n": 3, "note": "a"}), goal)
+    assert wrong == Component(0.0, "n: 3, expected 2")
+
+
+def test_untouched() -> None:
+    assert untouched(evidence(), Goal()) == Component(1.0)
+    assert untouched(evidence(after={"n": 2}), Goal()).value == 0.0
+    assert untouched(evidence(after={"n": 2}), Goal(ignore=("n",))).value == 1.0
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Result: cancelled W1",
+        "  result:   CANCELLED w1. ",
+        "I cancelled it.\n\nResult: cancelled W1\n\n",
+        "Result: cancelled W1\nResult: cancelled W1",
+    ],
+)
+def test_right_answers(message: str) -> None:
+    assert answer(evidence(message), Goal(answer="Result: cancelled W1")) == Component(1.0)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        "",
+        " \n ",
+        "cancelled W1",
+        "Result: cancelled W2",
+        "Result: cancelled W1 W2",
+        "Result: cancelled",
+        "Result: cancelled W1, I think",
+        "Result: cancelled W1\nThank you.",
+        "Result: cancelled W1\nResult: refused W1",
+        "Result: refused W1\nResult: cancelled W1",
+        "RESULT: refused W1\nsome words\nResult: cancelled W1",
+        "Result: cancelled W1 Result: refused W1",
+    ],
+)
+def test_wrong_answers(message: str | None) -> None:
+    verdict = answer(evidence(message), Goal(answer="Result: cancelled W1"))
+    assert verdict.value == 0.0
+    assert verdict.why
+
+
+@pytest.mark.parametrize("stop", [s for s in StopReason if s is not StopReason.ANSWERED])
+def test_only_an_answer_answers(stop: StopReason) -> None:
+    verdict = answer(evidence("Result: x 1", stop=stop), Goal(answer="Result: x 1"))
+    assert verdict == Component(0.0, f"no final message ({stop.value})")
+
+
+@given(st.text(), st.text(alphabet="abc 1", min_size=1, max_size=6).filter(str.strip))
+def test_any_text_before_a_right_last_line(text: str, code: str) -> None:
+    want = f"Result: {code}"
+    alone = "result:" not in text.casefold()
+    assert (answer(evidence(f"{text}\n{want}"), Goal(answer=want)).value == 1.0) or not alone
+    assert closing_line(f"{text}\n{want}") == " ".join(want.split())
+
+
+def test_call_match_counts_each_call_once() -> None:
+    wanted = (ExpectedCall("add", {"n": 1}), ExpectedCall("add", {"n": 1}))
+    goal = Goal(calls=wanted)
+    once = evidence(calls=(made("add", n=1.0), made("add", n=2)))
+    assert call_match(once, goal) == Component(0.5, "missing add")
+    assert call_match(evidence(calls=(made("add", n=1), made("add", n=1))), goal).value == 1.0
+    failed = evidence(calls=(made("add", CallOutcome.TOOL_ERROR, n=1),))
+    assert call_match(failed, goal).value == 0.0
+
+
+def test_call_format() -> None:
+    assert call_format(evidence(), Goal()) == Component(1.0)
+    calls = [made("x", outcome) for outcome in CallOutcome]
+    assert call_format(evidence(calls=tuple(calls)), Goal()).value == pytest.approx(2 / 5)
+
+
+@pytest.mark.parametrize("criterion", [final_state, answer, call_match])
+def test_an_empty_goal_is_no_verdict(criterion: Any) -> None:
+    with pytest.raises(MissingGoal):
+        criterion(evidence("Result: x"), Goal())
+
+
+def test_an_empty_answer_is_no_goal() -> None:
+    with pytest.raises(MissingGoal):
+        answer(evidence(""), Goal(answer=""))
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, math.nan, math.inf])
+def test_values_stay_in_range(value: float) -> None:
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\]"):
+        Component(value)
+
+
+def test_model_text_is_never_evaluated() -> None:
+    trap = "__import__('os').abort()"
+    message = f"Result: {trap}"
+    assert answer(evidence(message), Goal(answer="Result: x")).value == 0.0
+    calls = (made("add", code=trap),)
+    assert call_match(evidence(calls=calls), Goal(calls=(ExpectedCall("add", {"code": "1"}),))).why
+    assert final_state(replace(evidence(), world_after={"n": trap}), Goal(world={"n": 1})).why

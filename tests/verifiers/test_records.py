@@ -1,0 +1,77 @@
+"""Records survive JSON, so that a stored trajectory can be judged again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tooldojo.verifiers.combine import state_and_answer
+from tooldojo.verifiers.records import (
+    CallOutcome,
+    Evidence,
+    ExpectedCall,
+    Goal,
+    Score,
+    ScoreStatus,
+    StopReason,
+    ToolCall,
+)
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+DICTS = st.dictionaries(st.text(), VALUES, max_size=3)
+CALLS = st.builds(
+    ToolCall,
+    st.text(),
+    DICTS,
+    st.integers(0),
+    st.sampled_from(CallOutcome),
+    st.booleans(),
+    st.text(),
+)
+EVIDENCE = st.builds(
+    Evidence,
+    DICTS,
+    DICTS,
+    st.lists(CALLS, max_size=3).map(tuple),
+    st.none() | st.text(),
+    st.sampled_from(StopReason),
+    st.integers(0),
+    DICTS,
+)
+EXPECTED = st.builds(ExpectedCall, st.text(), DICTS)
+GOALS = st.builds(
+    Goal,
+    st.none() | DICTS,
+    st.none() | st.text(),
+    st.lists(EXPECTED, max_size=2).map(tuple),
+    st.lists(st.text(), max_size=2).map(tuple),
+)
+SCORES = st.builds(
+    Score,
+    st.booleans(),
+    st.floats(0, 1),
+    st.dictionaries(st.text(), st.floats(0, 1)),
+    st.sampled_from(ScoreStatus),
+    st.text(),
+)
+
+
+def again(record: Any) -> Any:
+    return type(record).from_json(json.loads(json.dumps(record.to_json())))
+
+
+@given(CALLS | EVIDENCE | GOALS | SCORES)
+def test_json_round_trip(record: Any) -> None:
+    assert again(record) == record
+
+
+def test_a_stored_trajectory_can_be_judged_again() -> None:
+    call = ToolCall("add", {"n": 1}, 0, CallOutcome.OK, True, "2")
+    happened = Evidence({"n": 1}, {"n": 2}, (call,), "Result: n 2", StopReason.ANSWERED, 2)
+    goal = Goal({"n": 2}, "Result: n 2")
+    verdict = state_and_answer()(again(happened), again(goal))
+    assert verdict.success
+    assert verdict == state_and_answer()(happened, goal)
