@@ -38,7 +38,7 @@ def register(env_id: str) -> Callable[[W], W]:
         _classes[env_id] = world
         if env_id in gym.registry:
             del gym.registry[env_id]  # re-import of a user's file: the newest definition counts
-        gym.register(env_id, entry_point=world)
+        gym.register(env_id, entry_point=world)  # pyright: ignore[reportArgumentType]
         return world
 
     return add

@@ -100,7 +100,7 @@ class World(gym.Env[tuple[str, ...], dict]):
     afterwards. The reward is the score's value on the last step and 0 before.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}  # pyright: ignore
     env_id: ClassVar[str] = ""
     system_prompt: ClassVar[str] = "You are a helpful assistant. Use the tools."
     levels: ClassVar[tuple[int, ...]] = (1,)

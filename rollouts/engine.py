@@ -31,13 +31,6 @@ from tooldojo.rollouts.updates import PolicyUpdate, Probe
 if TYPE_CHECKING:
     from vllm import EngineArgs, LLMEngine
 
-ENVIRONMENT = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives and dies with this process
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_NO_USAGE_STATS": "1",
-    "OMP_WAIT_POLICY": "passive",  # spinning threads cost a factor of 2 to 10 on busy cores
-    "TOKENIZERS_PARALLELISM": "false",
-}
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM has kernels for
 _PREFILL = 4096  # tokens a step may prefill; bounds how long a step can take
 
@@ -66,6 +59,20 @@ class EngineSpec:
     prefix_caching: bool = True
 
 
+def environment(spec: EngineSpec) -> dict[str, str]:
+    """What an engine's process needs in its environment before torch and vLLM are imported."""
+    needed = {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives and dies with this process
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_NO_USAGE_STATS": "1",
+        "OMP_WAIT_POLICY": "passive",  # spinning threads cost a factor of 2 to 10 on busy cores
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    if spec.enforce_eager:
+        needed["TORCHDYNAMO_DISABLE"] = "1"  # else vLLM's sampler compiles a helper for seconds
+    return needed
+
+
 class VllmSampler:
     """An in-process `LLMEngine`, stepped by its own thread.
 
@@ -74,8 +81,8 @@ class VllmSampler:
     """
 
     def __init__(self, spec: EngineSpec) -> None:
-        """Start the engine: seconds to half a minute. Set `ENVIRONMENT` before vLLM is imported."""
-        for key, value in ENVIRONMENT.items():
+        """Start the engine, which takes 5 to 30 s; `environment` tells what to set before."""
+        for key, value in environment(spec).items():
             os.environ.setdefault(key, value)
         name = f"vllm-{uuid.uuid4().hex[:8]}"
         self.spec = spec

@@ -50,10 +50,17 @@ class ParsedText:
 
 
 class CallFormat(Protocol):
-    """One way of writing calls. `stops` are tokens that end a turn besides the template's own."""
+    """One way of writing calls."""
 
-    name: str
-    stops: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """As in `policy.call_format`."""
+        ...
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Tokens that end a turn besides the template's own."""
+        ...
 
     def parse(self, text: str) -> ParsedText:
         """Take a turn apart; the stop token is not part of `text`."""

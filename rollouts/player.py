@@ -100,30 +100,7 @@ async def play(
     world = _world_at(task, start, limits)
     player = _Player(task, world, sampler, chat, limits, key, policy, threads)
     end = await _outcome(player)
-    ending = ENDINGS[end.stop]
-    score = world.score if ending.status is ScoreStatus.SCORED else None
-    reward = None
-    if score is not None and end.evidence is not None:
-        reward = shape_reward(score, end.evidence, shape, ending.truncated)
-    return Trajectory(
-        task_id=task.id,
-        env=task.env,
-        ordinal=key.ordinal,
-        member=key.member,
-        attempt=key.attempt,
-        seed=key.run_seed,
-        segments=(player.buffer.freeze(),),
-        ending=ending,
-        score=score,
-        reward=reward,
-        evidence=end.evidence,
-        hashes=tuple(world.hashes),
-        engine=sampler.engine,
-        policy=policy,
-        prompt_tokens=player.prompt_tokens,
-        seconds=time.perf_counter() - began,
-        failure=end.failure,
-    )
+    return _trajectory(player, end, shape, time.perf_counter() - began)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +120,33 @@ async def _outcome(player: _Player) -> _Outcome:
         failure = Failure(type(error).__name__, str(error), player.turn)
         return _Outcome(stop, player.world.evidence() if judged else None, failure)
     return _Outcome(stop, player.world.evidence(), None)
+
+
+def _trajectory(player: _Player, end: _Outcome, shape: RewardShape, seconds: float) -> Trajectory:
+    ending, key, world = ENDINGS[end.stop], player.key, player.world
+    score = world.score if ending.status is ScoreStatus.SCORED else None
+    reward = None
+    if score is not None and end.evidence is not None:
+        reward = shape_reward(score, end.evidence, shape, ending.truncated)
+    return Trajectory(
+        task_id=player.task.id,
+        env=player.task.env,
+        ordinal=key.ordinal,
+        member=key.member,
+        attempt=key.attempt,
+        seed=key.run_seed,
+        segments=(player.buffer.freeze(),),
+        ending=ending,
+        score=score,
+        reward=reward,
+        evidence=end.evidence,
+        hashes=tuple(world.hashes),
+        engine=player.sampler.engine,
+        policy=player.policy,
+        prompt_tokens=player.prompt_tokens,
+        seconds=seconds,
+        failure=end.failure,
+    )
 
 
 def _world_at(task: Task, start: Snapshot | None, limits: Limits) -> World:

@@ -8,7 +8,6 @@ Invariant: after `Prover.prove` the engine holds exactly the version that the le
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -187,17 +186,14 @@ class AdapterDelivery:
                 f"the engine refused adapter {place.name} of {_name(update.ref)} without a reason; "
                 "see the worker's log"
             )
-        self._held.pop(update.ref, None)
+        again = self._held.pop(update.ref, None)
         self._held[update.ref] = request
-        self._retire(engine, in_use)
-        return digest_of(load_file(Path(request.lora_path) / "adapter_model.safetensors"))
-
-    def _retire(self, engine: LLMEngine, in_use: set[PolicyRef]) -> None:
+        if again is not None and update.ref not in in_use:
+            _remove(engine, again)
         for policy in list(self._held)[: -self._keep]:
             if policy not in in_use:
-                request = self._held.pop(policy)
-                engine.remove_lora(request.lora_int_id)
-                shutil.rmtree(request.lora_path, ignore_errors=True)
+                _remove(engine, self._held.pop(policy))
+        return digest_of(load_file(Path(request.lora_path) / "adapter_model.safetensors"))
 
     def close(self) -> None:
         """Remove this engine's adapters from the node."""
@@ -314,6 +310,11 @@ def _name(policy: PolicyRef) -> str:
 def _not_held(policy: PolicyRef, held: list[PolicyRef]) -> str:
     there = ", ".join(_name(each) for each in held) or "only the base model"
     return f"{_name(policy)} was asked for, but the engine holds {there}; publish it first"
+
+
+def _remove(engine: LLMEngine, request: LoRARequest) -> None:
+    engine.remove_lora(request.lora_int_id)
+    shutil.rmtree(request.lora_path, ignore_errors=True)
 
 
 def _new_home() -> Path:

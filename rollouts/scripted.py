@@ -1,8 +1,8 @@
-"""`ScriptedSampler`: policies without a model, for baselines, audits and tests.
+"""Policies without a model, for baselines, audits and tests: `Script` and `ScriptedSampler`.
 
-Each writes the turn that it wants through the call format and the tokenizer, so that everything
-behind the sampler runs as with a model. Invariant: what it plays depends only on its seed, the
-task and the turn. Logprobs are 0: a script is certain.
+The sampler writes the turn that a script wants through the call format and the tokenizer, so that
+everything behind it runs as with a model. Invariant: what a script plays depends only on its seed,
+the task and the turn. Logprobs are 0: a script is certain.
 """
 
 from __future__ import annotations
@@ -27,33 +27,26 @@ CONSTANT_REPLY = "Done."
 RANDOM_CALLS = 3  # random_tool calls this often, then replies
 
 
-class ScriptedSampler:
-    """Plays `gold`, `random_tool`, `do_nothing`, `constant_reply` or `nearest_demonstration`.
+class Script:
+    """What a scripted policy does, turn by turn, without tokens.
 
     gold: the task's own demonstration. random_tool: schema-valid random calls, then a constant
     reply. do_nothing: an empty message. nearest_demonstration: the gold of the demonstration of the
     same world whose prompt shares most words (Jaccard), replayed turn by turn whatever comes back.
     """
 
-    def __init__(
-        self, chat: Chat, policy_name: str, seed: int, demonstrations: Sequence[Task] = ()
-    ) -> None:
+    def __init__(self, policy_name: str, seed: int, demonstrations: Sequence[Task] = ()) -> None:
         if policy_name not in _POLICIES:
             known = ", ".join(_POLICIES)
             raise LookupError(f"unknown scripted policy {policy_name!r}; there are {known}")
         if policy_name == "nearest_demonstration" and not demonstrations:
             raise ValueError("nearest_demonstration needs demonstrations; pass training tasks")
-        self.chat, self.name, self.seed = chat, policy_name, seed
+        self.name, self.seed = policy_name, seed
         self.demonstrations = [(task, _words(task.prompt)) for task in demonstrations]
-        self.engine = EngineId(f"scripted-{policy_name}", "scripted", os.getpid(), platform.node())
 
-    async def sample(self, request: SampleRequest) -> Sampled:
-        """The policy's next turn, cut where the request's token limit cuts it."""
-        ids = self.chat.gold_ids(_POLICIES[self.name](self, request))
-        room = request.sampling.max_tokens
-        finish = "stop" if len(ids) <= room else "length"
-        cut = tuple(ids[:room])
-        return Sampled(cut, (0.0,) * len(cut), finish, request.policy, 0.0, 0.0)
+    def turn(self, task: Task, number: int, seed: int) -> GoldTurn:
+        """The policy's turn `number` of a task; seed: of this turn, where it is random."""
+        return _POLICIES[self.name](self, task, number, seed)
 
     def nearest(self, task: Task) -> Task:
         """The demonstration nearest to a task; the first of several equally near ones.
@@ -67,18 +60,42 @@ class ScriptedSampler:
             raise LookupError(f"no demonstration of {task.env}; demonstrate each world that plays")
         return max(same, key=lambda pair: _overlap(words, pair[1]))[0]
 
-    def _gold(self, request: SampleRequest) -> GoldTurn:
-        return _turn_of(request.task, request.turn)
+    def _gold(self, task: Task, number: int, _seed: int) -> GoldTurn:
+        return _turn_of(task, number)
 
-    def _nearest(self, request: SampleRequest) -> GoldTurn:
-        return _turn_of(self.nearest(request.task), request.turn)
+    def _nearest(self, task: Task, number: int, _seed: int) -> GoldTurn:
+        return _turn_of(self.nearest(task), number)
 
-    def _random_tool(self, request: SampleRequest) -> GoldTurn:
-        if request.turn >= RANDOM_CALLS:
+    def _random_tool(self, task: Task, number: int, seed: int) -> GoldTurn:
+        if number >= RANDOM_CALLS:
             return GoldTurn("", (), CONSTANT_REPLY)
-        seed = derive_seed(self.seed, "random_tool", request.seed, request.turn)
-        drawn = _calls_of(request.task.env, seed)
+        drawn = _calls_of(task.env, derive_seed(self.seed, "random_tool", seed, number))
         return GoldTurn("", (Call(drawn["name"], drawn["arguments"]),))
+
+    def _do_nothing(self, _task: Task, _number: int, _seed: int) -> GoldTurn:
+        return GoldTurn("", (), "")
+
+    def _constant_reply(self, _task: Task, _number: int, _seed: int) -> GoldTurn:
+        return GoldTurn("", (), CONSTANT_REPLY)
+
+
+class ScriptedSampler(Script):
+    """A `Script` that writes its turns as tokens."""
+
+    def __init__(
+        self, chat: Chat, policy_name: str, seed: int, demonstrations: Sequence[Task] = ()
+    ) -> None:
+        super().__init__(policy_name, seed, demonstrations)
+        self.chat = chat
+        self.engine = EngineId(f"scripted-{policy_name}", "scripted", os.getpid(), platform.node())
+
+    async def sample(self, request: SampleRequest) -> Sampled:
+        """The policy's next turn, cut where the request's token limit cuts it."""
+        ids = self.chat.gold_ids(self.turn(request.task, request.turn, request.seed))
+        room = request.sampling.max_tokens
+        finish = "stop" if len(ids) <= room else "length"
+        cut = tuple(ids[:room])
+        return Sampled(cut, (0.0,) * len(cut), finish, request.policy, 0.0, 0.0)
 
 
 def _calls_of(env: str, seed: int) -> dict:
@@ -102,10 +119,11 @@ def _overlap(left: frozenset[str], right: frozenset[str]) -> float:
     return len(left & right) / max(1, len(left | right))
 
 
-_POLICIES: dict[str, Callable[[ScriptedSampler, SampleRequest], GoldTurn]] = {
-    "gold": ScriptedSampler._gold,
-    "random_tool": ScriptedSampler._random_tool,
-    "do_nothing": lambda _self, _request: GoldTurn("", (), ""),
-    "constant_reply": lambda _self, _request: GoldTurn("", (), CONSTANT_REPLY),
-    "nearest_demonstration": ScriptedSampler._nearest,
+_POLICIES: dict[str, Callable[[Script, Task, int, int], GoldTurn]] = {
+    "gold": Script._gold,
+    "random_tool": Script._random_tool,
+    "do_nothing": Script._do_nothing,
+    "constant_reply": Script._constant_reply,
+    "nearest_demonstration": Script._nearest,
 }
+SCRIPTS = tuple(_POLICIES)

@@ -144,7 +144,8 @@ def watch(process, goal):
         if now - said < (1 if terminal else 30):
             continue
         said = now
-        state = f"      {min(installed(), goal)} of {goal} packages in place, {now - began:.0f} s"
+        count = f"{min(installed(), goal)} of {goal} packages in place" if goal else "fetching"
+        state = f"      {count}, {now - began:.0f} s"
         print("\r" + state if terminal else state, end="" if terminal else "\n", flush=True)
     if terminal:
         print("\r" + " " * 60 + "\r", end="", flush=True)

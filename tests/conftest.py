@@ -1,23 +1,29 @@
-"""A small tokenizer, a sampler of adjustable skill, and tasks to evaluate it on."""
+"""A small tokenizer, a sampler of adjustable skill, and a run directory as training leaves one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from random import Random
 
 import pytest
 
+from tooldojo.configs.loading import load_recipe
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.formats import call_format
 from tooldojo.rollouts.player import Limits
-from tooldojo.rollouts.records import EngineId, PolicyRef
+from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import Sampled, SampleRequest
+from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.training.evaluate import evaluate
 from tooldojo.training.local_player import LocalPlayer
+from tooldojo.training.metrics import MetricsLog, StepTimings, TrajectorySeconds
+from tooldojo.training.run_dir import RunDirectory, write_json
 
 LIMITS = Limits(max_turns=8, max_turn_tokens=256, max_context=4096, temperature=0.0)
 WORLD = "tooldojo/Orders-v0"
@@ -80,9 +86,8 @@ class SkilledSampler:
 def _spoilt(turn: GoldTurn, luck: Random) -> GoldTurn:
     if turn.message is not None:
         return replace(turn, message=turn.message.rsplit(" ", 1)[0] + " W0000")
-    return replace(
-        turn, calls=tuple(Call(c.name, _reversed(c.arguments, luck)) for c in turn.calls)
-    )
+    calls = tuple(Call(call.name, _reversed(call.arguments, luck)) for call in turn.calls)
+    return replace(turn, calls=calls)
 
 
 def _reversed(arguments: dict, luck: Random) -> dict:
@@ -95,6 +100,45 @@ def skilled_player(skill: float, version: int, kind: str = "vllm") -> LocalPlaye
     engine = EngineId("engine-0", kind, 4711, "laptop")
     policy = PolicyRef("policy", version, "base" if version == 0 else f"{version:016x}")
     return LocalPlayer(SkilledSampler(skill, engine), small_chat(), LIMITS, 0, policy)
+
+
+def write_run(directory: Path, tasks: Sequence[Task], kind: str = "vllm") -> None:
+    """A finished run as the loop leaves it, played by samplers of rising skill."""
+    recipe = load_recipe("quickstart", [f"run.dir={directory}", "learner.steps=20"])
+    run = RunDirectory(directory, recipe, resume=False)
+    store = TrajectoryStore(directory / "trajectories")
+    for stage, skill, version in (("base", 0.1, 0), ("sft", 0.6, 1), ("rl", 0.9, 21)):
+        groups: list[Group] = []
+        player = skilled_player(skill, version, kind)
+        done = evaluate(player, tasks, stage, temperature=0.0, seed=0, on_group=groups.append)
+        store.append(groups, stage, version)
+        run.record_provenance(done.engines, done.policies)
+        write_json(run / "eval" / f"{stage}.json", done.to_json())
+    with MetricsLog(directory) as log:
+        for step in range(1, 21):
+            log.write(step, step_figures(step))
+    run.close()
+
+
+def step_figures(step: int) -> dict[str, float]:
+    """A step's metrics under the names that the loop uses."""
+    success = 0.6 + 0.3 * (1 - 0.9**step)
+    stages = {"rollout": 6.9, "learner": 2.4, "publish": 0.1, "checkpoint": 0.2}
+    inside = TrajectorySeconds(prefill=30, decode=500, tool=8, waiting=60)
+    timings = StepTimings(10.0, stages, inside, 23, 16, trajectories=184, max_inflight=128)
+    figures = {"reward": success - 0.02, "success": success, "entropy": 0.2 * 0.97**step}
+    figures |= {"kl": 0.001 * step, "turns": 3.4, "truncated": 0.01, "groups/dead": 0.3}
+    validated = {"val/success": success, "val/success/low": success - 0.08}
+    if step % 10 == 0:
+        figures |= validated | {"val/success/high": success + 0.07}
+    return figures | {"failed/infra": float(step == 7)} | timings.to_metrics()
+
+
+@pytest.fixture
+def finished_run(tmp_path: Path, heldout: Callable[[int], list[Task]]) -> Path:
+    """A run directory of 24 held-out tasks."""
+    write_run(tmp_path / "run", heldout(24))
+    return tmp_path / "run"
 
 
 @pytest.fixture

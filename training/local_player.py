@@ -39,11 +39,10 @@ class LocalPlayer:
         with asyncio.Runner() as runner, ThreadPoolExecutor(8) as threads:
             loop = runner.get_loop()
             waiting = list(reversed(issued))
+            at_once = max(1, self.max_inflight // group_size)
             running: set[asyncio.Task[Group]] = set()
             while waiting or running:
-                while waiting and (len(running) + 1) * group_size <= max(
-                    self.max_inflight, group_size
-                ):
+                while waiting and len(running) < at_once:
                     running.add(loop.create_task(self._group(waiting.pop(), group_size, threads)))
                 first = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 done, running = loop.run_until_complete(first)

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from transformers import AttentionInterface
 
 NAME = "tooldojo_packed"
+SLAB = 1 << 22  # attention weights at hand at a time in the backward pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,10 @@ def packed_attention(
     device = query.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
     repeats = query.shape[1] // key.shape[1]
+    q = query[0].to(dtype).contiguous()
     k, v = (x[0].to(dtype).repeat_interleave(repeats, dim=0) for x in (key, value))
     scale = scaling or query.shape[-1] ** -0.5
-    mixed = _Attend.apply(query[0].to(dtype), k, v, packing, scale)
+    mixed = _Attend.apply(q, k, v, packing, scale)
     return mixed.transpose(0, 1)[None], None
 
 
@@ -104,27 +106,33 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v = ctx.saved_tensors
+        grad = grad.contiguous()
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         for piece in _pieces(ctx.packing, q):
             keys, values = piece.seen_by(k), piece.seen_by(v)
             ours = slice(piece.at, piece.end)
-            dq[:, ours], dkeys, dvalues = _backward(
-                q[:, ours], keys, values, grad[:, ours], piece.mask, ctx.scale
-            )
-            piece.add_seen(dk, dkeys)
-            piece.add_seen(dv, dvalues)
+            parts = _backward(q[:, ours], keys, values, grad[:, ours], piece.mask, ctx.scale)
+            dq[:, ours] = parts[0]
+            piece.add_seen(dk, parts[1])
+            piece.add_seen(dv, parts[2])
         return dq, dk, dv, None, None
 
 
 def _backward(
     q: Tensor, k: Tensor, v: Tensor, grad: Tensor, mask: Tensor, scale: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of softmax(scale q k^T + mask) v, from first principles."""
-    scores = torch.baddbmm(mask.expand(len(q), -1, -1), q, k.transpose(1, 2), alpha=scale)
-    p = scores.softmax(-1)
-    dp = grad @ v.transpose(1, 2)
-    ds = torch._softmax_backward_data(dp, p, -1, p.dtype)
-    return (ds @ k).mul_(scale), (ds.transpose(1, 2) @ q).mul_(scale), p.transpose(1, 2) @ grad
+    """Gradients of softmax(scale q k^T + mask) v, from first principles; [heads, tokens, d] each."""
+    dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+    rows = max(1, SLAB // (len(k) * k.shape[1]))
+    for at in range(0, q.shape[1], rows):
+        q_s, grad_s = q[:, at : at + rows], grad[:, at : at + rows]
+        bias = mask[at : at + rows].expand(len(q), -1, -1)
+        p = torch.baddbmm(bias, q_s, k.transpose(1, 2), alpha=scale).softmax(-1)
+        ds = torch._softmax_backward_data(torch.bmm(grad_s, v.transpose(1, 2)), p, -1, p.dtype)
+        dq[:, at : at + rows] = torch.bmm(ds, k).mul_(scale)
+        dk += torch.bmm(ds.transpose(1, 2), q_s).mul_(scale)
+        dv += torch.bmm(p.transpose(1, 2), grad_s)
+    return dq, dk, dv
 
 
 @dataclass(frozen=True, slots=True, eq=False)

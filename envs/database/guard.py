@@ -104,7 +104,7 @@ def _authorize(action: int, first: str | None, second: str | None, *_: str | Non
 def _reason(message: str, too_long: bool) -> str:
     if too_long:
         return "the query takes too many steps; make it simpler"
-    if message == "not authorized":
+    if message in ("not authorized", "authorization denied"):
         return "only a SELECT is allowed"
     return message[:120]
 

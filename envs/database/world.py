@@ -17,13 +17,15 @@ from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.world import Draft, World
 
 _SYSTEM = """You answer questions from a SQLite database. Rules:
-1. Words of a question may differ from names in the database: call describe_table before a query, \
-and first list_tables unless the table is named. A named table that is unknown stands under another name.
-2. Dates are text like 2031-05-31. Sums and averages have two decimals, as by printf('%.2f', x).
+1. Words of a question may differ from names in the database: call describe_table before a \
+query, and first list_tables unless the table is named. A named table that is unknown stands \
+under another name.
+2. Dates are text like 2031-05-31. Sums and averages have two decimals, as by \
+printf('%.2f', x).
 3. If no row or no column fits, the value is none.
 4. Call save_result only when asked to save.
-5. If any part of a request would change the tables or needs something no tool can do: call nothing; \
-the value is unsupported.
+5. If any part of a request would change the tables or needs something no tool can do: call \
+nothing; the value is unsupported.
 6. Repeat a call that timed out.
 Close with one line: Answer: <value> <reference>."""
 

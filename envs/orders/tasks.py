@@ -251,9 +251,14 @@ TEMPLATES = {
         cancel, "check", {1: "pending shipped", 2: "pending", 3: "unknown_pending unknown_shipped"}
     ),
     "cancel_latest": Template(cancel, "latest", {2: STATUSES}),
-    "cancel_or_refund": Template(cancel_or_refund, "id", {1: "late", 2: "pending in_window"}),
-    "exchange_or_refund": Template(exchange_or_refund, "id", {1: "late", 2: "in_stock no_stock"}),
-    "exchange_any": Template(exchange_any, "id", {1: "late", 2: "in_stock no_stock"}),
+    # Level 1 mixes in what goes through, so that asking for a return does not predict a refusal.
+    "cancel_or_refund": Template(
+        cancel_or_refund, "id", {1: "pending in_window late", 2: "pending in_window"}
+    ),
+    "exchange_or_refund": Template(
+        exchange_or_refund, "id", {1: "in_stock late", 2: "in_stock no_stock"}
+    ),
+    "exchange_any": Template(exchange_any, "id", {1: "no_stock late", 2: "in_stock no_stock"}),
     "dearer": Template(dearer, "id", {2: STATUSES}),
     "total": Template(add_up, "id", {2: "two three"}, "total"),
     "cancel_all": Template(cancel_all, "latest", {2: "none", 3: "one two three"}),

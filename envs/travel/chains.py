@@ -34,28 +34,14 @@ def rebook(scene: Scene, condition: str) -> Sketch:
     story.do(f"I look for {traveller}'s booking to {city}.", "list_bookings", traveller=traveller)
     story.do(f"{booking} is on {old}; I need its route and day.", "get_flight", flight_id=old)
     story.search(f"{old} is at {now}; I search the same route and day.", origin, city, date)
-    if end == "kept":
-        return Sketch(
-            fields,
-            story.close(
-                f"{old} itself is the {wish}, so {booking} stays.", f"Result: kept {booking}"
-            ),
-        )
-    best = ranked[0]
-    if end == "full":
-        why = f"Only {best} would be better and it is full, so {booking} stays."
+    best, value = ranked[0], scene.flights[ranked[0]][key]
+    if end != "moved":
+        why = f"{old} itself is the {wish}, so {booking} stays."
+        if end == "full":
+            why = f"Only {best} would be better and it is full, so {booking} stays."
         return Sketch(fields, story.close(why, f"Result: kept {booking}"))
-    value = scene.flights[best][key]
-    moved = story.book(
-        f"{best} at {value} is the {wish}, better than {now}, so I book it.", best, traveller
-    )
-    story.do(
-        f"{moved} is booked, so I cancel the old {booking}.", "cancel_booking", booking_id=booking
-    )
-    return Sketch(
-        fields,
-        story.close(f"{traveller} moved from {booking} to {moved}.", f"Result: booked {moved}"),
-    )
+    why = f"{best} at {value} is the {wish}, better than {now}, so I book it."
+    return Sketch(fields, story.end_moved(booking, story.book(why, best, traveller), traveller))
 
 
 def storm_cancel(scene: Scene, condition: str) -> Sketch:

@@ -161,14 +161,7 @@ def change_flight(scene: Scene, condition: str) -> Sketch:
             fields,
             story.close(f"{asked} {reason}, so {booking} is kept.", f"Result: kept {booking}"),
         )
-    moved = story.book(why, asked, traveller)
-    story.do(
-        f"{moved} is booked, so I cancel the old {booking}.", "cancel_booking", booking_id=booking
-    )
-    return Sketch(
-        fields,
-        story.close(f"{traveller} moved from {booking} to {moved}.", f"Result: booked {moved}"),
-    )
+    return Sketch(fields, story.end_moved(booking, story.book(why, asked, traveller), traveller))
 
 
 def fare_check(scene: Scene, condition: str) -> Sketch:

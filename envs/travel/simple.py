@@ -58,12 +58,8 @@ def find_flight(scene: Scene, condition: str) -> Sketch:
     fields = {"origin": origin, "city": city, "date": date, "wish": wish}
     if condition == "none":
         scene.route(city, origin, date, 1)
-        return Sketch(
-            fields,
-            story.close(
-                f"No flight goes from {origin} to {city} that day.", f"Result: none {city}"
-            ),
-        )
+        why = f"No flight goes from {origin} to {city} that day."
+        return Sketch(fields, story.close(why, f"Result: none {city}"))
     ids = scene.route(origin, city, date)
     if condition == "skip":
         scene.fill_up(scene.ranked(ids, wish)[0])
@@ -98,47 +94,30 @@ def book_best(scene: Scene, condition: str) -> Sketch:
     origin, city, date, traveller = scene.city(), scene.city(), scene.date(), scene.person()
     wish = condition if condition in ("earliest", "latest") else "cheapest"
     seats = scene.rng.randint(2, 4) if condition == "party" else 1
-    fields = {
-        "origin": origin,
-        "city": city,
-        "date": date,
-        "who": traveller,
-        "wish": wish,
-        "more": "",
-    }
+    fields = {"origin": origin, "city": city, "date": date}
+    fields |= {"who": traveller, "wish": wish, "more": ""}
     story = Story(scene)
     story.search(
         f"First I search the flights from {origin} to {city} on {date}.", origin, city, date
     )
     if condition == "none":
         scene.route(city, origin, date, 1)
-        return Sketch(
-            fields,
-            story.close(
-                f"No flight goes from {origin} to {city} that day.", f"Result: none {city}"
-            ),
-        )
+        why = f"No flight goes from {origin} to {city} that day."
+        return Sketch(fields, story.close(why, f"Result: none {city}"))
     ids = scene.route(origin, city, date)
-    top = scene.ranked(ids, wish)[0]
     if condition == "skip" or (condition == "party" and scene.rng.random() < 0.5):
-        scene.fill_up(top, scene.rng.randrange(seats))
+        scene.fill_up(scene.ranked(ids, wish)[0], scene.rng.randrange(seats))
     pick = scene.best(ids, wish, seats)
     assert pick is not None
-    price = scene.flights[pick]["price"]
     if condition == "party":
         fields["more"] = f" The party has {seats} people."
     if condition in ("within", "over"):
-        step = 10 * scene.rng.randint(1, 5)
+        price, step = scene.flights[pick]["price"], 10 * scene.rng.randint(1, 5)
         budget = price + step if condition == "within" else price - step
         fields["more"] = f" Spend at most {budget}."
         if condition == "over":
-            return Sketch(
-                fields,
-                story.close(
-                    f"The cheapest is {pick} at {price}, above {budget}.",
-                    f"Result: too_dear {pick}",
-                ),
-            )
+            why = f"The cheapest is {pick} at {price}, above {budget}."
+            return Sketch(fields, story.close(why, f"Result: too_dear {pick}"))
     why = f"{choice(scene, ids, wish, seats)}, so I book it."
     return Sketch(fields, story.end_booked(story.book(why, pick, traveller, seats), traveller))
 

@@ -56,6 +56,11 @@ class Story(Script):
             f"Result: booked {booking_id}",
         )
 
+    def end_moved(self, old: str, new: str, traveller: str) -> list[GoldTurn]:
+        """Cancel the old booking after the new one was made, and close."""
+        self.do(f"{new} is booked, so I cancel the old {old}.", "cancel_booking", booking_id=old)
+        return self.close(f"{traveller} moved from {old} to {new}.", f"Result: booked {new}")
+
 
 def choice(scene: Scene, ids: list[str], wish: str, seats: int = 1) -> str:
     """Why the best flight is the best: the first half of a thought."""

@@ -1,8 +1,8 @@
-"""Which travel tasks there are: templates by level with their conditions, and how one becomes a
-`Draft`.
+"""Which travel tasks there are: templates by level, and how one becomes a `Draft`.
 
-A condition is the branch that a task takes. A level is a property of the request, so a request that
-the policy excludes stands at every level and needs no call at any.
+A condition is the branch that a task takes; one listed twice is twice as frequent, where guessing
+the other branch would pay. A level is a property of the request, so a request that the policy
+excludes stands at every level and needs no call at any.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ TEMPLATES: dict[int, tuple[Template, ...]] = {
             ("cheapest", "earliest", "latest", "skip", "party", "within", "over", "none"),
             2.5,
         ),
-        Template("cancel_named", simple.cancel_named, ("own", "foreign")),
+        Template("cancel_named", simple.cancel_named, ("own", "own", "foreign")),
         Template("cancel_trip", simple.cancel_trip, ("match", "missing")),
         Template("fallback", chains.fallback, ("free",), 0.3),
         Template("unsupported", simple.unsupported, simple.THING_KINDS),
@@ -72,7 +72,7 @@ TEMPLATES: dict[int, tuple[Template, ...]] = {
         Template("weather_date", choices.weather_date, choices.WAYS),
         Template("budget_city", choices.budget_city, ("within", "over", "none")),
         Template("cheaper_date", choices.cheaper_date, ("first", "second", "only")),
-        Template("change_flight", choices.change_flight, ("free", "full", "unknown")),
+        Template("change_flight", choices.change_flight, ("free", "free", "full", "unknown")),
         Template("fare_check", choices.fare_check, ("within", "over", "before", "after")),
         *_declined(2),
     ),

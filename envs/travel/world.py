@@ -18,13 +18,14 @@ from tooldojo.envs.world import Draft, World
 
 _SYSTEM = """You run a travel desk with tools. Rules:
 1. Count only flights with enough free seats; take the cheapest unless told otherwise.
-2. For parties over 4, travellers under 16, or anything no tool can do: call nothing.
+2. Refuse parties over 4 and travellers under 16; what no tool can do is unsupported. Call \
+nothing then.
 3. Cancel or move only a booking listed for that traveller. To move, book first, then cancel; \
 if that fails, keep it.
 4. Repeat a call that timed out.
 Close with one line: Result: <code> <id>. Codes: booked, cancelled, kept (booking; of two the \
-last); found, full, unknown, too_dear (flight); none, unsupported (city); refused (booking; city for rule 2). \
-For facts the code is the value, the id its flight or city."""
+last); found, full, unknown, too_dear (flight); none, unsupported (destination); refused \
+(booking; destination by rule 2). For facts the code is the value, the id its flight or city."""
 
 
 @register("tooldojo/Travel-v0")

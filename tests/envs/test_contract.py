@@ -21,10 +21,13 @@ from gymnasium.utils.env_checker import check_env
 from tooldojo.envs.registry import NATIVE, world_class
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
-from tooldojo.envs.world import World, random_action
+from tooldojo.envs.world import Draft, World, random_action
 from tooldojo.verifiers.canonical import canonical, content_hash
 from tooldojo.verifiers.records import CallOutcome, Json, StopReason, ToolCall
 
+DRAFTS = 600  # per level; a draft costs a tenth of a task
+SQL = " 1 and as asc avg by count desc distinct from group join limit max min on or order select "
+SQL += "sum where "
 PER_SPLIT = 20  # times five splits: 100 tasks a level
 CONSTANTS = ("", "Done.", "Result: done", "Result: refused", "I cannot help with that.")
 
@@ -58,6 +61,14 @@ def tasks_of(env_id: str, level: int) -> tuple[Task, ...]:
 
 def all_tasks(env_id: str) -> list[Task]:
     return [task for level in world_class(env_id).levels for task in tasks_of(env_id, level)]
+
+
+@cache
+def train_drafts(env_id: str) -> tuple[Draft, ...]:
+    """Drafts of all levels that belong to the training split."""
+    world, rng = world_class(env_id), Random(3)
+    drafts = [world.draft(rng, level) for level in world.levels for _ in range(DRAFTS)]
+    return tuple(draft for draft in drafts if world._split_of(draft) is Split.TRAIN)
 
 
 def some_tasks(env_id: str, count: int = 30) -> list[Task]:
@@ -269,23 +280,20 @@ def test_tasks_survive_json(env_id: str) -> None:
 @every_world
 def test_splits_are_disjoint(env_id: str) -> None:
     world = world_class(env_id)
+    others = [t for split in Split for t in take([env_id], split, 12, 15, world.levels[-1:])]
     home: dict[str, Split] = {}
-    for seed in (11, 12):
-        for split in Split:
-            for task in take([env_id], split, seed, 40, world.levels[-1:]):
-                assert home.setdefault(task.id, split) is split
-                combo = (task.template, task.condition) in world.unseen_combos
-                assert combo == (split is Split.TEST_COMBOS)
-                wording = task.wording in world.unseen_wordings
-                assert wording == (split is Split.TEST_WORDINGS)
+    for task in [*all_tasks(env_id), *others]:
+        assert home.setdefault(task.id, task.split) is task.split
+        combo = (task.template, task.condition) in world.unseen_combos
+        assert combo == (task.split is Split.TEST_COMBOS)
+        wording = task.wording in world.unseen_wordings
+        assert wording == (task.split is Split.TEST_WORDINGS)
 
 
 @every_world
 def test_unseen_combinations_are_made_of_seen_parts(env_id: str) -> None:
     world = world_class(env_id)
-    rng = Random(3)
-    drafts = [world.draft(rng, level) for level in world.levels for _ in range(700)]
-    train = [draft for draft in drafts if world._split_of(draft) is Split.TRAIN]
+    train = train_drafts(env_id)
     templates = {draft.template for draft in train}
     conditions = {draft.condition for draft in train}
     parts = {part for condition in conditions for part in condition.split("_")}
@@ -299,27 +307,25 @@ def test_unseen_combinations_are_made_of_seen_parts(env_id: str) -> None:
 
 @every_world
 def test_there_is_enough_variety(env_id: str) -> None:
-    tasks = take([env_id], Split.TRAIN, 3, 400)
-    assert len({task.template for task in tasks}) >= 8
+    drafts = train_drafts(env_id)
+    assert len({draft.template for draft in drafts}) >= 8
     assert len(world_class(env_id).tool_specs()) >= 5
-    used = {call.name for task in tasks for turn in task.gold for call in turn.calls}
+    used = {call.name for draft in drafts for turn in draft.gold for call in turn.calls}
     assert used == set(world_class(env_id).tool_specs())
-    assert 0.08 <= sum(bool(task.faults) for task in tasks) / len(tasks) <= 0.25
-    assert 0.06 <= sum(len(task.gold) == 1 for task in tasks) / len(tasks) <= 0.16
+    assert 0.08 <= sum(bool(draft.faults) for draft in drafts) / len(drafts) <= 0.25
+    assert 0.06 <= sum(len(draft.gold) == 1 for draft in drafts) / len(drafts) <= 0.16
 
 
 @every_world
 def test_wrong_writes_change_the_verdict(env_id: str) -> None:
     written = 0
     for task in some_tasks(env_id, 120):
-        played = play(start(task), task.gold)
-        for wanted in {
-            json.dumps([c.name, c.arguments]): c for c in played.calls if c.mutated
-        }.values():
+        calls = play(start(task), task.gold).calls
+        for wanted in {str((c.name, c.arguments)): c for c in calls if c.mutated}.values():
             written += 1
             for kind, turns in broken(task, wanted):
                 assert play(start(task), turns).value == 0.0, (kind, task.prompt, wanted)
-    assert written > 20
+    assert written > 10
 
 
 def broken(task: Task, wanted: ToolCall) -> Iterator[tuple[str, list[GoldTurn]]]:
@@ -335,10 +341,8 @@ def broken(task: Task, wanted: ToolCall) -> Iterator[tuple[str, list[GoldTurn]]]
         yield "doubled", twice
     for name, value in wanted.arguments.items():
         call = Call(wanted.name, {**wanted.arguments, name: other_value(value)})
-        yield (
-            f"wrong {name}",
-            [replace(turn, calls=(call,)) if is_it(turn) else turn for turn in task.gold],
-        )
+        wrong = [replace(turn, calls=(call,)) if is_it(turn) else turn for turn in task.gold]
+        yield f"wrong {name}", wrong
 
 
 def play_mutates(task: Task, turns: Sequence[GoldTurn], place: int) -> bool:
@@ -371,6 +375,9 @@ def test_gold_arguments_can_be_known(env_id: str) -> None:
         for turn in task.gold:
             for call in turn.calls:
                 for name, value in call.arguments.items():
+                    if name == "sql":
+                        words = re.findall(r"\w+", str(value))
+                        value = [w for w in words if f" {w.lower()} " not in SQL]
                     assert is_known(value, "\n".join(known)), (name, value, task.prompt)
             known += world.step(action(turn))[0]
         assert is_known((task.goal.answer or "").partition(":")[2], "\n".join(known), computed=True)

@@ -90,7 +90,7 @@ ATTACKS = {
     "endless": ENDLESS + "SELECT sum(x) FROM n",
     "endless set": ENDLESS.replace("ALL ", "") + "SELECT max(x) FROM n",
     "cross join": MANY,
-    "sorted cross join": MANY + " ORDER BY l0.id",
+    "sorted cross join": MANY.replace("COUNT(*)", "l0.id") + " ORDER BY 1",
     "big blob": "SELECT hex(zeroblob(100000000))",
     "doubling": ENDLESS.replace("1", "'ab'", 1).replace("x+1", "x||x") + "SELECT max(x) FROM n",
     "long sql": "SELECT " + "1 + " * 2000 + "1",
@@ -102,7 +102,7 @@ ATTACKS = {
     "parameter": "SELECT ?",
     "syntax": "SELEC 1",
     "no table": "SELECT * FROM nowhere",
-    "no column": "SELECT nothing FROM readers",
+    "no column": "SELECT fees FROM readers",
 }  # fmt: skip
 
 

@@ -39,9 +39,8 @@ class Mixed:
         if member == 5 and request.turn == 1:
             raise EngineLost("gone")
         gold = request.task.gold[min(request.turn, len(request.task.gold) - 1)]
-        add = GoldTurn(
-            "é漢", (Call("add", {"counter": "C1", "by": 1.0 * (request.turn > 0) or 2}),)
-        )
+        by = 1.5 if request.turn else 2  # 1.5 is refused: an error that the model sees
+        add = GoldTurn("é漢", (Call("add", {"counter": "C1", "by": by}),))
         crash = GoldTurn("", (Call("crash", {}),))
         turn = {0: gold, 1: add, 2: gold, 4: crash if request.turn else gold}.get(member, gold)
         ids = self.chat.gold_ids(turn)

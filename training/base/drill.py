@@ -1,4 +1,4 @@
-"""Recall drills: rows of random tokens in which keys announce values that come again.
+"""Recall drills: rows of random tokens in which what came before comes again.
 
 Owns: the rows that make attention learn to copy before there is any text to read.
 Refuses: text; the drill is about token identity, so that every token of the vocabulary becomes copyable.
@@ -20,31 +20,47 @@ class Rows:
     loss_BT: np.ndarray
 
 
-def recall_rows(rng: np.random.Generator, vocab: int, first: int, batch: int, length: int) -> Rows:
-    """Rows that list `pairs` (key, value) and then recall them in random order until they are full.
-
-    `first` is the lowest id used (the ones below are special tokens). A key has 1-2 tokens, a value 1-7 tokens,
-    and a row draws its own two separators, so nothing can be learnt by heart.
-    """
+def recall_rows(
+    rng: np.random.Generator, first: int, end: int, batch: int, length: int, repeats: float
+) -> Rows:
+    """Rows over the ids [first, end); a share `repeats` plainly repeats a passage, the others list and recall pairs."""
     ids = np.zeros((batch, length), dtype=np.int64)
     loss = np.zeros((batch, length), dtype=bool)
     for row in range(batch):
-        tokens, marks = _one_row(rng, vocab, first, length)
+        make = _repeat if rng.random() < repeats else _pairs
+        tokens, marks = make(rng, first, end, length)
         ids[row], loss[row] = tokens[:length], marks[:length]
     return Rows(ids, loss)
 
 
-def _one_row(
-    rng: np.random.Generator, vocab: int, first: int, length: int
+def _repeat(
+    rng: np.random.Generator, first: int, end: int, length: int
 ) -> tuple[list[int], list[bool]]:
-    """One row and its marks; sampling without replacement keeps keys apart."""
+    """A passage without repeated tokens, over and over; from its second token on a repetition is determined."""
+    size = int(rng.integers(6, max(8, length // 2)))
+    passage = (first + rng.permutation(end - first)[:size]).tolist()
+    tokens, marks = passage[:], [False] * size
+    while len(tokens) < length:
+        start = int(rng.integers(0, size - 4))
+        part = passage[start : start + int(rng.integers(4, size + 1))]
+        tokens += part
+        marks += [False] + [True] * (len(part) - 1)
+    return tokens, marks
+
+
+def _pairs(
+    rng: np.random.Generator, first: int, end: int, length: int
+) -> tuple[list[int], list[bool]]:
+    """Keys of 1-2 tokens with values of 1-7 tokens, then recalled in random order until the row is full.
+
+    A row draws its own two separators, so nothing can be learnt by heart.
+    """
     pairs = int(rng.integers(2, max(3, length // 16)))
     low, high = (1, 3) if rng.random() < 0.4 else (2, 7)
     lengths = rng.integers(low, high + 1, pairs)
     key_size = int(rng.integers(1, 3))
-    pool = (first + rng.permutation(vocab - first)[: 2 + pairs * key_size]).tolist()
-    narrow = rng.random() < 0.5
-    alphabet = first + rng.integers(0, vocab - first, 24 if narrow else 4096)
+    pool = (first + rng.permutation(end - first)[: 2 + pairs * key_size]).tolist()
+    alphabet = first + rng.integers(0, end - first, 24 if rng.random() < 0.3 else 4096)
     assign, close = pool[0], pool[1]
     keys = [pool[2 + i * key_size : 2 + (i + 1) * key_size] for i in range(pairs)]
     values = [rng.choice(alphabet, n).tolist() for n in lengths]

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import pairwise
 
 import tomli_w
 from jinja2 import Environment, StrictUndefined
@@ -154,7 +155,7 @@ def _lead(recipe: Recipe) -> str:
 
 def _sentences(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
     """Each stage against the one before it, the last first."""
-    pairs = list(zip(evaluations, evaluations[1:], strict=False))
+    pairs = list(pairwise(evaluations))
     return tuple(views.sentence(compare(first, second)) for first, second in reversed(pairs))
 
 

@@ -75,10 +75,9 @@ def draw(title: str, series: Sequence[Series], percent: bool = False) -> Chart:
         f"{line.name} {frame.text(line.values[0])} → {frame.text(line.values[-1])}"
         for line in lines
     )
-    parts = [
-        *_axes(frame),
-        *(part for i, line in enumerate(lines) for part in _line(frame, line, i)),
-    ]
+    parts = _axes(frame)
+    for index, line in enumerate(lines):
+        parts += _line(frame, line, index)
     parts += _end_labels(frame, lines)
     label = escape(f"{title}: {words}", quote=True)
     opening = f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
@@ -110,11 +109,9 @@ def _axes(frame: _Frame) -> list[str]:
     right = WIDTH - RIGHT
     parts = []
     for tick in nice_ticks(frame.y_low, frame.y_high, 4):
-        y = frame.y(tick)
+        y, text = frame.y(tick), frame.text(tick)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{y}" y2="{y}"/>')
-        parts.append(
-            f'<text class="tick end" x="{LEFT - 6}" y="{y + 3.5}">{frame.text(tick)}</text>'
-        )
+        parts.append(f'<text class="tick end" x="{LEFT - 6}" y="{y + 3.5}">{text}</text>')
     for tick in nice_ticks(frame.x_low, frame.x_high, 5):
         if frame.x_low <= tick <= frame.x_high and tick == int(tick):
             x = frame.x(tick)

@@ -18,6 +18,7 @@ from tooldojo.verifiers.records import Json
 
 STAGES = {"base": "Base model", "sft": "SFT", "rl": "RL"}
 IN_PROSE = {"base": "the base model"}
+MINUS = "\N{MINUS SIGN}"
 SPLITS = {
     "test": "New instances",
     "test_combos": "Unseen combinations",
@@ -129,7 +130,7 @@ def sentence(comparison: Comparison) -> str:
 
 def points(share: float) -> str:
     """A difference in percentage points, signed, with a true minus."""
-    return f"{100 * share:+.1f}".replace("-", "−")
+    return f"{100 * share:+.1f}".replace("-", MINUS)
 
 
 def p_text(p_value: float) -> str:
@@ -214,7 +215,7 @@ def measures(summaries: Sequence[Summary]) -> tuple[Measure, ...]:
 
 
 def _share(mean: Mean | None) -> str:
-    return f"{100 * mean.mean:.0f} %" if mean else "–"
+    return f"{100 * mean.mean:.0f} %" if mean else "not applicable"
 
 
 def _worked(summary: Summary) -> str:

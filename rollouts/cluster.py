@@ -1,0 +1,82 @@
+"""Ray's start-up and the check that a fleet fits on what there is. Refuses to start what cannot run."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from tooldojo.configs.schema import RolloutSection
+
+_OBJECT_STORE = 400 * 2**20  # bytes: groups and updates are small
+_WORKER_GIB = 1.2  # resident memory of a worker without weights and key-value cache
+
+
+class FleetError(RuntimeError):
+    """The fleet cannot play: too few resources, or workers that keep dying."""
+
+
+def start_ray() -> bool:
+    """Connect to the cluster that RAY_ADDRESS names, or start Ray on this machine.
+
+    Returns whether it was started here, so that whoever asked can end it.
+    """
+    import ray
+
+    if ray.is_initialized():
+        return False
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if on_cluster():
+        ray.init(**quiet)
+    else:
+        ray.init("local", include_dashboard=False, object_store_memory=_OBJECT_STORE, **quiet)
+    return True
+
+
+def on_cluster() -> bool:
+    """Whether RAY_ADDRESS names a running cluster."""
+    return "RAY_ADDRESS" in os.environ
+
+
+def threads_per_worker(workers: int) -> int:
+    """Cores for each engine when all share this machine."""
+    return max(1, len(os.sched_getaffinity(0)) // workers)
+
+
+def check_resources(section: RolloutSection, model: Path) -> None:
+    """Raise before anything starts.
+
+    Raises:
+        FleetError: naming what is missing and which key to change.
+    """
+    import ray
+
+    gpus, wanted = ray.cluster_resources().get("GPU", 0.0), section.workers * section.gpus_per_worker
+    if wanted > gpus:
+        raise FleetError(
+            f"{section.workers} workers with rollout.gpus_per_worker={section.gpus_per_worker:g} "
+            f"need {wanted:g} GPUs, Ray knows {gpus:g}; lower either key"
+        )
+    if section.tensor_parallel > max(1.0, section.gpus_per_worker):
+        raise FleetError(
+            f"rollout.tensor_parallel={section.tensor_parallel} needs as many GPUs per worker; "
+            f"rollout.gpus_per_worker is {section.gpus_per_worker:g}"
+        )
+    if on_cluster() or section.gpus_per_worker:
+        return
+    weights = sum(file.stat().st_size for file in model.glob("*.safetensors")) / 2**30
+    need = section.workers * (_WORKER_GIB + section.kv_cache_gib + 2 * weights)
+    free = _free_gib()
+    if need > free:
+        raise FleetError(
+            f"{section.workers} workers need about {need:.1f} GiB of memory, {free:.1f} GiB are "
+            "free; lower rollout.workers or rollout.kv_cache_gib"
+        )
+
+
+def _free_gib() -> float:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) / 2**20
+    return float("inf")

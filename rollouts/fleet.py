@@ -1,0 +1,369 @@
+"""The driver's side of playing: `Fleet` starts workers, routes groups, publishes, replaces the dead.
+
+Owns what becomes of a lost worker. Refuses threads: one thread of the driver uses a fleet.
+Invariant: a group is settled by exactly one worker; one that was lost with its worker is played
+again, whole, under the same seeds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tooldojo.configs.schema import RolloutSection
+from tooldojo.envs.task import IssuedTask
+from tooldojo.rollouts.cluster import (
+    FleetError,
+    check_resources,
+    on_cluster,
+    start_ray,
+    threads_per_worker,
+)
+from tooldojo.rollouts.engine import EngineSpec, environment
+from tooldojo.rollouts.player import Limits
+from tooldojo.rollouts.publish import BASE, DeliveryReceipt, Transport
+from tooldojo.rollouts.records import EngineId, Group, PolicyRef
+from tooldojo.rollouts.sampler import EngineLost
+from tooldojo.rollouts.steploop import EngineStats
+from tooldojo.rollouts.updates import PolicyUpdate
+from tooldojo.rollouts.worker import PlaySettings, RolloutWorker
+from tooldojo.verifiers.reward import RewardShape
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
+    from ray.actor import ActorHandle
+
+_PATIENCE = 20.0  # seconds without a finished group before the workers are asked whether they live
+
+
+@dataclass(slots=True, eq=False)
+class _Seat:
+    """A worker. load: trajectories that it plays; engine is None until it answered first."""
+
+    handle: ActorHandle
+    ready: ObjectRef
+    engine: EngineId | None = None
+    load: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """A group to play, and where it goes when it is done."""
+
+    issued: IssuedTask
+    group_size: int
+    settings: PlaySettings
+    sink: deque[Group]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    job: _Job
+    seat: _Seat
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FleetView:
+    """A fleet under other settings: another temperature, another run seed."""
+
+    fleet: Fleet
+    settings: PlaySettings
+
+    def play(self, issued: Iterable[IssuedTask], group_size: int) -> Iterator[Group]:
+        """Groups as they finish, in any order."""
+        return self.fleet.play_with(issued, group_size, self.settings)
+
+
+class Fleet:
+    """Rollout workers behind a plain synchronous face.
+
+    Workers start in the background; the first use waits for them. `transport` says how policies
+    reach them, `policy` which one they hold, `replaced` why workers were replaced so far.
+    """
+
+    def __init__(
+        self,
+        section: RolloutSection,
+        model: str | Path,
+        call_format: str,
+        worlds: Sequence[str],
+        run_seed: int,
+        *,
+        shape: RewardShape | None = None,
+        lora_rank: int = 32,
+        prefix_caching: bool = True,
+        replacements: int | None = None,
+    ) -> None:
+        """replacements: how many lost workers may be replaced; None allows 3 and one per worker."""
+        self.section, self.policy, self.replaced = section, BASE, list[str]()
+        self.transport = choose_transport(section)
+        self.settings = PlaySettings(Limits.of(section), shape or RewardShape(), run_seed)
+        self._budget = 3 + section.workers if replacements is None else replacements
+        spec = engine_spec(section, model, self.transport, lora_rank, prefix_caching)
+        self._arguments = (spec, call_format, tuple(worlds))
+        self._update: ObjectRef | None = None
+        self._running: dict[ObjectRef, _Run] = {}
+        self._owns_ray = start_ray()
+        try:
+            check_resources(section, Path(model))
+            self._seats = [self._open() for _ in range(section.workers)]
+        except BaseException:
+            self._end_ray()
+            raise
+
+    # Playing
+
+    def play(self, issued: Iterable[IssuedTask], group_size: int) -> Iterator[Group]:
+        """Groups as they finish, in any order, with the fleet's current policy.
+
+        Tasks are drawn from `issued` as there is room for `max_inflight` trajectories. Closing the
+        iterator early abandons what still runs.
+        """
+        return self.play_with(issued, group_size, self.settings)
+
+    def at(self, temperature: float | None = None, run_seed: int | None = None) -> FleetView:
+        """The same fleet under another temperature or run seed, say for an evaluation."""
+        settings = self.settings
+        if temperature is not None:
+            settings = replace(settings, limits=replace(settings.limits, temperature=temperature))
+        if run_seed is not None:
+            settings = replace(settings, run_seed=run_seed)
+        return FleetView(self, settings)
+
+    def play_with(
+        self, issued: Iterable[IssuedTask], group_size: int, settings: PlaySettings
+    ) -> Iterator[Group]:
+        """`play` under explicit settings."""
+        sink: deque[Group] = deque()
+        tasks, exhausted = iter(issued), False
+        try:
+            while True:
+                while not exhausted and self._has_room(group_size):
+                    task = next(tasks, None)
+                    exhausted = task is None
+                    if task is not None:
+                        self._start(_Job(task, group_size, settings, sink))
+                if sink:
+                    yield sink.popleft()
+                elif any(run.job.sink is sink for run in self._running.values()):
+                    self._pump()
+                elif exhausted:
+                    return
+                else:
+                    self._pump()  # no room yet: another iterator's groups fill the fleet
+        finally:
+            self._abandon(sink)
+
+    def publish(self, update: PolicyUpdate) -> tuple[DeliveryReceipt, ...]:
+        """Deliver a policy to every worker and prove it. With eta = 0, groups that run end first.
+
+        Raises:
+            DeliveryError: when a worker does not hold the policy; the run must stop.
+        """
+        import ray
+
+        while self.section.eta == 0 and self._running:
+            self._pump()
+        self._update, self.policy = ray.put(update), update.ref
+        sent = [(seat, self._ready(seat).handle.publish.remote(self._update)) for seat in self._seats]
+        return tuple(self._receipt(seat, receipt) for seat, receipt in sent)
+
+    def stats(self) -> tuple[EngineStats, ...]:
+        """Each engine's counters since it started."""
+        import ray
+
+        return tuple(ray.get([self._ready(seat).handle.stats.remote() for seat in self._seats]))
+
+    @property
+    def engines(self) -> tuple[EngineId, ...]:
+        """Who plays now; waits until all can."""
+        ready = [self._ready(seat).engine for seat in self._seats]
+        return tuple(engine for engine in ready if engine is not None)
+
+    def close(self) -> None:
+        """Stop the workers, and Ray where this fleet started it."""
+        import ray
+        from ray.exceptions import RayError
+
+        stopping = [seat.handle.stop.remote() for seat in self._seats]
+        for seat, stopped in zip(self._seats, stopping, strict=True):
+            try:
+                ray.get(stopped, timeout=10)
+            except (RayError, TimeoutError):
+                pass  # it is gone already, or will be now
+            ray.kill(seat.handle)
+        self._seats, self._running = [], {}
+        self._end_ray()
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # Routing
+
+    def _has_room(self, group_size: int) -> bool:
+        load = sum(seat.load for seat in self._seats)
+        return load == 0 or load + group_size <= self.section.max_inflight
+
+    def _start(self, job: _Job) -> None:
+        """Give a group to the least loaded worker; it stays there."""
+        seat = self._ready(min(self._seats, key=lambda each: each.load))
+        play = seat.handle.play.remote(job.issued, job.group_size, job.settings, self.policy)
+        seat.load += job.group_size
+        self._running[play] = _Run(job, seat)
+
+    def _pump(self) -> None:
+        """Wait until a group is done and put it where it belongs."""
+        import ray
+        from ray.exceptions import RayActorError
+
+        done, _ = ray.wait(list(self._running), num_returns=1, timeout=_PATIENCE)
+        if not done:
+            self._check_alive()
+        for play in done:
+            run = self._running[play]
+            try:
+                group = ray.get(play)
+            except (RayActorError, EngineLost) as error:
+                self._replace(run.seat, _first_line(error))
+            else:
+                self._forget(play).job.sink.append(group)
+
+    def _forget(self, play: ObjectRef) -> _Run:
+        run = self._running.pop(play)
+        run.seat.load -= run.job.group_size
+        return run
+
+    def _abandon(self, sink: deque[Group]) -> None:
+        import ray
+
+        for play in [p for p, run in self._running.items() if run.job.sink is sink]:
+            self._forget(play)
+            ray.cancel(play)
+
+    # Workers
+
+    def _open(self) -> _Seat:
+        import ray
+
+        section, spec = self.section, self._arguments[0]
+        variables = environment(spec)
+        if not on_cluster():
+            variables["OMP_NUM_THREADS"] = str(threads_per_worker(section.workers))
+        handle = (
+            ray.remote(RolloutWorker)
+            .options(
+                num_cpus=1 if on_cluster() else 0,
+                num_gpus=section.gpus_per_worker,
+                runtime_env={"env_vars": variables},
+                scheduling_strategy="SPREAD",
+            )
+            .remote(*self._arguments)
+        )
+        return _Seat(handle, handle.ready.remote())
+
+    def _ready(self, seat: _Seat) -> _Seat:
+        """The seat once its engine answers."""
+        import ray
+        from ray.exceptions import RayActorError
+
+        if seat.engine is None:
+            try:
+                seat.engine = ray.get(seat.ready)
+            except RayActorError as error:
+                raise FleetError(f"a rollout worker could not start: {error}") from error
+        return seat
+
+    def _receipt(self, seat: _Seat, receipt: ObjectRef) -> DeliveryReceipt:
+        import ray
+        from ray.exceptions import RayActorError
+
+        try:
+            return ray.get(receipt)
+        except (RayActorError, EngineLost) as error:
+            return self._replace(seat, _first_line(error))
+
+    def _replace(self, seat: _Seat, why: str) -> DeliveryReceipt | None:
+        """Start another worker, bring it to the current policy, and play the lost groups again."""
+        import ray
+
+        if seat not in self._seats:
+            return None
+        lost = [p for p, run in self._running.items() if run.seat is seat]
+        jobs = [self._forget(play).job for play in lost]
+        ray.kill(seat.handle)
+        self.replaced.append(f"{seat.engine.engine if seat.engine else 'a new worker'}: {why}")
+        if len(self.replaced) > self._budget:
+            raise FleetError(
+                f"{len(self.replaced)} rollout workers were lost, which is more than chance: "
+                f"{'; '.join(self.replaced[-3:])}. Look for memory pressure or a crashing world"
+            )
+        new = self._seats[self._seats.index(seat)] = self._open()
+        receipt = None
+        self._ready(new)
+        if self._update is not None:
+            receipt = self._receipt(new, new.handle.publish.remote(self._update))
+        for job in jobs:
+            self._start(job)
+        return receipt
+
+    def _check_alive(self) -> None:
+        """Ask every worker; one that does not answer within the deadline is replaced."""
+        import ray
+        from ray.exceptions import GetTimeoutError, RayActorError
+
+        for seat in list(self._seats):
+            try:
+                ray.get(seat.handle.ready.remote(), timeout=self.section.deadline)
+            except (RayActorError, EngineLost, GetTimeoutError) as error:
+                self._replace(seat, _first_line(error))
+
+    def _end_ray(self) -> None:
+        import ray
+
+        if self._owns_ray:
+            ray.shutdown()
+
+
+def choose_transport(section: RolloutSection) -> Transport:
+    """The recipe's transport; `auto` is adapter on GPUs and merged on CPUs.
+
+    On a CPU the adapter costs a factor of 2 to 6 per sampled token.
+    """
+    if section.transport != "auto":
+        return Transport(section.transport)
+    return Transport.ADAPTER if section.gpus_per_worker else Transport.MERGED
+
+
+def engine_spec(
+    section: RolloutSection,
+    model: str | Path,
+    transport: Transport,
+    lora_rank: int,
+    prefix_caching: bool,
+) -> EngineSpec:
+    """What a recipe says about the engine. Greedy or not is up to the requests."""
+    return EngineSpec(
+        model=str(model),
+        dtype=section.engine_dtype,
+        kv_cache_gib=section.kv_cache_gib,
+        max_context=section.max_context,
+        max_inflight=section.max_inflight,
+        enforce_eager=section.enforce_eager,
+        transport=transport,
+        lora_rank=lora_rank,
+        max_loras=section.eta + 2,
+        tensor_parallel=section.tensor_parallel,
+        deadline=section.deadline,
+        prefix_caching=prefix_caching,
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else ''}"

@@ -1,0 +1,93 @@
+"""`RolloutWorker`: one engine and the coroutines that play on it; an async Ray actor.
+
+Owns the engine, the chat and the loaded worlds of its process. Refuses to retry lost engines: it
+says so and is replaced. Invariant: the engine lives in this process, so that killing the actor in
+whatever way leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tooldojo.envs.registry import world_class
+from tooldojo.envs.task import IssuedTask
+from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.engine import EngineSpec, VllmSampler
+from tooldojo.rollouts.player import Limits, play_group
+from tooldojo.rollouts.publish import DeliveryReceipt
+from tooldojo.rollouts.records import EngineId, Group, PolicyRef
+from tooldojo.rollouts.sampler import EngineLost
+from tooldojo.rollouts.steploop import EngineStats
+from tooldojo.rollouts.updates import PolicyUpdate
+from tooldojo.verifiers.reward import RewardShape
+
+_TOOL_THREADS = 16  # for worlds whose tools block
+
+
+@dataclass(frozen=True, slots=True)
+class PlaySettings:
+    """How groups are played: limits and temperature, reward shape, and what seeds derive from."""
+
+    limits: Limits
+    shape: RewardShape
+    run_seed: int
+
+
+class RolloutWorker:
+    """Plays groups on its own engine, any number at once."""
+
+    def __init__(self, spec: EngineSpec, call_format: str, worlds: Sequence[str]) -> None:
+        for reference in worlds:
+            world_class(reference)
+        self._chat = Chat.load(spec.model, call_format)
+        self._threads = ThreadPoolExecutor(_TOOL_THREADS, "tools")
+        self._sampler = VllmSampler(spec)
+
+    async def ready(self) -> EngineId:
+        """Answers when the engine can play.
+
+        Raises:
+            EngineLost: when it no longer can.
+        """
+        self._check()
+        return self._sampler.engine
+
+    async def play(
+        self, issued: IssuedTask, group_size: int, settings: PlaySettings, policy: PolicyRef
+    ) -> Group:
+        """Play one group.
+
+        Raises:
+            EngineLost: when the engine was lost meanwhile; the group must be played elsewhere.
+        """
+        group = await play_group(
+            issued,
+            group_size,
+            self._sampler,
+            self._chat,
+            settings.limits,
+            settings.shape,
+            settings.run_seed,
+            policy,
+            self._threads,
+        )
+        self._check()
+        return group
+
+    async def publish(self, update: PolicyUpdate) -> DeliveryReceipt:
+        """Deliver a policy and prove it; raises `DeliveryError` when the proof fails."""
+        return await self._sampler.publish(update)
+
+    async def stats(self) -> EngineStats:
+        """The engine's counters since it started."""
+        return self._sampler.stats()
+
+    async def stop(self) -> None:
+        """Stop the engine and clean up on this node."""
+        self._sampler.close()
+
+    def _check(self) -> None:
+        if self._sampler.lost is not None:
+            raise EngineLost(f"{self._sampler.engine.engine}: {self._sampler.lost}")

@@ -1,0 +1,5 @@
+"""`python -m tooldojo.training.cli`."""
+
+from tooldojo.training.cli.main import main
+
+main()

@@ -1,0 +1,161 @@
+"""The rim of the command line: output for people and for programs, and errors as one line.
+
+Exit codes: 0 ok; 1 a check failed or something broke; 2 bad input; 130 stopped by Ctrl-C.
+Invariant: with `--json` the last line of stdout is one JSON object, also when the command fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DEBUG = "TOOLDOJO_DEBUG"
+RESUMABLE = ("train", "quickstart", "sft", "base")
+USAGE: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]  # click's, vendored
+
+# By name, so that no heavy module is imported to compare types: what the user asked for is wrong.
+_BAD_INPUT = {
+    "RecipeError",
+    "TemplateError",
+    "PolicyError",
+    "RunDirectoryError",
+    "ReportError",
+    "InputError",
+}
+# A check said no, or the machine cannot: the message is meant for the user as well.
+_FAILED = {
+    "DeliveryError",
+    "EvaluationError",
+    "ProvenanceError",
+    "FleetError",
+    "EngineLost",
+    "WorldCrash",
+    "VerifierCrash",
+    "CheckpointError",
+}
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
+Trace = Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Recipe keys to change."),
+]
+
+
+class InputError(ValueError):
+    """An argument that cannot be used; the message is one line for the user."""
+
+
+class CheckFailed(RuntimeError):
+    """A command ran and its check said no; `data` is what `--json` prints."""
+
+    def __init__(self, message: str, data: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.data = data
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a command writes: `console` for people, `emit` for programs."""
+
+    command: str
+    as_json: bool
+    traced: bool
+
+    @property
+    def console(self) -> Console:
+        """Stdout, or stderr where a program reads stdout."""
+        from rich.console import Console
+
+        return Console(stderr=self.as_json, highlight=False)
+
+    def emit(self, data: Mapping[str, Any], ok: bool = True) -> None:
+        """The result as the last line of stdout; nothing without `--json`."""
+        if self.as_json:
+            print(json.dumps({"ok": ok, **data}, ensure_ascii=False, default=str), flush=True)
+
+
+class Boundary(TyperGroup):
+    """Gives each command its `Output` and turns its exceptions into one line and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See the flags that steer output before any command parses them."""
+        command = next((word for word in args if not word.startswith("-")), "")
+        traced = "--traceback" in args or bool(os.environ.get(DEBUG))
+        ctx.obj = Output(command, "--json" in args, traced)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            raise typer.Exit(_stopped(ctx.obj)) from None
+        except Exception as error:
+            raise typer.Exit(report(error, ctx.obj)) from None
+
+
+def report(error: Exception, output: Output) -> int:
+    """Print an error as one line (and its origin, if asked for); returns the exit code."""
+    error = _cause(error)
+    code, text = _judged(error)
+    if output.traced:
+        traceback.print_exception(error, file=sys.stderr)
+    elif text.startswith("unexpected"):
+        text += f"; {DEBUG}=1 shows where"
+    line = " ".join(text.split())
+    _say(f"[bold red]error:[/] {escape(line)}")
+    data = dict(error.data) if isinstance(error, CheckFailed) else {}
+    output.emit({"error": line, "kind": type(error).__name__, **data}, ok=False)
+    return code
+
+
+def _judged(error: Exception) -> tuple[int, str]:
+    name = type(error).__name__
+    if isinstance(error, USAGE):
+        return 2, f"{error.format_message()} See `tooldojo --help`."  # type: ignore[attr-defined]
+    if name in _BAD_INPUT or type(error) is LookupError:
+        return 2, str(error)
+    if isinstance(error, CheckFailed) or name in _FAILED:
+        return 1, str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("toold"):
+        return 2, f"this command needs {error.name!r}; install tooldojo[train] or run `make setup`"
+    if isinstance(error, OSError) and error.filename:
+        return 2, f"{error.filename}: {error.strerror}"
+    return 1, f"unexpected {name}: {error}"
+
+
+def _cause(error: Exception) -> Exception:
+    """What a Ray task really raised: its wrapper's text is a whole traceback."""
+    if type(error).__module__.startswith("ray"):
+        inner = vars(error).get("cause")
+        return inner if isinstance(inner, Exception) else error
+    return error
+
+
+def _stopped(output: Output) -> int:
+    again = output.command in RESUMABLE
+    hint = "; the same command with --resume goes on from the last checkpoint" if again else ""
+    _say(f"stopped{hint}")
+    output.emit({"error": "stopped", "kind": "KeyboardInterrupt"}, ok=False)
+    return 130
+
+
+def _say(line: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(line, soft_wrap=True)

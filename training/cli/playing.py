@@ -1,0 +1,149 @@
+"""`tooldojo play` and `tooldojo rollout`: watch a policy, or let it play and store what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tooldojo.training.cli.boundary import InputError, JsonFlag, Output, Overrides, Trace
+
+if TYPE_CHECKING:
+    from tooldojo.configs.schema import Recipe
+    from tooldojo.envs.task import Task
+    from tooldojo.rollouts.scripted import Script
+    from tooldojo.training.transcripts import Transcript
+
+PolicyOption = Annotated[
+    str,
+    typer.Option(
+        help="gold, random_tool, do_nothing, constant_reply, nearest_demonstration; or a model: "
+        "`default`, a directory (also of an adapter), a Hugging Face id."
+    ),
+]
+SplitOption = Annotated[
+    str, typer.Option(help="train, val, test, test_combos or test_wordings.")
+]
+DEMONSTRATIONS = 300  # training tasks that nearest_demonstration may replay
+
+
+def play(
+    ctx: typer.Context,
+    world: Annotated[
+        str, typer.Argument(help="An id, module:Class or file.py:Class.")
+    ] = "tooldojo/Orders-v0",
+    policy: PolicyOption = "gold",
+    level: Annotated[int | None, typer.Option(help="Level of the task; by default any.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which task, and the policy's luck.")] = 0,
+    split: SplitOption = "train",
+    temperature: Annotated[float, typer.Option(min=0.0, help="Of a model's sampling.")] = 0.0,
+    json: JsonFlag = False,
+    traceback: Trace = False,
+) -> None:
+    """Watch a policy solve one task of a world."""
+    from tooldojo.rollouts.scripted import SCRIPTS
+    from tooldojo.training.cli.show import show_task, show_transcript
+    from tooldojo.training.transcripts import task_view
+
+    output: Output = ctx.obj
+    task = draw_task(world, split, level, seed)
+    show_task(output.console, task_view(task))
+    if policy in SCRIPTS:
+        played = _scripted(task, policy, seed)
+    else:
+        played = _sampled(task, policy, seed, temperature)
+    show_transcript(output.console, played)
+    output.emit({"task": asdict(task_view(task)), "played": asdict(played)})
+
+
+def draw_task(world: str, split: str, level: int | None, seed: int) -> Task:
+    """The first task of a world's split under a seed.
+
+    Raises:
+        InputError: for a split or a level that the world does not have.
+    """
+    from tooldojo.envs.registry import world_class
+    from tooldojo.envs.source import take
+    from tooldojo.envs.task import Split
+
+    found = world_class(world)
+    if split not in list(Split):
+        raise InputError(f"there is no split {split!r}; there are {', '.join(Split)}")
+    if level is not None and level not in found.levels:
+        known = ", ".join(map(str, found.levels))
+        raise InputError(f"{found.env_id} has no level {level}; it has {known}")
+    levels = () if level is None else (level,)
+    return take([world], Split(split), seed, 1, levels)[0]
+
+
+def make_script(policy: str, worlds: Sequence[str], seed: int) -> Script:
+    """A scripted policy, with demonstrations where it replays them."""
+    from tooldojo.rollouts.scripted import Script
+
+    return Script(policy, seed, demonstrations_for(policy, worlds, seed))
+
+
+def demonstrations_for(policy: str, worlds: Sequence[str], seed: int) -> list[Task]:
+    """Training tasks to replay; none for the other scripts."""
+    from tooldojo.envs.source import take
+    from tooldojo.envs.task import Split
+
+    if policy != "nearest_demonstration":
+        return []
+    return [task for world in worlds for task in take([world], Split.TRAIN, seed, DEMONSTRATIONS)]
+
+
+def _scripted(task: Task, policy: str, seed: int) -> Transcript:
+    from tooldojo.envs.registry import world_class
+    from tooldojo.training.scripted_play import play_script
+
+    script = make_script(policy, [task.env], seed)
+    return play_script(task, script, seed, world_class(task.env).max_turns)
+
+
+def _sampled(task: Task, policy: str, seed: int, temperature: float) -> Transcript:
+    from tooldojo.configs.loading import load_recipe
+    from tooldojo.envs.task import IssuedTask
+    from tooldojo.training.players import open_player
+    from tooldojo.training.transcripts import transcript
+
+    recipe = load_recipe(
+        None, [f"policy.model={policy}", "rollout.engine=transformers", f"run.seed={seed}"]
+    )
+    with open_player(recipe, [task.env], temperature=temperature) as opened:
+        group = next(iter(opened.player.play([IssuedTask(0, task)], 1)))
+        return transcript(group.trajectories[0], opened.chat)
+
+
+def rollout(
+    ctx: typer.Context,
+    recipe: Annotated[
+        str | None, typer.Argument(help="A recipe: a file, or a name in configs/.")
+    ] = None,
+    keys: Overrides = None,
+    policy: PolicyOption = "default",
+    tasks: Annotated[int, typer.Option(min=1, help="How many tasks.")] = 32,
+    group_size: Annotated[int, typer.Option(min=1, help="Trajectories per task.")] = 1,
+    split: SplitOption = "train",
+    out: Annotated[Path, typer.Option(help="Where the trajectories go.")] = Path("runs/rollout"),
+    json: JsonFlag = False,
+    traceback: Trace = False,
+) -> None:
+    """Play tasks with a policy and store the trajectories."""
+    from tooldojo.training.cli.recipes import resolve
+    from tooldojo.training.rolling import roll
+
+    output: Output = ctx.obj
+    resolved = resolve(recipe, keys, policy)
+    _check_split(split)
+    output.emit(roll(resolved, policy, split, tasks, group_size, out, output.console))
+
+
+def _check_split(split: str) -> None:
+    from tooldojo.envs.task import Split
+
+    if split not in list(Split):
+        raise InputError(f"there is no split {split!r}; there are {', '.join(Split)}")
