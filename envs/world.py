@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from random import Random
 from typing import Any, ClassVar, TypeVar
@@ -18,9 +18,10 @@ from typing import Any, ClassVar, TypeVar
 import gymnasium as gym
 import numpy as np
 
+from tooldojo.envs.draft import Draft
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.spaces import Message, ToolCallSpace
-from tooldojo.envs.task import Call, GoldTurn, Split, Task
+from tooldojo.envs.task import GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError, ToolSpec, tool_spec
 from tooldojo.verifiers.canonical import content_hash
 from tooldojo.verifiers.combine import Verifier, state_and_answer
@@ -53,24 +54,6 @@ class Capabilities:
     snapshot: bool = True
     deterministic: bool = True
     replayable: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What an author writes for one task; the goal's final state comes from replaying the gold.
-
-    answer: the expected closing line; by default the last line of the gold's final message.
-    """
-
-    prompt: str
-    world: dict[str, Json]
-    gold: Sequence[GoldTurn]
-    template: str = ""
-    condition: str = ""
-    wording: int = 0
-    faults: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    answer: str | None = None
-    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,18 +414,6 @@ def _drive(turn: Coroutine[Any, Any, T], has_async_tools: bool) -> T:
     raise WorldCrash(
         "a tool waited without being `async def`; declare it async so that its world gets a loop"
     )
-
-
-def call(name: str, /, **arguments: Json) -> Call:
-    """A gold call, as an author writes it."""
-    return Call(name, arguments)
-
-
-def steps(*calls: Call, say: str, thoughts: Sequence[str] = ()) -> list[GoldTurn]:
-    """Gold with one call a turn and the final message `say`; `thoughts` may be given per turn."""
-    filled = [*thoughts, *[""] * (len(calls) + 1 - len(thoughts))]
-    turns = [GoldTurn(thought, (each,)) for thought, each in zip(filled, calls, strict=False)]
-    return [*turns, GoldTurn(filled[len(calls)], (), say)]
 
 
 def random_action(space: gym.Space, rng: np.random.Generator) -> dict:

@@ -1,4 +1,4 @@
-"""Ray's start-up and the check that a fleet fits on what there is. Refuses to start what cannot run."""
+"""Ray's start-up, and the check that a fleet fits. Refuses to start what cannot run."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ def check_resources(section: RolloutSection, model: Path) -> None:
     """
     import ray
 
-    gpus, wanted = ray.cluster_resources().get("GPU", 0.0), section.workers * section.gpus_per_worker
+    gpus, wanted = (
+        ray.cluster_resources().get("GPU", 0.0),
+        section.workers * section.gpus_per_worker,
+    )
     if wanted > gpus:
         raise FleetError(
             f"{section.workers} workers with rollout.gpus_per_worker={section.gpus_per_worker:g} "

@@ -13,7 +13,7 @@ import platform
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tooldojo.rollouts.publish import (
     AdapterDelivery,
@@ -45,7 +45,7 @@ class EngineSpec:
     """
 
     model: str
-    dtype: str = "float32"
+    dtype: Literal["float32", "bfloat16"] = "float32"
     kv_cache_gib: float = 1.0
     max_context: int = 1024
     max_inflight: int = 128
@@ -113,7 +113,7 @@ class VllmSampler:
         return _sampled(await asyncio.wrap_future(future))
 
     async def publish(self, update: PolicyUpdate) -> DeliveryReceipt:
-        """Deliver a policy and prove it. With merged weights, turns that are being sampled end first.
+        """Deliver a policy and prove it. Merged weights wait for the turns that are being sampled.
 
         Raises:
             DeliveryError: when the engine does not hold the policy; it must not be used any more.

@@ -1,4 +1,4 @@
-"""The driver's side of playing: `Fleet` starts workers, routes groups, publishes, replaces the dead.
+"""The driver's side of playing: `Fleet` starts workers, routes groups, publishes, replaces.
 
 Owns what becomes of a lost worker. Refuses threads: one thread of the driver uses a fleet.
 Invariant: a group is settled by exactly one worker; one that was lost with its worker is played
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,16 +26,15 @@ from tooldojo.rollouts.cluster import (
 from tooldojo.rollouts.engine import EngineSpec, environment
 from tooldojo.rollouts.player import Limits
 from tooldojo.rollouts.publish import BASE, DeliveryReceipt, Transport
-from tooldojo.rollouts.records import EngineId, Group, PolicyRef
+from tooldojo.rollouts.records import EngineId, Group
 from tooldojo.rollouts.sampler import EngineLost
 from tooldojo.rollouts.steploop import EngineStats
-from tooldojo.rollouts.updates import PolicyUpdate
+from tooldojo.rollouts.updates import DeliveryError, PolicyUpdate
 from tooldojo.rollouts.worker import PlaySettings, RolloutWorker
 from tooldojo.verifiers.reward import RewardShape
 
 if TYPE_CHECKING:
     from ray import ObjectRef
-    from ray.actor import ActorHandle
 
 _PATIENCE = 20.0  # seconds without a finished group before the workers are asked whether they live
 
@@ -43,7 +43,7 @@ _PATIENCE = 20.0  # seconds without a finished group before the workers are aske
 class _Seat:
     """A worker. load: trajectories that it plays; engine is None until it answered first."""
 
-    handle: ActorHandle
+    handle: Any  # Ray's proxy of a RolloutWorker
     ready: ObjectRef
     engine: EngineId | None = None
     load: int = 0
@@ -148,12 +148,10 @@ class Fleet:
                         self._start(_Job(task, group_size, settings, sink))
                 if sink:
                     yield sink.popleft()
-                elif any(run.job.sink is sink for run in self._running.values()):
-                    self._pump()
-                elif exhausted:
+                elif exhausted and not any(r.job.sink is sink for r in self._running.values()):
                     return
                 else:
-                    self._pump()  # no room yet: another iterator's groups fill the fleet
+                    self._pump()
         finally:
             self._abandon(sink)
 
@@ -167,9 +165,11 @@ class Fleet:
 
         while self.section.eta == 0 and self._running:
             self._pump()
+        seats = [self._ready(seat) for seat in self._seats]
         self._update, self.policy = ray.put(update), update.ref
-        sent = [(seat, self._ready(seat).handle.publish.remote(self._update)) for seat in self._seats]
-        return tuple(self._receipt(seat, receipt) for seat, receipt in sent)
+        sent = [(seat, seat.handle.publish.remote(self._update)) for seat in seats]
+        receipts = [self._receipt(seat, receipt) for seat, receipt in sent]
+        return tuple(receipt for receipt in receipts if receipt is not None)
 
     def stats(self) -> tuple[EngineStats, ...]:
         """Each engine's counters since it started."""
@@ -190,10 +190,8 @@ class Fleet:
 
         stopping = [seat.handle.stop.remote() for seat in self._seats]
         for seat, stopped in zip(self._seats, stopping, strict=True):
-            try:
+            with suppress(RayError, TimeoutError):  # it is gone already, or will be now
                 ray.get(stopped, timeout=10)
-            except (RayError, TimeoutError):
-                pass  # it is gone already, or will be now
             ray.kill(seat.handle)
         self._seats, self._running = [], {}
         self._end_ray()
@@ -230,7 +228,7 @@ class Fleet:
             try:
                 group = ray.get(play)
             except (RayActorError, EngineLost) as error:
-                self._replace(run.seat, _first_line(error))
+                self._replace(run.seat, _last_line(error))
             else:
                 self._forget(play).job.sink.append(group)
 
@@ -255,16 +253,13 @@ class Fleet:
         variables = environment(spec)
         if not on_cluster():
             variables["OMP_NUM_THREADS"] = str(threads_per_worker(section.workers))
-        handle = (
-            ray.remote(RolloutWorker)
-            .options(
-                num_cpus=1 if on_cluster() else 0,
-                num_gpus=section.gpus_per_worker,
-                runtime_env={"env_vars": variables},
-                scheduling_strategy="SPREAD",
-            )
-            .remote(*self._arguments)
-        )
+        actor: Any = ray.remote(RolloutWorker)
+        handle = actor.options(
+            num_cpus=1 if on_cluster() else 0,
+            num_gpus=section.gpus_per_worker,
+            runtime_env={"env_vars": variables},
+            scheduling_strategy="SPREAD",
+        ).remote(*self._arguments)
         return _Seat(handle, handle.ready.remote())
 
     def _ready(self, seat: _Seat) -> _Seat:
@@ -276,17 +271,21 @@ class Fleet:
             try:
                 seat.engine = ray.get(seat.ready)
             except RayActorError as error:
-                raise FleetError(f"a rollout worker could not start: {error}") from error
+                raise FleetError(f"a rollout worker cannot start: {_last_line(error)}") from error
         return seat
 
-    def _receipt(self, seat: _Seat, receipt: ObjectRef) -> DeliveryReceipt:
+    def _receipt(self, seat: _Seat, receipt: ObjectRef) -> DeliveryReceipt | None:
         import ray
-        from ray.exceptions import RayActorError
+        from ray.exceptions import RayActorError, RayTaskError
 
         try:
             return ray.get(receipt)
         except (RayActorError, EngineLost) as error:
-            return self._replace(seat, _first_line(error))
+            return self._replace(seat, _last_line(error))
+        except RayTaskError as error:
+            if isinstance(error.cause, DeliveryError):
+                raise error.cause from None  # its one line says all; Ray's traceback says nothing
+            raise
 
     def _replace(self, seat: _Seat, why: str) -> DeliveryReceipt | None:
         """Start another worker, bring it to the current policy, and play the lost groups again."""
@@ -321,7 +320,7 @@ class Fleet:
             try:
                 ray.get(seat.handle.ready.remote(), timeout=self.section.deadline)
             except (RayActorError, EngineLost, GetTimeoutError) as error:
-                self._replace(seat, _first_line(error))
+                self._replace(seat, _last_line(error))
 
     def _end_ray(self) -> None:
         import ray
@@ -364,6 +363,6 @@ def engine_spec(
     )
 
 
-def _first_line(error: BaseException) -> str:
+def _last_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[-1] if lines else ''}"

@@ -129,7 +129,7 @@ def _trajectory(player: _Player, end: _Outcome, shape: RewardShape, seconds: flo
     if score is not None and end.evidence is not None:
         reward = shape_reward(score, end.evidence, shape, ending.truncated)
     return Trajectory(
-        task_id=player.task.id,
+        task_id=player.task_id,
         env=player.task.env,
         ordinal=key.ordinal,
         member=key.member,
@@ -154,7 +154,7 @@ def _world_at(task: Task, start: Snapshot | None, limits: Limits) -> World:
     if start is None:
         world.reset(options={"task": task, "max_turns": limits.max_turns})
         return world
-    if start.turn or start.task.id != task.id:
+    if start.turn or (start.task is not task and start.task.id != task.id):
         raise ValueError(f"{task.id}: a trajectory starts before the first turn of its own task")
     world.restore(start)
     world.turn_limit = limits.max_turns
@@ -186,6 +186,7 @@ class _Player:
         self.task, self.world, self.sampler, self.chat = task, world, sampler, chat
         self.limits, self.key, self.policy = limits, key, policy
         self.threads = threads if world.slow_tools else None
+        self.task_id = task.id  # a hash of the whole task, so taken once
         self.turn = 0
         self.malformed = 0
         self.buffer = TokenBuffer()
@@ -226,7 +227,7 @@ class _Player:
         room = min(limits.max_turn_tokens, self.buffer.remaining(limits.max_context))
         place = f"{key.ordinal}.{key.member}.{key.attempt}.{self.turn}"
         request = SampleRequest(
-            key=f"{self.task.id}:{self.policy.name}@{self.policy.version}:{key.run_seed}:{place}",
+            key=f"{self.task_id}:{self.policy.name}@{self.policy.version}:{key.run_seed}:{place}",
             ids=tuple(self.buffer.ids),
             sampling=SamplingSpec(limits.temperature, room, self.chat.stop_ids),
             seed=key.turn_seed(self.turn),

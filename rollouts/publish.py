@@ -92,7 +92,7 @@ class Delivery(Protocol):
 
 
 class MergedDelivery:
-    """Merged weights by `reload_weights`: 30 ms for a small model, and no adapter cost per token."""
+    """Merged weights by `reload_weights`: 30 ms for a small model, no cost per sampled token."""
 
     transport = Transport.MERGED
     drains = True
@@ -297,9 +297,9 @@ def _check_fused(tensors: dict[str, torch.Tensor]) -> None:
         for parts in _FUSED:
             if found & set(parts) and not found >= set(parts):
                 raise DeliveryError(
-                    f"{parent} has merged weights for {sorted(found & set(parts))} only; the merged "
-                    f"transport needs {', '.join(parts)} together: adapt all of them, or set "
-                    "rollout.transport='adapter'"
+                    f"{parent} has merged weights for {sorted(found & set(parts))} only; the "
+                    f"merged transport needs {', '.join(parts)} together: adapt all of them, or "
+                    "set rollout.transport='adapter'"
                 )
 
 

@@ -1,4 +1,4 @@
-"""The thread that owns an engine: requests in by a thread-safe queue, futures out to any event loop.
+"""The thread that owns an engine: requests in by a queue, futures out to any event loop.
 
 Refuses to know policies or transports. Invariant: nothing but this thread touches the engine, and
 every future handed out is settled: by an answer, by an error, or by `EngineLost` when the thread
@@ -124,7 +124,7 @@ class StepLoop:
         self._watchdog = threading.Thread(target=self._watch, name="engine-watchdog", daemon=True)
 
     def start(self) -> None:
-        """Build the engine on the loop's thread; returns when it is ready, raises what that raised."""
+        """Build the engine on its thread; returns when it is ready, raises what that raised."""
         self._thread.start()
         self._ready.result()
         self._watchdog.start()
@@ -261,7 +261,7 @@ class StepLoop:
     def _step(self, engine: LLMEngine) -> None:
         began = time.monotonic()
         try:
-            outputs = engine.step()
+            outputs: list[Any] = engine.step()
         except Exception as error:
             raise EngineLost(f"the engine died: {type(error).__name__}: {error}") from error
         now = self._progress = time.monotonic()

@@ -30,7 +30,7 @@ WORLD = "tooldojo/Orders-v0"
 
 
 @cache
-def small_chat() -> Chat:
+def make_small_chat() -> Chat:
     """A byte-level tokenizer of 600 tokens with the project's own chat template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -67,7 +67,7 @@ class SkilledSampler:
     engine: EngineId
 
     async def sample(self, request: SampleRequest) -> Sampled:
-        task, chat = request.task, small_chat()
+        task, chat = request.task, make_small_chat()
         played = request.turn < len(task.gold)
         turn = task.gold[request.turn] if played else GoldTurn("", (), "Sorry.")
         luck = Random(derive_seed("luck", task.id))
@@ -99,10 +99,10 @@ def _reversed(arguments: dict, luck: Random) -> dict:
 def skilled_player(skill: float, version: int, kind: str = "vllm") -> LocalPlayer:
     engine = EngineId("engine-0", kind, 4711, "laptop")
     policy = PolicyRef("policy", version, "base" if version == 0 else f"{version:016x}")
-    return LocalPlayer(SkilledSampler(skill, engine), small_chat(), LIMITS, 0, policy)
+    return LocalPlayer(SkilledSampler(skill, engine), make_small_chat(), LIMITS, 0, policy)
 
 
-def write_run(directory: Path, tasks: Sequence[Task], kind: str = "vllm") -> None:
+def make_run(directory: Path, tasks: Sequence[Task], kind: str = "vllm") -> None:
     """A finished run as the loop leaves it, played by samplers of rising skill."""
     recipe = load_recipe("quickstart", [f"run.dir={directory}", "learner.steps=20"])
     run = RunDirectory(directory, recipe, resume=False)
@@ -137,8 +137,20 @@ def step_figures(step: int) -> dict[str, float]:
 @pytest.fixture
 def finished_run(tmp_path: Path, heldout: Callable[[int], list[Task]]) -> Path:
     """A run directory of 24 held-out tasks."""
-    write_run(tmp_path / "run", heldout(24))
+    make_run(tmp_path / "run", heldout(24))
     return tmp_path / "run"
+
+
+@pytest.fixture
+def write_run() -> Callable[..., None]:
+    """`write_run(directory, tasks, kind="vllm")`: see `make_run`."""
+    return make_run
+
+
+@pytest.fixture
+def small_chat() -> Chat:
+    """See `make_small_chat`."""
+    return make_small_chat()
 
 
 @pytest.fixture

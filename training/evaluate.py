@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from tooldojo.configs.schema import Recipe
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef, Trajectory
+from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.evaluation import (
     EvalRow,
     Evaluation,
@@ -21,11 +24,21 @@ from tooldojo.training.evaluation import (
     compare,
     read_evaluation,
 )
+from tooldojo.training.players import open_player
+from tooldojo.training.run_dir import write_json
 from tooldojo.training.sampling import Player
 from tooldojo.verifiers.canonical import canonical_text
 from tooldojo.verifiers.records import CallOutcome, ScoreStatus
 
-__all__ = ["Evaluation", "EvaluationError", "compare", "eval_row", "evaluate", "read_evaluation"]
+__all__ = [
+    "Evaluation",
+    "EvaluationError",
+    "compare",
+    "eval_row",
+    "evaluate",
+    "read_evaluation",
+    "run_eval",
+]
 
 
 def evaluate(
@@ -124,3 +137,37 @@ def _selection(task: Task, called: list[str]) -> float | None:
 def _exact(task: Task, called: list[tuple[str, str]]) -> float | None:
     gold = Counter((c.name, canonical_text(c.arguments)) for turn in task.gold for c in turn.calls)
     return (gold & Counter(called)).total() / gold.total() if gold else None
+
+
+def run_eval(
+    recipe: Recipe,
+    adapter: Path | None,
+    stage: str,
+    out: Path,
+    tasks: Sequence[Task],
+    on_group: Callable[[Group], None] = lambda group: None,
+) -> Evaluation:
+    """Evaluate a recipe's model, with or without an adapter, on its engine.
+
+    Writes `out/<stage>.json` and the trajectories to `out/trajectories`.
+
+    Raises:
+        EvaluationError: see `evaluate`.
+        PolicyError, FleetError, DeliveryError: when the policy cannot play.
+    """
+    worlds = list(dict.fromkeys(task.env for task in tasks))
+    temperature, seed = recipe.eval.temperature, derive_seed(recipe.run.seed, "evaluation")
+    groups: list[Group] = []
+
+    def keep(group: Group) -> None:
+        groups.append(group)
+        on_group(group)
+
+    with open_player(recipe, worlds, temperature=temperature, adapter=adapter) as opened:
+        done = evaluate(
+            opened.player, tasks, stage, temperature=temperature, seed=seed, on_group=keep
+        )
+    groups.sort(key=lambda group: group.ordinal)
+    TrajectoryStore(out / "trajectories").append(groups, stage, 0)
+    write_json(out / f"{stage}.json", done.to_json())
+    return done

@@ -72,7 +72,7 @@ class Learner:
         self.temperature = temperature
         self.step = 0
         self._probes: dict[int, tuple[float, ...]] = {}
-        self._merged = prefers_merged(policy.linears)
+        self.merged = prefers_merged(policy.linears)
         policy.model.eval()  # no dropout: the sampler has none
         self._parameters = policy.parameters()
         self._reference = {n: p.detach().clone() for n, p in self._parameters.items()}
@@ -140,7 +140,7 @@ class Learner:
         )
 
     def _weights(self) -> AbstractContextManager[Callable[[], None]]:
-        return effective_weights(self.policy.linears) if self._merged else nullcontext(lambda: None)
+        return effective_weights(self.policy.linears) if self.merged else nullcontext(lambda: None)
 
     def _references(self, batches: Sequence[Batch]) -> list[Tensor] | list[None]:
         """Logprobs under the policy this learner started with (a fresh adapter: the base); None without a KL term."""

@@ -1,4 +1,4 @@
-"""A scripted policy playing a world directly: no tokenizer, no tokens, for watching and for baselines.
+"""A scripted policy playing a world directly, for watching: no tokenizer, no tokens.
 
 Invariant: the verdict is the one that the same script gets through tokens, within the turn limit.
 """

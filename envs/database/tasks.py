@@ -17,8 +17,8 @@ from tooldojo.envs.database import questions as q
 from tooldojo.envs.database.scene import FILTERS, Scene
 from tooldojo.envs.database.story import Sketch
 from tooldojo.envs.database.wordings import FRAMES, WORDINGS
+from tooldojo.envs.draft import Draft
 from tooldojo.envs.gold import with_timeout
-from tooldojo.envs.world import Draft
 
 TIMEOUT_CHANCE = 0.17  # about 15 % of all tasks: those without calls have no time-out
 

@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 
 from tooldojo.envs.database.guard import connect, run_select, shown
 from tooldojo.envs.database.tasks import UNSEEN_COMBOS, UNSEEN_WORDINGS, draft
+from tooldojo.envs.draft import Draft
 from tooldojo.envs.registry import register
 from tooldojo.envs.tools import ToolError, tool
-from tooldojo.envs.world import Draft, World
+from tooldojo.envs.world import World
 
 _SYSTEM = """You answer questions from a SQLite database. Rules:
 1. Words of a question may differ from names in the database: call describe_table before a \

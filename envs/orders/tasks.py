@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from tooldojo.envs.draft import Draft
 from tooldojo.envs.gold import with_timeout
 from tooldojo.envs.orders.case import Case
 from tooldojo.envs.orders.shop import money, total
@@ -21,7 +22,6 @@ from tooldojo.envs.orders.wordings import (
     UNSUPPORTED,
     WORDINGS,
 )
-from tooldojo.envs.world import Draft
 
 __all__ = ["TEMPLATES", "UNSEEN_COMBOS", "UNSEEN_WORDINGS", "draft_task"]
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 from random import Random
 from typing import Any, Literal
 
+from tooldojo.envs.draft import Draft
 from tooldojo.envs.orders.shop import money, total
 from tooldojo.envs.orders.tasks import UNSEEN_COMBOS, UNSEEN_WORDINGS, draft_task
 from tooldojo.envs.registry import register
 from tooldojo.envs.tools import ToolError, tool
-from tooldojo.envs.world import Draft, World
+from tooldojo.envs.world import World
 
 POLICY = """You serve a web shop. Rules:
 1. Cancel only pending orders.

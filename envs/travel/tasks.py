@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from tooldojo.envs.draft import Draft
 from tooldojo.envs.gold import with_timeout
 from tooldojo.envs.travel import chains, choices, simple
 from tooldojo.envs.travel.scene import WEATHER, Scene
 from tooldojo.envs.travel.story import Sketch
 from tooldojo.envs.travel.wordings import WORDINGS
-from tooldojo.envs.world import Draft
 
 TIMEOUT_CHANCE = (
     0.19  # about 15 % of all tasks: those without calls, or with five, have no time-out

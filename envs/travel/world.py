@@ -10,11 +10,12 @@ from __future__ import annotations
 from random import Random
 from typing import ClassVar
 
+from tooldojo.envs.draft import Draft
 from tooldojo.envs.registry import register
 from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.travel.scene import free_booking_id
 from tooldojo.envs.travel.tasks import UNSEEN_COMBOS, UNSEEN_WORDINGS, draft
-from tooldojo.envs.world import Draft, World
+from tooldojo.envs.world import World
 
 _SYSTEM = """You run a travel desk with tools. Rules:
 1. Count only flights with enough free seats; take the cheapest unless told otherwise.

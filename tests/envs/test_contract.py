@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from tooldojo.envs.draft import Draft
 from tooldojo.envs.registry import NATIVE, world_class
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
-from tooldojo.envs.world import Draft, World, random_action
+from tooldojo.envs.world import World, random_action
 from tooldojo.verifiers.canonical import canonical, content_hash
 from tooldojo.verifiers.records import CallOutcome, Json, StopReason, ToolCall
 

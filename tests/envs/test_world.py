@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from tooldojo.envs.draft import Draft, call, steps
 from tooldojo.envs.registry import register, world_class
 from tooldojo.envs.source import GeneratedTasks, take
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError, tool
-from tooldojo.envs.world import Draft, World, WorldCrash, call, steps
+from tooldojo.envs.world import World, WorldCrash
 from tooldojo.verifiers.records import CallOutcome, Score, StopReason
 
 

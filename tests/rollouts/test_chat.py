@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ from tooldojo.rollouts.records import SpanKind
 def whole_text(chat: Chat, task: Task, results: list[str], render_turn: bool) -> str:
     """The template's own rendering of prompt, first gold turn and results."""
     world = world_class(task.env)
-    tools = [spec.schema for spec in world.tool_specs().values()]
+    tools: list[Any] = [spec.schema for spec in world.tool_specs().values()]
     first = task.gold[0]
     calls = [
         {"type": "function", "function": {"name": c.name, "arguments": c.arguments}}

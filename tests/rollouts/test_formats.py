@@ -48,7 +48,7 @@ def check_cover(text: str, parsed: ParsedText) -> None:
 
 
 @pytest.mark.parametrize("form", [HERMES, LLAMA], ids=["hermes", "llama3"])
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(text=st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 @example(text="<tool_call>" + "[" * 100_000 + "</tool_call>")
 @example(text="{" * 100_000)
@@ -73,13 +73,13 @@ def test_fifty_thousand_texts(form: CallFormat) -> None:
 
 
 @pytest.mark.parametrize("form", [HERMES, LLAMA], ids=["hermes", "llama3"])
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(text=st.text(max_size=60))
 def test_any_text_is_covered(form: CallFormat, text: str) -> None:
     check_cover(text, form.parse(text))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(thought=says, wanted=st.lists(calls, max_size=3), message=says)
 def test_hermes_reads_back_what_it_wrote(thought: str, wanted: list[Call], message: str) -> None:
     try:
@@ -93,7 +93,7 @@ def test_hermes_reads_back_what_it_wrote(thought: str, wanted: list[Call], messa
     check_cover(text, parsed)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(wanted=calls)
 def test_llama_reads_back_what_it_wrote(wanted: Call) -> None:
     text = LLAMA.render(GoldTurn("thoughts are left out", (wanted,)))

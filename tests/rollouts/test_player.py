@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from tooldojo.envs.registry import world_class
+from tooldojo.envs.registry import NATIVE, world_class
 from tooldojo.envs.task import Call, GoldTurn, IssuedTask, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endings import ENDINGS, FailureClass
@@ -68,6 +68,18 @@ def run(
 ) -> Trajectory:
     base = PolicyRef("base", 0, "base")
     return asyncio.run(play(task, None, sampler, chat, limits, shape, KEY, base))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("env", sorted(NATIVE))
+def test_gold_scores_one_in_every_native_world(
+    env: str, chat: Chat, tasks: Callable[..., Task], limits: Limits
+) -> None:
+    world = world_class(env)
+    wide = replace(limits, max_turns=world.max_turns, max_turn_tokens=1000, max_context=20_000)
+    for level in world.levels:
+        task = tasks(world, level=level)
+        played = run(task, ScriptedSampler(chat, "gold", 0), chat, wide)
+        assert played.score is not None and played.score.success, (task.template, played.score)
 
 
 @pytest.mark.parametrize("shape", ["default", "qwen2.5", "qwen3", "llama3.2"])

@@ -149,6 +149,29 @@ def test_everything_replays(
     assert {d.mismatch.what for d in verify(store, chats("qwen3")).divergences} == {"prompt"}
 
 
+def test_endings_without_a_last_observation_or_verdict_replay(
+    chat: Chat,
+    limits: Limits,
+    tasks: Callable[..., Task],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = world_class("test/Unjudged-v0")
+    task = tasks(world)
+    store = TrajectoryStore(tmp_path)
+    room = len(chat.task_prompt_ids(task)) + len(chat.gold_ids(task.gold[0])) + 3
+    store.append([gold_group(chat, task, replace(limits, max_context=room))], "train", 0)
+    monkeypatch.setattr(world, "crash_on_score", True)
+    store.append([gold_group(chat, task, limits)], "train", 1)
+    with monkeypatch.context() as mended:
+        mended.setattr(world, "crash_on_score", False)
+        assert verify(store, chat).exact
+    stops = [row.trajectory.ending.stop for row in store.read()]
+    assert stops == [StopReason.CONTEXT_FULL] * 2 + [StopReason.VERIFIER_CRASH] * 2
+    found = verify(store, chat).divergences
+    assert [(d.step, d.mismatch.what) for d in found] == [(0, "crash"), (0, "crash")]
+
+
 def replayed(group: Group, changed: Trajectory, chat: Chat, directory: Path) -> Mismatch:
     store = TrajectoryStore(directory)
     store.append([replace(group, trajectories=(changed, group.trajectories[1]))], "train", 2)

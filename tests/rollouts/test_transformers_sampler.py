@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -19,6 +19,15 @@ from tooldojo.rollouts.transformers_sampler import TransformersSampler
 from tooldojo.verifiers.reward import RewardShape
 
 BASE = PolicyRef("base", 0, "base")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """So small a model is slower on several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +46,7 @@ def model(chat: Chat) -> Qwen3ForCausalLM:
     )
     made = Qwen3ForCausalLM(config).float()
     with torch.no_grad():
-        made.get_output_embeddings().weight.mul_(15)  # neither uniform nor certain
+        made.lm_head.weight.mul_(15)  # neither uniform nor certain
     return made
 
 

@@ -63,7 +63,7 @@ def write_model(folder: Path, kind: str) -> Path:
     return folder
 
 
-def make_trajectory(
+def trajectory(
     prompt: Sequence[int],
     spans: Sequence[tuple[int, bool]],
     reward: float,
@@ -106,10 +106,10 @@ def make_trajectory(
     )
 
 
-def make_groups(count: int = 3, size: int = 4, prompt: int = 21, seed: int = 0) -> list[Group]:
+def groups(count: int = 3, size: int = 4, prompt: int = 21, seed: int = 0) -> list[Group]:
     """Groups whose members differ in length, turns and reward; some start with sampled tokens, some do not."""
     rng = np.random.default_rng(seed)
-    groups = []
+    made = []
     for ordinal in range(count):
         shared = rng.integers(3, VOCAB, prompt + ordinal).tolist()
         members = []
@@ -118,9 +118,9 @@ def make_groups(count: int = 3, size: int = 4, prompt: int = 21, seed: int = 0) 
                 (int(rng.integers(1, 6)), bool((member + i) % 2 == 0))
                 for i in range(5 - member % 3)
             ]
-            members.append(make_trajectory(shared, spans, float(rng.random()), member, rng))
-        groups.append(Group(ordinal, TASK, tuple(members)))
-    return groups
+            members.append(trajectory(shared, spans, float(rng.random()), member, rng))
+        made.append(Group(ordinal, TASK, tuple(members)))
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -164,3 +164,13 @@ def make_learner(make_policy: Callable[..., Policy]) -> Callable[..., Learner]:
         return Learner(policy or make_policy(kind), learner, ObjectiveSection(**theirs), PROBE)
 
     return make
+
+
+@pytest.fixture(name="make_trajectory")
+def _make_trajectory() -> Callable[..., Trajectory]:
+    return trajectory
+
+
+@pytest.fixture(name="make_groups")
+def _make_groups() -> Callable[..., list[Group]]:
+    return groups

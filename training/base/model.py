@@ -15,8 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tooldojo.training.base.fused import rotate, swiglu, unit_norm
-
 
 @dataclass(frozen=True)
 class Shape:
@@ -66,6 +64,18 @@ class Layer(nn.Module):
         deep = (2 * shape.layers) ** -0.5
         for weight, gain in ((self.qkv, 1.0), (self.gate_up, 1.0), (self.out, deep), (self.down, deep)):
             nn.init.normal_(weight, std=gain * weight.shape[1] ** -0.5)
+        self._lean_to_copy()
+
+    def _lean_to_copy(self) -> None:
+        """Start near "attend to the same token, copy what it holds" (mimetic init, Trockman & Kolter 2023)."""
+        s = self.shape
+        if s.heads != s.kv_heads:
+            return
+        with torch.no_grad():
+            q, k, v = self.qkv.chunk(3)
+            k.copy_(0.7 * q + 0.7 * k)
+            nn.init.orthogonal_(v)
+            self.out.copy_(0.5 * v.t() + 0.5 * self.out)
 
     def forward(self, x_BTD: Tensor, cos_T1D: Tensor, sin_T1D: Tensor) -> Tensor:
         s, (b, t, _), dtype = self.shape, x_BTD.shape, x_BTD.dtype
@@ -78,23 +88,29 @@ class Layer(nn.Module):
             k, v = (x.repeat_interleave(s.heads // s.kv_heads, dim=1) for x in (k, v))
         mixed = attend(q, k, v).transpose(1, 2).reshape(b, t, s.heads * s.head_dim)
         x_BTD = x_BTD + F.linear(mixed, self.out.to(dtype))
-        hidden = swiglu(F.linear(unit_norm(x_BTD), self.gate_up.to(dtype)))
-        return x_BTD + F.linear(hidden, self.down.to(dtype))
+        gate, up = F.linear(unit_norm(x_BTD), self.gate_up.to(dtype)).chunk(2, -1)
+        return x_BTD + F.linear(F.silu(gate) * up, self.down.to(dtype))
+
+
+def unit_norm(x: Tensor, eps: float = 1e-6) -> Tensor:
+    """`x` scaled to root mean square 1 over the last axis; statistics in fp32."""
+    wide = x.float()
+    return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)).to(x.dtype)
+
+
+def rotate(x_BTHD: Tensor, cos_T1D: Tensor, sin_T1D: Tensor) -> Tensor:
+    """Rotary position embedding, half-split layout; the tables have half the head width."""
+    left, right = x_BTHD.chunk(2, -1)
+    return torch.cat([left * cos_T1D - right * sin_T1D, right * cos_T1D + left * sin_T1D], -1)
 
 
 def attend(q_BHTD: Tensor, k_BHTD: Tensor, v_BHTD: Tensor) -> Tensor:
-    """Causal attention.
-
-    Below 640 tokens plain matrix products beat the CPU flash kernel 2-5 times, whose backward pass is slow on
-    short rows.
-    """
-    b, h, t, d = q_BHTD.shape
-    if t > 640:
-        return F.scaled_dot_product_attention(q_BHTD, k_BHTD, v_BHTD, is_causal=True)
-    q, k, v = (x.reshape(b * h, t, d) for x in (q_BHTD, k_BHTD, v_BHTD))
-    future = torch.full((t, t), float("-inf"), dtype=q.dtype).triu(1)
-    scores = torch.baddbmm(future.expand(b * h, t, t), q, k.transpose(1, 2), alpha=d**-0.5)
-    return torch.bmm(scores.softmax(-1), v).view(b, h, t, d)
+    """Causal attention by plain products: on CPU the flash kernel's backward is 2-5 times slower on short rows."""
+    t, d = q_BHTD.shape[-2:]
+    at = torch.arange(t)
+    seen = torch.where(at[:, None] >= at[None], 0.0, float("-inf"))
+    scores = torch.matmul(q_BHTD, k_BHTD.transpose(-1, -2)).float() * d**-0.5 + seen
+    return torch.matmul(scores.softmax(-1).to(v_BHTD.dtype), v_BHTD)
 
 
 class Network(nn.Module):
@@ -102,7 +118,7 @@ class Network(nn.Module):
 
     def __init__(self, shape: Shape, dtype: torch.dtype = torch.bfloat16) -> None:
         super().__init__()
-        self.shape, self.dtype = shape, dtype
+        self.shape, self.dtype, self.head = shape, dtype, head_loss
         self.embed = nn.Parameter(torch.empty(shape.vocab, shape.hidden).normal_(std=0.06))
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         angle = torch.arange(shape.max_position)[:, None] * (
@@ -124,6 +140,22 @@ class Network(nn.Module):
         """Logits that predict the tokens at the flat positions `where_N` of [B, T], shape [N, vocab]."""
         states = self.hidden(ids_BT).flatten(0, 1)
         return F.linear(states[where_N - 1], self.embed.to(self.dtype))
+
+    def loss(self, ids_BT: Tensor, where_N: Tensor) -> Tensor:
+        """Mean cross-entropy at `where_N`."""
+        states = self.hidden(ids_BT).flatten(0, 1)[where_N - 1]
+        return self.head(states, self.embed, ids_BT.flatten()[where_N])
+
+    def compile(self) -> None:
+        """Fuse element-wise work; all layers share one compiled function. Needs a C++ compiler."""
+        for layer in self.layers:
+            layer.forward = torch.compile(layer.forward, dynamic=True)
+        self.head = torch.compile(self.head, dynamic=True)
+
+
+def head_loss(states_ND: Tensor, embed_VD: Tensor, target_N: Tensor) -> Tensor:
+    """Cross-entropy under the tied output matrix."""
+    return F.cross_entropy(F.linear(states_ND, embed_VD.to(states_ND.dtype)).float(), target_N)
 
 
 def to_transformers(network: Network) -> dict[str, Tensor]:

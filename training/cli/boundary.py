@@ -48,10 +48,6 @@ _FAILED = {
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 Trace = Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Recipe keys to change."),
-]
 
 
 class InputError(ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tooldojo.training.cli.boundary import InputError, JsonFlag, Output, Overrides, Trace
+from tooldojo.training.cli.boundary import InputError, JsonFlag, Output, Trace
+from tooldojo.training.cli.recipes import Keys, RecipeArgument, check_split, resolve
 
 if TYPE_CHECKING:
-    from tooldojo.configs.schema import Recipe
     from tooldojo.envs.task import Task
     from tooldojo.rollouts.scripted import Script
     from tooldojo.training.transcripts import Transcript
@@ -24,9 +25,7 @@ PolicyOption = Annotated[
         "`default`, a directory (also of an adapter), a Hugging Face id."
     ),
 ]
-SplitOption = Annotated[
-    str, typer.Option(help="train, val, test, test_combos or test_wordings.")
-]
+SplitOption = Annotated[str, typer.Option(help="train, val, test, test_combos or test_wordings.")]
 DEMONSTRATIONS = 300  # training tasks that nearest_demonstration may replay
 
 
@@ -49,29 +48,43 @@ def play(
     from tooldojo.training.transcripts import task_view
 
     output: Output = ctx.obj
+    check_policy(policy)
     task = draw_task(world, split, level, seed)
-    show_task(output.console, task_view(task))
     if policy in SCRIPTS:
         played = _scripted(task, policy, seed)
     else:
         played = _sampled(task, policy, seed, temperature)
+    show_task(output.console, task_view(task))
     show_transcript(output.console, played)
     output.emit({"task": asdict(task_view(task)), "played": asdict(played)})
+
+
+def check_policy(policy: str) -> None:
+    """Refuse a name that is neither a script nor could be a model."""
+    from tooldojo.rollouts.scripted import SCRIPTS
+
+    if policy in (*SCRIPTS, "default") or "/" in policy or Path(policy).exists():
+        return
+    near = difflib.get_close_matches(policy, SCRIPTS, 1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise InputError(
+        f"there is no policy {policy!r}; {hint}scripts are {', '.join(SCRIPTS)}; "
+        "a model is `default`, a directory or a Hugging Face id"
+    )
 
 
 def draw_task(world: str, split: str, level: int | None, seed: int) -> Task:
     """The first task of a world's split under a seed.
 
     Raises:
-        InputError: for a split or a level that the world does not have.
+        InputError: for a split that does not exist, or a level that the world does not have.
     """
     from tooldojo.envs.registry import world_class
     from tooldojo.envs.source import take
     from tooldojo.envs.task import Split
 
     found = world_class(world)
-    if split not in list(Split):
-        raise InputError(f"there is no split {split!r}; there are {', '.join(Split)}")
+    check_split(split)
     if level is not None and level not in found.levels:
         known = ", ".join(map(str, found.levels))
         raise InputError(f"{found.env_id} has no level {level}; it has {known}")
@@ -120,10 +133,8 @@ def _sampled(task: Task, policy: str, seed: int, temperature: float) -> Transcri
 
 def rollout(
     ctx: typer.Context,
-    recipe: Annotated[
-        str | None, typer.Argument(help="A recipe: a file, or a name in configs/.")
-    ] = None,
-    keys: Overrides = None,
+    recipe: RecipeArgument = None,
+    keys: Keys = None,
     policy: PolicyOption = "default",
     tasks: Annotated[int, typer.Option(min=1, help="How many tasks.")] = 32,
     group_size: Annotated[int, typer.Option(min=1, help="Trajectories per task.")] = 1,
@@ -133,17 +144,45 @@ def rollout(
     traceback: Trace = False,
 ) -> None:
     """Play tasks with a policy and store the trajectories."""
-    from tooldojo.training.cli.recipes import resolve
-    from tooldojo.training.rolling import roll
+    from tooldojo.envs.source import take
+    from tooldojo.envs.task import Split
+    from tooldojo.rollouts.scripted import SCRIPTS
+    from tooldojo.rollouts.store import TrajectoryStore
+    from tooldojo.training.players import open_player, roll
+    from tooldojo.training.progress import counter
 
     output: Output = ctx.obj
-    resolved = resolve(recipe, keys, policy)
-    _check_split(split)
-    output.emit(roll(resolved, policy, split, tasks, group_size, out, output.console))
+    check_policy(policy)
+    script = policy if policy in SCRIPTS else None
+    model = () if script or policy == "default" else (f"policy.model={policy}",)
+    resolved = resolve(recipe, keys, *model)
+    check_split(split)
+    section, seed = resolved.task, resolved.run.seed
+    wanted = take(section.worlds, Split(split), seed, tasks, section.levels)
+    demos = demonstrations_for(policy, section.worlds, seed)
+    with (
+        open_player(
+            resolved,
+            section.worlds,
+            temperature=resolved.rollout.temperature,
+            script=script,
+            demonstrations=demos,
+        ) as opened,
+        counter(output.console, "tasks", tasks) as count,
+    ):
+        figures = roll(opened, wanted, group_size, TrajectoryStore(out), count)
+    _show_figures(output, figures)
+    output.emit(figures)
 
 
-def _check_split(split: str) -> None:
-    from tooldojo.envs.task import Split
-
-    if split not in list(Split):
-        raise InputError(f"there is no split {split!r}; there are {', '.join(Split)}")
+def _show_figures(output: Output, figures: dict) -> None:
+    success, failed = figures["success"], figures["failed"]
+    if success:
+        between = f"{100 * success['low']:.0f} to {100 * success['high']:.0f} %"
+        output.console.print(
+            f"success [bold]{100 * success['rate']:.0f} %[/] ({between}) of "
+            f"{success['trials']} trajectories, mean reward {figures['reward']:.3f}"
+        )
+    if failed:
+        output.console.print(f"[yellow]without a verdict: {failed}[/]")
+    output.console.print(f"[dim]{figures['path']}[/]")

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.padding import Padding
 from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
 from tooldojo.training.transcripts import SpanView, TaskView, Transcript, TurnView
@@ -43,21 +43,20 @@ def show_transcript(console: Console, played: Transcript) -> None:
 
 
 def _show_turn(console: Console, number: int, turn: TurnView) -> None:
-    for span in turn.spans:
-        console.print(_span(number, span))
-        number = 0
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=3, justify="right", style="bold")
+    grid.add_column()
+    for place, span in enumerate(turn.spans):
+        grid.add_row("" if place else str(number), _span(span))
     if turn.cut:
-        console.print(Padding("[red]cut off by the limit on tokens[/]", (0, 0, 0, 4)))
+        grid.add_row("", "[red]cut off by the limit on tokens[/]")
     for result in turn.results:
         style = "dim" if result.outcome == "ok" else "red"
         mark = " [yellow](changed the world)[/]" if result.mutated else ""
-        line = f"[{style}]→ {escape(result.text)}[/]{mark}"
-        console.print(Padding(line, (0, 0, 0, 6)))
+        grid.add_row("", f"  [{style}]→ {escape(result.text)}[/]{mark}")
+    console.print(grid)
 
 
-def _span(number: int, span: SpanView) -> Padding:
-    """One span behind the number of its turn, which only the first one shows."""
-    text = Text(f"{number:>2}  " if number else "    ", "bold")
-    shown = _MARKUP.sub("", span.text).strip() or "(an empty message)"
-    text.append(shown.replace("\n", "\n    "), STYLES.get(span.kind, ""))
-    return Padding(text, (0, 0, 0, 0))
+def _span(span: SpanView) -> Text:
+    shown = _MARKUP.sub("", span.text).strip()
+    return Text(shown or "(an empty message)", STYLES.get(span.kind, ""))

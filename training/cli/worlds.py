@@ -23,7 +23,7 @@ def envs(
     json: JsonFlag = False,
     traceback: Trace = False,
 ) -> None:
-    """List the worlds: levels, tools, kinds of task, and what each promises."""
+    """List the worlds: levels, tools, kinds of task, promises."""
     from tooldojo.envs.registry import NATIVE, world_class
 
     output: Output = ctx.obj

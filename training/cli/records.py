@@ -1,0 +1,136 @@
+"""The commands about what is on disk: `replay` and `report`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tooldojo.training.cli.boundary import CheckFailed, InputError, JsonFlag, Output, Trace
+
+if TYPE_CHECKING:
+    from tooldojo.rollouts.chat import Chat
+    from tooldojo.rollouts.store import StoredRow, TrajectoryStore
+
+RunArgument = Annotated[Path, typer.Argument(help="A run directory.")]
+MODEL_HELP = "Whose tokenizer reads the tokens; by default the run's."
+
+
+def replay(
+    ctx: typer.Context,
+    run: RunArgument,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Play all again and compare, hash by hash.")
+    ] = False,
+    stage: Annotated[
+        str | None, typer.Option(help="Only this stage, say train, base or rl.")
+    ] = None,
+    ordinal: Annotated[int | None, typer.Option(help="Only this task of the run.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many to show.")] = 1,
+    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
+    json: JsonFlag = False,
+    traceback: Trace = False,
+) -> None:
+    """Show stored trajectories, or prove their verdicts from the stored tokens."""
+    output: Output = ctx.obj
+    store = open_store(run)
+    chat = chat_of(run, model)
+    if verify:
+        _verify(store, chat, stage, output)
+        return
+    shown = [_show(row, chat, output) for row in _chosen(store, stage, ordinal, count)]
+    if not shown:
+        raise InputError(f"{run} has no such trajectory; leave --stage and --ordinal out")
+    output.emit({"trajectories": shown})
+
+
+def open_store(run: Path) -> TrajectoryStore:
+    """The store of a run directory, or the directory of shards itself.
+
+    Raises:
+        InputError: when there are no trajectories.
+    """
+    from tooldojo.rollouts.store import TrajectoryStore
+
+    for folder in (run / "trajectories", run):
+        if folder.is_dir() and any(folder.glob("*.parquet")):
+            return TrajectoryStore(folder)
+    raise InputError(f"{run} holds no trajectories; give a run directory, or what `rollout` wrote")
+
+
+def chat_of(run: Path, model: str | None) -> Chat:
+    """The chat of a run's policy, as its config.toml names it."""
+    from tooldojo.configs.loading import load_recipe
+    from tooldojo.rollouts.chat import Chat
+    from tooldojo.rollouts.formats import call_format
+    from tooldojo.training.policy import load_tokenizer
+
+    config = run / "config.toml"
+    section = load_recipe(str(config) if config.is_file() else None).policy
+    return Chat(load_tokenizer(model or section.model), call_format(section.call_format))
+
+
+def _chosen(
+    store: TrajectoryStore, stage: str | None, ordinal: int | None, count: int
+) -> list[StoredRow]:
+    found: list[StoredRow] = []
+    for row in store.read(stage):
+        if ordinal is None or row.trajectory.ordinal == ordinal:
+            found.append(row)
+        if len(found) == count:
+            break
+    return found
+
+
+def _show(row: StoredRow, chat: Chat, output: Output) -> dict[str, object]:
+    from tooldojo.training.cli.show import show_task, show_transcript
+    from tooldojo.training.transcripts import task_view, transcript
+
+    played = transcript(row.trajectory, chat)
+    show_task(output.console, task_view(row.task))
+    show_transcript(output.console, played)
+    place = {"stage": row.stage, "step": row.step, "ordinal": row.trajectory.ordinal}
+    return {**place, "task": asdict(task_view(row.task)), "played": asdict(played)}
+
+
+def _verify(store: TrajectoryStore, chat: Chat, stage: str | None, output: Output) -> None:
+    from tooldojo.rollouts.replay import verify
+
+    found = verify(store, chat, stage)
+    counts = {
+        "trajectories": found.trajectories,
+        "turns": found.turns,
+        "skipped": found.skipped,
+        "divergences": [asdict(each) for each in found.divergences],
+    }
+    if not found.exact:
+        first = found.divergences[0]
+        where = f"{first.stage} step {first.step}, trajectory {first.ordinal}.{first.member}"
+        raise CheckFailed(
+            f"{len(found.divergences)} of {found.trajectories} trajectories did not replay; first "
+            f"{where}, turn {first.mismatch.turn}: {first.mismatch.what}: {first.mismatch.detail}",
+            counts,
+        )
+    output.console.print(
+        f"[bold green]✓[/] {found.trajectories} trajectories ({found.turns} turns) replayed exactly"
+        + (f", {found.skipped} of worlds without replay skipped" if found.skipped else "")
+    )
+    output.emit(counts)
+
+
+def report(
+    ctx: typer.Context,
+    run: RunArgument,
+    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
+    json: JsonFlag = False,
+    traceback: Trace = False,
+) -> None:
+    """Write report.html, once every trajectory's origin has been checked."""
+    from tooldojo.training.report import write_report
+
+    output: Output = ctx.obj
+    path = write_report(run, chat_of(run, model) if model else None)
+    output.console.print(f"wrote [bold]{path}[/]")
+    output.emit({"path": str(path), "bytes": path.stat().st_size})

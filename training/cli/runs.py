@@ -1,0 +1,152 @@
+"""The commands that train and evaluate: `quickstart`, `sft`, `train`, `eval`, `base`, `export`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tooldojo.training.cli.boundary import InputError, JsonFlag, Output, Trace
+from tooldojo.training.cli.recipes import Keys, RecipeArgument, resolve
+
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the directory.")]
+
+
+def quickstart(
+    ctx: typer.Context,
+    keys: Keys = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything in the run.")] = 0,
+    directory: Annotated[Path, typer.Option("--dir", help="The run directory.")] = Path(
+        "runs/quickstart"
+    ),
+    until: Annotated[str, typer.Option(help="Stop after this stage: base, sft or rl.")] = "rl",
+    resume: Resume = False,
+    json: JsonFlag = False,
+    traceback: Trace = False,
+) -> None:
+    """See a small model learn to use tools, from base to report."""
+    output: Output = ctx.obj
+    if until not in ("base", "sft", "rl"):
+        raise InputError(f"there is no stage {until!r}; --until takes base, sft or rl")
+    recipe = resolve("quickstart", keys, f"run.seed={seed}", f"run.dir={directory}")
+    from tooldojo.training.quickstart import run_quickstart
+
+    output.emit(run_quickstart(recipe, resume=resume, until=until, console=output.console))
+
+
+def sft(
+    ctx: typer.Context,
+    recipe: RecipeArgument = None,
+    keys: Keys = None,
+    resume: Resume = False,
+    json: JsonFlag = False,
+    traceback: Trace = False,
+) -> None:
+    """Warm a policy up on verified demonstrations."""
+    output: Output = ctx.obj
+    resolved = resolve(recipe, keys)
+    from tooldojo.training.sft import run_sft
+
+    output.emit(run_sft(resolved))
+
+
+def train(
+    ctx: typer.Context,
+    recipe: RecipeArgument = None,
+    keys: Keys = None,
+    resume: Resume = False,
+    json: JsonFlag = False,
+    traceback: Trace = False,
+) -> None:
+    """Improve a policy by reinforcement learning on verified rewards."""
+    output: Output = ctx.obj
+    resolved = resolve(recipe, keys)
+    from tooldojo.training.loop import run_training
+
+    output.emit(run_training(resolved, resume))
+
+
+def evaluate(
+    ctx: typer.Context,
+    recipe: RecipeArgument = None,
+    keys: Keys = None,
+    adapter: Annotated[
+        Path | None, typer.Option(help="An adapter directory; without one, the model as it is.")
+    ] = None,
+    stage: Annotated[str, typer.Option(help="Name of the result file.")] = "policy",
+    out: Annotated[Path, typer.Option(help="Where the result goes.")] = Path("runs/eval"),
+    against: Annotated[
+        Path | None, typer.Option(help="A result file to compare with, task by task.")
+    ] = None,
+    json: JsonFlag = False,
+    traceback: Trace = False,
+) -> None:
+    """Play held-out tasks, and say how sure the result is."""
+    output: Output = ctx.obj
+    resolved = resolve(recipe, keys)
+    check_stage(stage)
+    earlier = _existing(against) if against else None
+    from tooldojo.training.cli.tables import show_comparison, show_evaluation
+    from tooldojo.training.evaluate import compare, read_evaluation, run_eval
+    from tooldojo.training.progress import counter
+    from tooldojo.training.quickstart import held_out_tasks
+
+    before = read_evaluation(earlier) if earlier else None
+    tasks = held_out_tasks(resolved)
+    with counter(output.console, "tasks", len(tasks)) as count:
+        after = run_eval(resolved, adapter, stage, out, tasks, count)
+    show_evaluation(output.console, after)
+    data: dict[str, Any] = {"path": str(out / f"{stage}.json")}
+    data |= {"stage": stage, "summary": asdict(after.summary())}
+    if before is not None:
+        comparison = compare(before, after)
+        show_comparison(output.console, comparison)
+        data["comparison"] = comparison.to_json()
+    output.emit(data)
+
+
+def check_stage(stage: str) -> None:
+    """Refuse a name that cannot name files."""
+    if not re.fullmatch("[a-z0-9_]+", stage):
+        raise InputError(f"--stage {stage!r} must be made of a-z, 0-9 and _; it names files")
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise InputError(f"--against {path}: there is no such file; give an eval/*.json of a run")
+    return path
+
+
+def base(
+    ctx: typer.Context,
+    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("runs/base"),
+    seed: Annotated[int, typer.Option(min=0, help="Of its corpus and weights.")] = 0,
+    json: JsonFlag = False,
+    traceback: Trace = False,
+) -> None:
+    """Train the default policy itself, from nothing."""
+    from tooldojo.training.base.run import train_base
+
+    output: Output = ctx.obj
+    output.emit(train_base(out, seed, output.console))
+
+
+def export(
+    ctx: typer.Context,
+    adapter: Annotated[Path, typer.Argument(help="An adapter directory of a run.")],
+    out: Annotated[Path, typer.Argument(help="Where the merged model goes.")],
+    json: JsonFlag = False,
+    traceback: Trace = False,
+) -> None:
+    """Merge an adapter into its base model."""
+    from tooldojo.training.players import export_adapter
+
+    output: Output = ctx.obj
+    if out.exists() and any(out.iterdir()):
+        raise InputError(f"{out} is not empty; choose another directory")
+    figures = export_adapter(adapter, out)
+    output.console.print(f"wrote [bold]{out}[/]")
+    output.emit(figures)

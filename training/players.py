@@ -1,0 +1,215 @@
+"""Who plays: opens the player that a recipe or a policy's name asks for, and lets it play tasks.
+
+Owns the way from `gold`, a model or an adapter to something with `play`. Refuses training; see
+`training.session`. Invariant: an adapter reaches vLLM only through a proven delivery.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tooldojo.configs.schema import Recipe
+from tooldojo.envs.source import take
+from tooldojo.envs.task import IssuedTask, Split, Task
+from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.formats import call_format
+from tooldojo.rollouts.player import Limits
+from tooldojo.rollouts.publish import BASE
+from tooldojo.rollouts.records import Group, PolicyRef
+from tooldojo.rollouts.sampler import Sampler
+from tooldojo.rollouts.scripted import ScriptedSampler
+from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.training.local_player import LocalPlayer
+from tooldojo.training.sampling import Player
+from tooldojo.training.stats import wilson
+from tooldojo.verifiers.records import Json
+from tooldojo.verifiers.reward import RewardShape
+
+if TYPE_CHECKING:
+    from tooldojo.rollouts.fleet import Fleet
+    from tooldojo.rollouts.publish import Transport
+    from tooldojo.rollouts.updates import PolicyUpdate
+    from tooldojo.training.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPlayer:
+    """A player and the chat that it speaks through."""
+
+    player: Player
+    chat: Chat
+
+
+@contextmanager
+def open_player(
+    recipe: Recipe,
+    worlds: Sequence[str],
+    *,
+    temperature: float,
+    adapter: Path | None = None,
+    script: str | None = None,
+    demonstrations: Sequence[Task] = (),
+) -> Iterator[OpenPlayer]:
+    """The player of a recipe: its model with an adapter, on its engine; or a script instead of it.
+
+    Raises:
+        PolicyError, TemplateError: when the model cannot play.
+        FleetError: when engines cannot start.
+    """
+    from tooldojo.training.policy import load_tokenizer
+
+    chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
+    chat.check_prefix()
+    if script is not None:
+        sampler = ScriptedSampler(chat, script, recipe.run.seed, demonstrations)
+        ref = PolicyRef(script, 0, BASE.digest)
+        yield OpenPlayer(_local(recipe, chat, sampler, ref, temperature), chat)
+    elif recipe.rollout.engine == "transformers":
+        sampler, ref = _transformers(recipe, chat, worlds, adapter)
+        yield OpenPlayer(_local(recipe, chat, sampler, ref, temperature), chat)
+    else:
+        with _fleet(recipe, chat, worlds, adapter) as fleet:
+            yield OpenPlayer(fleet.at(temperature=temperature), chat)
+
+
+def reward_shape(recipe: Recipe) -> RewardShape:
+    """The reward's coefficients in a recipe."""
+    section = recipe.objective
+    return RewardShape(call_error=section.call_error_penalty, truncated=section.truncated_penalty)
+
+
+def _local(
+    recipe: Recipe, chat: Chat, sampler: Sampler, ref: PolicyRef, temperature: float
+) -> LocalPlayer:
+    limits = replace(Limits.of(recipe.rollout), temperature=temperature)
+    shape, inflight = reward_shape(recipe), recipe.rollout.max_inflight
+    return LocalPlayer(sampler, chat, limits, recipe.run.seed, ref, shape, inflight)
+
+
+def _transformers(
+    recipe: Recipe, chat: Chat, worlds: Sequence[str], adapter: Path | None
+) -> tuple[Sampler, PolicyRef]:
+    from tooldojo.rollouts.transformers_sampler import TransformersSampler
+
+    policy, ref = _load(recipe, chat, worlds, adapter)
+    return TransformersSampler(policy.network, chat, ref), ref  # type: ignore[arg-type]
+
+
+@contextmanager
+def _fleet(
+    recipe: Recipe, chat: Chat, worlds: Sequence[str], adapter: Path | None
+) -> Iterator[Fleet]:
+    """Engines that hold the recipe's model, or the adapter after its delivery has been proven."""
+    from tooldojo.rollouts.fleet import Fleet
+
+    model, adapter = _base_and_adapter(recipe, adapter)
+    section, seed = recipe.policy, recipe.run.seed
+    with Fleet(
+        recipe.rollout,
+        model,
+        section.call_format,
+        worlds,
+        seed,
+        shape=reward_shape(recipe),
+        lora_rank=section.lora_rank,
+    ) as fleet:
+        if adapter is not None:
+            fleet.publish(_update(recipe, chat, worlds, adapter, fleet.transport))
+        yield fleet
+
+
+def _update(
+    recipe: Recipe, chat: Chat, worlds: Sequence[str], adapter: Path, transport: Transport
+) -> PolicyUpdate:
+    """An adapter directory as the first version that a learner publishes."""
+    from tooldojo.rollouts.publish import Transport
+    from tooldojo.training.learner import Learner
+    from tooldojo.training.policy import DTYPES
+
+    policy, _ = _load(recipe, chat, worlds, adapter)
+    probe = take([worlds[0]], Split.TRAIN, recipe.run.seed, 1)[0]
+    learner = Learner(policy, recipe.learner, recipe.objective, chat.task_prompt_ids(probe))
+    merged = transport is Transport.MERGED
+    return learner.export(1, DTYPES[recipe.rollout.engine_dtype] if merged else None)
+
+
+def _load(
+    recipe: Recipe, chat: Chat, worlds: Sequence[str], adapter: Path | None
+) -> tuple[Policy, PolicyRef]:
+    from tooldojo.training.card import conventions_of
+    from tooldojo.training.policy import load_policy
+
+    _, found = _base_and_adapter(recipe, adapter)
+    policy = load_policy(recipe.policy, conventions_of(chat, worlds), adapter)
+    if found is None:
+        return policy, BASE
+    return policy, PolicyRef(found.name, 1, policy.adapter_digest())
+
+
+def _base_and_adapter(recipe: Recipe, adapter: Path | None) -> tuple[Path, Path | None]:
+    """The base model's directory, and the adapter: given apart, or as `policy.model` itself."""
+    from tooldojo.training.card import AdapterCard
+    from tooldojo.training.policy import ADAPTER_CONFIG, find_model
+
+    model = recipe.policy.model
+    if adapter is None and (Path(model) / ADAPTER_CONFIG).exists():
+        return find_model(AdapterCard.read(Path(model)).base), Path(model)
+    return find_model(model), adapter
+
+
+def export_adapter(adapter: Path, out: Path) -> dict[str, Json]:
+    """Merge an adapter directory into its base model in fp32 and write plain transformers files.
+
+    Raises:
+        PolicyError: when the directory is no adapter of a model that can be had.
+    """
+    from tooldojo.configs.schema import PolicySection
+    from tooldojo.training.card import AdapterCard
+    from tooldojo.training.policy import load_policy
+
+    card = AdapterCard.read(adapter)
+    section = PolicySection(model=card.base)
+    load_policy(section, card.conventions, adapter, device="cpu").export_merged(out)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    return {"path": str(out), "base": card.base, "bytes": size}
+
+
+def roll(
+    opened: OpenPlayer,
+    tasks: Sequence[Task],
+    group_size: int,
+    store: TrajectoryStore,
+    on_group: Callable[[Group], None] = lambda group: None,
+) -> dict[str, Json]:
+    """Play tasks and store the trajectories; returns the counts."""
+    issued = [IssuedTask(ordinal, task) for ordinal, task in enumerate(tasks)]
+    groups: list[Group] = []
+    for group in opened.player.play(issued, group_size):
+        groups.append(group)
+        on_group(group)
+    groups.sort(key=lambda group: group.ordinal)
+    path = store.append(groups, "rollout", 0)
+    return {**group_figures(groups), "path": str(path)}
+
+
+def group_figures(groups: Sequence[Group]) -> dict[str, Json]:
+    """What came of some groups, failures apart."""
+    scored = [t for group in groups for t in group.scored]
+    failed = [t for group in groups for t in group.trajectories if t.score is None]
+    solved = sum(bool(t.score and t.score.success) for t in scored)
+    rewards = [reward for group in groups for reward in group.rewards]
+    return {
+        "trajectories": sum(len(group.trajectories) for group in groups),
+        "success": asdict(wilson(solved, len(scored))) if scored else None,
+        "reward": sum(rewards) / len(rewards) if rewards else None,
+        "dead_groups": sum(group.dead for group in groups),
+        "turns": sum(t.turns for t in scored),
+        "sampled_tokens": sum(t.sampled_tokens for t in scored),
+        "failed": dict(Counter(t.ending.blame.value for t in failed)),
+        "endings": dict(Counter(t.ending.stop.value for g in groups for t in g.trajectories)),
+    }
