@@ -1,4 +1,6 @@
-"""Reading recipes: a TOML file, then `section.key=value` overrides, then the schema. Mistakes get one clear line."""
+"""Reading recipes: a TOML file, then `section.key=value` overrides, then the schema. Mistakes get
+one clear line.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def recipe_path(source: str) -> Path:
         if path.is_file():
             return path
     known = sorted(path.stem for path in RECIPES.glob("*.toml"))
-    raise RecipeError(f"no recipe {source!r};{_hint(source, known)} there are {', '.join(known) or 'none'}")
+    raise RecipeError(
+        f"no recipe {source!r};{_hint(source, known)} there are {', '.join(known) or 'none'}"
+    )
 
 
 def parse_recipe(data: dict[str, Any]) -> Recipe:

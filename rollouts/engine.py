@@ -93,8 +93,8 @@ class VllmSampler:
             else AdapterDelivery(keep=spec.max_loras)
         )
         self._prover = Prover(name, spec.dtype)
-        self._loop = StepLoop(lambda: _build(spec), spec.deadline)
-        self._loop.start()
+        self.loop = StepLoop(lambda: _build(spec), spec.deadline)
+        self.loop.start()
 
     async def sample(self, request: SampleRequest) -> Sampled:
         """Sample one turn. A cancelled caller aborts the request.
@@ -109,36 +109,39 @@ class VllmSampler:
                 f"{request.key} has {len(request.ids)} tokens, which leaves no room to sample in "
                 f"a context of {self.spec.max_context}; end the trajectory or raise max_context"
             )
-        future = self._loop.submit(lambda: self._prepare(request, room))
+        future = self.loop.submit(lambda: self._prepare(request, room))
         return _sampled(await asyncio.wrap_future(future))
 
     async def publish(self, update: PolicyUpdate) -> DeliveryReceipt:
-        """Deliver a policy and prove it. Merged weights wait for the turns that are being sampled.
+        """Deliver a policy and prove it, after the turns that are being sampled now.
+
+        The proof needs the engine for itself: prompt logprobs beside other requests kill vLLM's
+        CPU engine when LoRA is enabled.
 
         Raises:
             DeliveryError: when the engine does not hold the policy; it must not be used any more.
         """
-        work = self._loop.call(lambda engine: self._publish(engine, update), self.delivery.drains)
+        work = self.loop.call(lambda engine: self._publish(engine, update), drain=True)
         return await asyncio.wrap_future(work)
 
     async def logprobs(self, policy: PolicyRef, ids: tuple[int, ...]) -> tuple[float, ...]:
         """The engine's logprobs (temperature 1) of ids[1:], computed without the prefix cache."""
         probe = Probe(ids, (), None)
-        work = self._loop.call(lambda engine: self._answer(engine, policy, probe))
+        work = self.loop.call(lambda engine: self._answer(engine, policy, probe), drain=True)
         return await asyncio.wrap_future(work)
 
     def stats(self) -> EngineStats:
         """Counters since the start."""
-        return self._loop.stats()
+        return self.loop.stats()
 
     @property
     def lost(self) -> str | None:
         """Why the engine is lost, or None."""
-        return self._loop.lost
+        return self.loop.lost
 
     def close(self) -> None:
         """Stop the engine; requests that still run are lost."""
-        self._loop.stop()
+        self.loop.stop()
         self.delivery.close()
 
     # On the engine's thread
@@ -153,6 +156,7 @@ class VllmSampler:
             max_tokens=min(sampling.max_tokens, room),
             seed=request.seed,
             stop_token_ids=list(sampling.stop_ids),
+            ignore_eos=True,  # only the request's own stop ids end a turn
             logprobs=0,  # the sampled token's only
             flat_logprobs=True,
             detokenize=False,
@@ -172,7 +176,7 @@ class VllmSampler:
 
     def _publish(self, engine: LLMEngine, update: PolicyUpdate) -> DeliveryReceipt:
         began = time.perf_counter()
-        digest = self.delivery.deliver(engine, update, self._loop.policies())
+        digest = self.delivery.deliver(engine, update)
         swapped = time.perf_counter()
         transport = self.delivery.transport
         error, stale, decisive = self._prover.prove(
@@ -203,7 +207,7 @@ class VllmSampler:
             skip_reading_prefix_cache=True,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        output = self._loop.ask_now(engine, self._routed(policy, probe.ids, params))
+        output = self.loop.ask_now(engine, self._routed(policy, probe.ids, params))
         found: Any = output.prompt_logprobs
         return tuple(found.logprobs)
 

@@ -73,16 +73,15 @@ class Delivery(Protocol):
     """One transport on one engine; used on the engine's thread only."""
 
     transport: Transport
-    drains: bool  # whether a delivery needs the engine without running requests
 
     def route(self, policy: PolicyRef) -> Route:
         """How to ask for a policy; refuses one that the engine does not hold."""
         ...
 
-    def deliver(self, engine: LLMEngine, update: PolicyUpdate, in_use: set[PolicyRef]) -> str:
-        """Put the update into the engine; returns the digest of the tensors that were loaded.
+    def deliver(self, engine: LLMEngine, update: PolicyUpdate) -> str:
+        """Put the update into an engine without running requests.
 
-        in_use: policies that running requests still need.
+        Returns the digest of the tensors that were loaded.
         """
         ...
 
@@ -95,7 +94,6 @@ class MergedDelivery:
     """Merged weights by `reload_weights`: 30 ms for a small model, no cost per sampled token."""
 
     transport = Transport.MERGED
-    drains = True
 
     def __init__(self) -> None:
         self.current = BASE
@@ -115,7 +113,7 @@ class MergedDelivery:
             raise DeliveryError(_not_held(policy, [held]))
         return Route(held if lags else policy, None, f"{held.name}@{held.version}:{held.digest}")
 
-    def deliver(self, engine: LLMEngine, update: PolicyUpdate, in_use: set[PolicyRef]) -> str:
+    def deliver(self, engine: LLMEngine, update: PolicyUpdate) -> str:
         """Swap the weights and empty the prefix cache."""
         from safetensors.torch import load
 
@@ -124,8 +122,6 @@ class MergedDelivery:
                 f"{_name(update.ref)} carries no merged weights, but this engine takes nothing "
                 "else; build updates for transport 'merged' or set rollout.transport='adapter'"
             )
-        if in_use:
-            raise RuntimeError(f"a merged swap under running requests of {in_use}")
         tensors = load(update.merged)
         _check_fused(tensors)
         loaded: dict[str, torch.Tensor] = {}
@@ -134,7 +130,7 @@ class MergedDelivery:
         if not engine.reset_prefix_cache():
             raise DeliveryError(
                 f"the prefix cache still holds {_name(self.current)} after the swap to "
-                f"{_name(update.ref)}: requests were running; this is a bug in the step loop"
+                f"{_name(update.ref)}: requests were running, which is a bug in the step loop"
             )
         self.current = update.ref
         return digest_of(loaded)
@@ -146,11 +142,10 @@ class MergedDelivery:
 class AdapterDelivery:
     """LoRA adapters by `add_lora`, each version under a new name and path on this node.
 
-    keep: how many versions stay loadable; older ones go once no running request needs them.
+    keep: how many versions stay loadable, so that trajectories under way can end on theirs.
     """
 
     transport = Transport.ADAPTER
-    drains = False
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
@@ -170,7 +165,7 @@ class AdapterDelivery:
             raise DeliveryError(_not_held(policy, list(self._held)))
         return Route(policy, self._held[policy], None)
 
-    def deliver(self, engine: LLMEngine, update: PolicyUpdate, in_use: set[PolicyRef]) -> str:
+    def deliver(self, engine: LLMEngine, update: PolicyUpdate) -> str:
         """Write the adapter, load it, and read back what the engine was given."""
         from safetensors.torch import load_file
         from vllm.lora.request import LoRARequest
@@ -188,11 +183,10 @@ class AdapterDelivery:
             )
         again = self._held.pop(update.ref, None)
         self._held[update.ref] = request
-        if again is not None and update.ref not in in_use:
+        if again is not None:
             _remove(engine, again)
         for policy in list(self._held)[: -self._keep]:
-            if policy not in in_use:
-                _remove(engine, self._held.pop(policy))
+            _remove(engine, self._held.pop(policy))
         return digest_of(load_file(Path(request.lora_path) / "adapter_model.safetensors"))
 
     def close(self) -> None:
@@ -238,9 +232,17 @@ class Prover:
             DeliveryError: naming what was expected, what was found and what to do.
         """
         self.check_digest(update, transport, digest)
-        found = np.asarray(answer(update.ref, update.probe))
-        now = np.asarray(update.probe.now)
-        error = _distance(found, now)
+        found, now = np.asarray(answer(update.ref, update.probe)), np.asarray(update.probe.now)
+        error, stale, decisive = _distance(found, now), None, False
+        if update.probe.before is not None:
+            before = np.asarray(update.probe.before)
+            stale, decisive = _distance(found, before), _distance(now, before) > self._resolution
+            if decisive and error >= stale:
+                raise DeliveryError(
+                    f"engine {self._engine} still plays the version before {_name(update.ref)}: "
+                    f"its logprobs are {stale:.2g} from that one and {error:.2g} from the new one. "
+                    "The publish was dropped; resume the run from its last checkpoint"
+                )
         if not error <= self._tolerance:
             raise DeliveryError(
                 f"engine {self._engine} computes other logprobs than the learner for "
@@ -248,17 +250,7 @@ class Prover:
                 "Either the update did not arrive, or engine and learner run different models; "
                 "compare the base model, dtype and LoRA target modules of both"
             )
-        if update.probe.before is None:
-            return error, None, False
-        before = np.asarray(update.probe.before)
-        stale, gap = _distance(found, before), _distance(now, before)
-        if gap > self._resolution and error >= stale:
-            raise DeliveryError(
-                f"engine {self._engine} still plays the version before {_name(update.ref)}: its "
-                f"logprobs are {stale:.2g} from that one and {error:.2g} from the new one. The "
-                "publish was dropped; resume the run from its last checkpoint"
-            )
-        return error, stale, gap > self._resolution
+        return error, stale, decisive
 
 
 def digest_of(tensors: dict[str, torch.Tensor]) -> str:

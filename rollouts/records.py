@@ -1,7 +1,8 @@
 """What a rollout leaves behind: `PolicyRef`, `Segment`, `Turn`, `Trajectory`, `Group`.
 
-Shapes: _T is the number of tokens of a segment. Invariants are checked by `rollouts.buffer.check_segment`: within a
-segment a turn's ids start with the ids of the turn before, and exactly the sampled tokens carry a logprob.
+Shapes: _T is the number of tokens of a segment. Invariants are checked by
+`rollouts.buffer.check_segment`: within a segment a turn's ids start with the ids of the turn
+before, and exactly the sampled tokens carry a logprob.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from tooldojo.verifiers.records import Evidence, Reward, Score
 
 
 class SpanKind(IntEnum):
-    """What a token is, as the parser saw it. THINK, CALL and ANSWER tokens were sampled by a policy."""
+    """What a token is, as the parser saw it. THINK, CALL and ANSWER tokens were sampled by a
+    policy.
+    """
 
     PROMPT = 0
     THINK = 1
@@ -32,7 +35,9 @@ SAMPLED_KINDS = frozenset({SpanKind.THINK, SpanKind.CALL, SpanKind.ANSWER})
 
 @dataclass(frozen=True, slots=True)
 class PolicyRef:
-    """Which policy played: adapter name, version, and the digest of its tensors (`base` for version 0 without any)."""
+    """Which policy played: adapter name, version, and the digest of its tensors (`base` for version
+    0 without any).
+    """
 
     name: str
     version: int
@@ -41,7 +46,9 @@ class PolicyRef:
 
 @dataclass(frozen=True, slots=True)
 class EngineId:
-    """Where tokens were sampled: a unique engine id, its kind (`vllm`, `transformers`, `scripted`) and process."""
+    """Where tokens were sampled: a unique engine id, its kind (`vllm`, `transformers`, `scripted`)
+    and process.
+    """
 
     engine: str
     kind: str
@@ -80,9 +87,9 @@ class Turn:
 class Segment:
     """One append-only token sequence.
 
-    ids_T: int32. kinds_T: uint8 of SpanKind. call_T: int16, the call's index within its turn, -1 elsewhere.
-    logprobs_T: float32 natural log, NaN where the token was not sampled. versions_T: int32 policy version, -1 likewise.
-    turns: in order.
+    ids_T: int32. kinds_T: uint8 of SpanKind. call_T: int16, the call's index within its turn, -1
+    elsewhere. logprobs_T: float32 natural log, NaN where the token was not sampled. versions_T:
+    int32 policy version, -1 likewise. turns: in order.
     """
 
     ids_T: np.ndarray
@@ -100,7 +107,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a trajectory has no verdict: the exception's type and text, and the turn it happened in."""
+    """Why a trajectory has no verdict: the exception's type and text, and the turn it happened
+    in.
+    """
 
     kind: str
     message: str
@@ -111,8 +120,9 @@ class Failure:
 class Trajectory:
     """One attempt of one group member at one task.
 
-    score is None exactly when the ending is not a verdict (`failure` then says why); reward is None likewise.
-    hashes: the world's hash chain, initial state first. prompt_tokens: length of the shared prompt of its group.
+    score is None exactly when the ending is not a verdict (`failure` then says why); reward is None
+    likewise. hashes: the world's hash chain, initial state first. prompt_tokens: length of the
+    shared prompt of its group.
     """
 
     task_id: str

@@ -1,4 +1,6 @@
-"""The sampler interface: token ids in, token ids with logprobs out. vLLM, transformers and scripts stand behind it."""
+"""The sampler interface: token ids in, token ids with logprobs out. vLLM, transformers and scripts
+stand behind it.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,16 @@ from tooldojo.rollouts.records import EngineId, PolicyRef
 
 
 class EngineLost(RuntimeError):
-    """The engine died, hung past its deadline, or its actor is gone: an INFRA failure, never a reward."""
+    """The engine died, hung past its deadline, or its actor is gone: an INFRA failure, never a
+    reward.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingSpec:
-    """How to sample. Training uses temperature 1 and no truncation of the distribution (top_p = 1, top_k off)."""
+    """How to sample. Training uses temperature 1 and no truncation of the distribution (top_p = 1,
+    top_k off).
+    """
 
     temperature: float = 1.0
     max_tokens: int = 96  # per turn
@@ -27,8 +33,9 @@ class SamplingSpec:
 class SampleRequest:
     """One turn to sample.
 
-    ids: the whole sequence so far. seed: derived from (run seed, ordinal, member, turn). task and history (the
-    texts of this trajectory's earlier turns) are for scripted policies; engines ignore them.
+    ids: the whole sequence so far. seed: derived from (run seed, ordinal, member, turn). task and
+    history (the texts of this trajectory's earlier turns) are for scripted policies; engines ignore
+    them.
     """
 
     key: str  # unique: trajectory and turn
@@ -43,7 +50,9 @@ class SampleRequest:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """What came back: ids (the stop id included), one logprob each (under the sampling distribution, natural log)."""
+    """What came back: ids (the stop id included), one logprob each (under the sampling
+    distribution, natural log).
+    """
 
     ids: tuple[int, ...]
     logprobs: tuple[float, ...]

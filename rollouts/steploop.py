@@ -152,10 +152,6 @@ class StepLoop:
             self._step(engine)
         return future.result().output
 
-    def policies(self) -> set[PolicyRef]:
-        """Policies of the requests that run; only inside a `call`'s work."""
-        return {running.policy for running in self._running.values()}
-
     @property
     def lost(self) -> str | None:
         """Why the engine is lost, or None."""
@@ -265,23 +261,18 @@ class StepLoop:
         except Exception as error:
             raise EngineLost(f"the engine died: {type(error).__name__}: {error}") from error
         now = self._progress = time.monotonic()
-        tokens = prompts = cached = finished = 0
-        for output in outputs:
-            running = self._running.pop(output.request_id)
-            finished += 1
-            tokens += len(output.outputs[0].token_ids)
-            prompts += len(output.prompt_token_ids or ())
-            cached += output.num_cached_tokens or 0
-            _settle(running.future, Answer(output, running.policy))
-        past = self._stats
+        past, prompts = self._stats, [output.prompt_token_ids or () for output in outputs]
         self._stats = EngineStats(
-            past.requests + finished,
-            past.prompt_tokens + prompts,
-            past.cached_tokens + cached,
-            past.sampled_tokens + tokens,
+            past.requests + len(outputs),
+            past.prompt_tokens + sum(map(len, prompts)),
+            past.cached_tokens + sum(output.num_cached_tokens or 0 for output in outputs),
+            past.sampled_tokens + sum(len(output.outputs[0].token_ids) for output in outputs),
             past.steps + 1,
             past.busy_seconds + now - began,
         )
+        for output in outputs:
+            running = self._running.pop(output.request_id)
+            _settle(running.future, Answer(output, running.policy))
 
 
 def _settle(future: Future[Any], result: object) -> None:

@@ -1,4 +1,6 @@
-"""What the learner hands to the engines: `PolicyUpdate`, with the probe that proves its delivery."""
+"""What the learner hands to the engines: `PolicyUpdate`, with the probe that proves its
+delivery.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ class DeliveryError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A fixed token sequence and the learner's logprobs of ids[1:] under this version and the one before (fp32).
+    """A fixed token sequence and the learner's logprobs of ids[1:] under this version and the one
+    before (fp32).
 
     before is None for the first version a learner publishes.
     """
@@ -30,9 +33,9 @@ class Probe:
 class PolicyUpdate:
     """One version of the policy, in both transports' forms.
 
-    adapter: safetensors bytes of the PEFT state dict; adapter_config: PEFT's adapter_config.json text.
-    merged: safetensors bytes of the adapted modules' merged weights under their Hugging Face names, or None when
-    the adapter transport is in use. merged_digest: digest of those tensors.
+    adapter: safetensors bytes of the PEFT state dict; adapter_config: PEFT's adapter_config.json
+    text. merged: safetensors bytes of the adapted modules' merged weights under their Hugging Face
+    names, or None when the adapter transport is in use. merged_digest: digest of those tensors.
     """
 
     ref: PolicyRef
@@ -44,7 +47,9 @@ class PolicyUpdate:
 
 
 def tensors_digest(tensors: dict[str, np.ndarray]) -> str:
-    """16 hex digits over names, shapes, dtypes and bytes, independent of order. bfloat16 comes viewed as uint16."""
+    """16 hex digits over names, shapes, dtypes and bytes, independent of order. bfloat16 comes
+    viewed as uint16.
+    """
     hasher = hashlib.blake2b(digest_size=8)
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])

@@ -179,8 +179,12 @@ def pip(arguments, goal=0):
         return process.returncode, log.read().decode(errors="replace")
 
 
+# Most of the 28 000 modules are never imported: Python compiles those that are, when they are.
+INSTALL = ("install", "--no-deps", "--no-compile", "--progress-bar=off")
+
+
 def install(arguments, goal=0):
-    code, said = pip(["install", "--no-deps", "--progress-bar=off", *arguments], goal)
+    code, said = pip([*INSTALL, *arguments], goal)
     if code:
         tail = "\n".join("      | " + line for line in said.strip().splitlines()[-8:])
         print(tail, file=sys.stderr)
@@ -198,7 +202,7 @@ def make_venv(python, gigabytes):
 
 def install_torch(torch, cuda):
     """The CPU build if pip is offered one, else the registry's build and what that loads."""
-    code, said = pip(["install", "--no-deps", "--progress-bar=off", torch + "+cpu"])
+    code, said = pip([*INSTALL, torch + "+cpu"])
     if code == 0:
         return
     if "No matching distribution found" not in said:

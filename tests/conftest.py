@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -134,11 +135,17 @@ def step_figures(step: int) -> dict[str, float]:
     return figures | {"failed/infra": float(step == 7)} | timings.to_metrics()
 
 
+@pytest.fixture(scope="session")
+def _one_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("runs") / "run"
+    make_run(directory, take([WORLD], Split.TEST, 0, 24))
+    return directory
+
+
 @pytest.fixture
-def finished_run(tmp_path: Path, heldout: Callable[[int], list[Task]]) -> Path:
-    """A run directory of 24 held-out tasks."""
-    make_run(tmp_path / "run", heldout(24))
-    return tmp_path / "run"
+def finished_run(_one_run: Path, tmp_path: Path) -> Path:
+    """A run directory of 24 held-out tasks; the test's own copy."""
+    return Path(shutil.copytree(_one_run, tmp_path / "run"))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Directories that appear complete or not at all, and digests of what is in them.
 
-Invariant: a reader never sees a half-written directory under its final name, whenever the writer was killed.
+Invariant: a reader never sees a half-written directory under its final name, whenever the writer
+was killed.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ TEMPORARY = ".writing-"
 
 @contextmanager
 def atomic_directory(target: Path) -> Iterator[Path]:
-    """A temporary directory beside `target` to write into; on success it takes `target`'s name and place.
+    """A temporary directory beside `target` to write into; on success it takes `target`'s name and
+    place.
 
-    Files and directories are flushed to disk before the rename. On an exception the temporary directory goes.
+    Files and directories are flushed to disk before the rename. On an exception the temporary
+    directory goes.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f"{TEMPORARY}{target.name}-{os.getpid()}"
@@ -37,7 +40,8 @@ def atomic_directory(target: Path) -> Iterator[Path]:
 
 
 def _take_place(temporary: Path, target: Path) -> None:
-    """Rename; a directory that is already there is first moved aside (rename cannot replace a full one)."""
+    """Rename; a directory that is already there is first moved aside (rename cannot replace a full
+    one)."""
     if not target.exists():
         temporary.rename(target)
         return

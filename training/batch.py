@@ -1,8 +1,9 @@
-"""From groups of trajectories to packed rows: `Member`, `Batch`, and how a step is cut into micro-batches.
+"""From groups of trajectories to packed rows: `Member`, `Batch`, and how a step is cut into
+micro-batches.
 
-Invariants: exactly the sampled tokens of trajectories that train are targets; a group's prompt stands once per row;
-there is no padding. Weights are fixed on the whole optimiser step before it is cut.
-Shapes: _T tokens of a row, _N trainable tokens, _B trajectories.
+Invariants: exactly the sampled tokens of trajectories that train are targets; a group's prompt
+stands once per row; there is no padding. Weights are fixed on the whole optimiser step before it is
+cut. Shapes: _T tokens of a row, _N trainable tokens, _B trajectories.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from tooldojo.training.packed_attention import Block, Layout
 class PackedSequence:
     """One segment as the learner sees it, cut after its last target.
 
-    ids_T: int64. targets_N: indices of sampled tokens in ids_T. old_N: their logprobs. shared: how many leading ids
-    the group has in common (0 where the segment shares nothing).
+    ids_T: int64. targets_N: indices of sampled tokens in ids_T. old_N: their logprobs. shared: how
+    many leading ids the group has in common (0 where the segment shares nothing).
     """
 
     ids_T: np.ndarray
@@ -39,7 +40,8 @@ class PackedSequence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Member:
-    """One trajectory that trains: its sequences share one advantage, and it counts once wherever means are taken."""
+    """One trajectory that trains: its sequences share one advantage, and it counts once wherever
+    means are taken."""
 
     group: int
     advantage: float
@@ -65,10 +67,11 @@ class Member:
 class Batch:
     """One packed row.
 
-    ids_T, positions_T: int64; positions restart after the shared prompt for each sequence. sequence_T: index of the
-    sequence, -1 on shared prompts. at_N: where in the row a target is predicted (the token before it).
-    target_N: the sampled ids. old_N: the sampler's logprobs. trajectory_N: index within the optimiser step.
-    advantage_N; weight_N: what a token's term is multiplied with before summing.
+    ids_T, positions_T: int64; positions restart after the shared prompt for each sequence.
+    sequence_T: index of the sequence, -1 on shared prompts. at_N: where in the row a target is
+    predicted (the token before it). target_N: the sampled ids. old_N: the sampler's logprobs.
+    trajectory_N: index within the optimiser step. advantage_N; weight_N: what a token's term is
+    multiplied with before summing.
     """
 
     ids_T: Tensor
@@ -84,7 +87,8 @@ class Batch:
 
 
 def trainable(group: Group) -> tuple[Trajectory, ...]:
-    """The members that enter loss and statistics: those whose ending trains and that have a reward."""
+    """The members that enter loss and statistics: those whose ending trains and that have a
+    reward."""
     return tuple(t for t in group.trajectories if t.ending.trains and t.reward is not None)
 
 
@@ -93,18 +97,18 @@ def members_of(groups: Iterable[Group], advantages: Callable[[Tensor], Tensor]) 
     members = []
     for index, group in enumerate(groups):
         kept = trainable(group)
-        rewards_G = torch.tensor(
-            [t.reward.total for t in kept if t.reward is not None], dtype=torch.float64
-        )
-        for trajectory, advantage in zip(
-            kept, advantages(rewards_G).tolist() if kept else (), strict=True
-        ):
+        if not kept:
+            continue
+        rewards = [t.reward.total for t in kept if t.reward is not None]
+        advantages_G = advantages(torch.tensor(rewards, dtype=torch.float64)).tolist()
+        for trajectory, advantage in zip(kept, advantages_G, strict=True):
             members.append(Member(index, advantage, _sequences(trajectory, kept[0])))
     return members
 
 
 def _sequences(trajectory: Trajectory, first: Trajectory) -> tuple[PackedSequence, ...]:
-    """All segments with targets. A segment shares the group's prompt when it starts with the same ids."""
+    """All segments with targets. A segment shares the group's prompt when it starts with the same
+    ids."""
     prompt = first.segments[0].ids_T[: first.prompt_tokens]
     found = []
     for segment in trajectory.segments:
@@ -120,7 +124,7 @@ def _sequence(segment: Segment, shared: int, trajectory: Trajectory) -> PackedSe
     where = f"task {trajectory.task_id}, member {trajectory.member}"
     if targets_N[0] < max(shared, 1):
         raise ValueError(
-            f"{where}: token {targets_N[0]} counts as sampled but belongs to the prompt ({shared} tokens)"
+            f"{where}: token {targets_N[0]} is sampled but within the prompt of {shared} tokens"
         )
     if not np.isfinite(old_N).all():
         raise ValueError(
@@ -131,7 +135,8 @@ def _sequence(segment: Segment, shared: int, trajectory: Trajectory) -> PackedSe
 
 
 def microbatches(members: Sequence[Member], weight_B: Tensor, tokens: int) -> Iterator[Batch]:
-    """Cut a step into rows of about `tokens` tokens: whole groups, or parts of a group that is larger than that.
+    """Cut a step into rows of about `tokens` tokens: whole groups, or parts of a group that is
+    larger than that.
 
     weight_B: per trajectory, fixed on all of `members`. A trajectory is never cut.
     """
@@ -164,7 +169,8 @@ def _cut(members: Sequence[Member], tokens: int) -> Iterator[list[int]]:
 
 
 def pack(members: Sequence[Member], trajectories: Sequence[int], weight_B: Tensor) -> Batch:
-    """One row of whole trajectories. trajectories: their indices within the step, which `weight_B` is about."""
+    """One row of whole trajectories. trajectories: their indices within the step, which `weight_B`
+    is about."""
     row = _Row()
     for group in dict.fromkeys(member.group for member in members):
         here = [(m, t) for m, t in zip(members, trajectories, strict=True) if m.group == group]

@@ -1,15 +1,20 @@
-"""The adapter's card, `tooldojo.json`: what the adapter was trained to read and write, and on which base model.
+"""The adapter's card, `tooldojo.json`: what the adapter was trained to read and write, and on which
+base model.
 
-Invariant: an adapter that meets another template, system prompt, call format, stop id or base model is refused.
+Invariant: an adapter that meets another template, system prompt, call format, stop id or base model
+is refused.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tooldojo.envs.registry import world_class
+from tooldojo.rollouts.chat import Chat
 from tooldojo.training.atomic import file_digest
 
 CARD = "tooldojo.json"
@@ -24,8 +29,8 @@ class PolicyError(RuntimeError):
 class Conventions:
     """How tasks are put before a policy.
 
-    template_hash: of the chat template. system_prompts: hashes of the system prompts in use (an adapter's card lists
-    all that it was trained with). stop_ids: the token ids that end a turn.
+    template_hash: of the chat template. system_prompts: hashes of the system prompts in use (an
+    adapter's card lists all that it was trained with). stop_ids: the token ids that end a turn.
     """
 
     template_hash: str
@@ -36,14 +41,16 @@ class Conventions:
 
 @dataclass(frozen=True, slots=True)
 class AdapterCard:
-    """Conventions plus the base model: its name as given (`default`, directory or id) and its digest."""
+    """Conventions plus the base model: its name as given (`default`, directory or id) and its
+    digest."""
 
     conventions: Conventions
     base: str
     base_digest: str
 
     def write(self, folder: Path) -> None:
-        """Save as `tooldojo.json` in an adapter's directory; also the way to adopt a foreign adapter."""
+        """Save as `tooldojo.json` in an adapter's directory; also the way to adopt a foreign
+        adapter."""
         (folder / CARD).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -94,9 +101,20 @@ class AdapterCard:
         for what, card, asked, same in checks:
             if not (card == asked if same is None else same):
                 raise PolicyError(
-                    f"adapter {folder} was trained with {what} {card!r}, but this run has {asked!r}; "
-                    "use the adapter's settings, or train a new adapter"
+                    f"adapter {folder} was trained with {what} {card!r}, but this run has "
+                    f"{asked!r}; use the adapter's settings, or train a new adapter"
                 )
+
+
+def system_prompt_hash(text: str) -> str:
+    """16 hex digits of a world's system prompt."""
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def conventions_of(chat: Chat, worlds: Sequence[str]) -> Conventions:
+    """How a chat puts the tasks of some worlds before a policy."""
+    prompts = sorted({system_prompt_hash(world_class(each).system_prompt) for each in worlds})
+    return Conventions(chat.template_hash, tuple(prompts), chat.format.name, chat.stop_ids)
 
 
 def base_digest(folder: Path) -> str:

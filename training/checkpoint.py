@@ -1,8 +1,9 @@
 """Checkpoints that survive kill -9 at any moment.
 
-Layout under the root: `step-000010/` with manifest.json (name, size and digest of every file), state.json,
-learner.safetensors and groups.pickle. Owns writing (under a temporary name, flushed, then renamed), verified reading
-with fall-back to the previous one, and pruning. Invariant: what `latest` returns was completely written.
+Layout under the root: `step-000010/` with manifest.json (name, size and digest of every file),
+state.json, learner.safetensors and groups.pickle. Owns writing (under a temporary name, flushed,
+then renamed), verified reading with fall-back to the previous one, and pruning. Invariant: what
+`latest` returns was completely written.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ from tooldojo.training.learner import LearnerState
 from tooldojo.verifiers.records import Json
 
 LOG = logging.getLogger(__name__)
-MANIFEST, STATE, TENSORS, GROUPS = "manifest.json", "state.json", "learner.safetensors", "groups.pickle"
+MANIFEST, STATE, TENSORS, GROUPS = (
+    "manifest.json",
+    "state.json",
+    "learner.safetensors",
+    "groups.pickle",
+)
 FORMAT = 1
 
 
@@ -34,9 +40,9 @@ class CheckpointError(RuntimeError):
 class Checkpoint:
     """Everything that the next step depends on.
 
-    step: learner steps done. source: the task source's state. sampler: the state of what fills batches.
-    policy: the published version. trained: ordinals settled so far that a source cannot know by itself.
-    groups: finished groups that no step has trained on yet.
+    step: learner steps done. source: the task source's state. sampler: the state of what fills
+    batches. policy: the published version. trained: ordinals settled so far that a source cannot
+    know by itself. groups: finished groups that no step has trained on yet.
     """
 
     step: int
@@ -117,8 +123,9 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
     }
     (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
     save_file({n: t.contiguous() for n, t in learner.tensors.items()}, folder / TENSORS)
-    # Groups are nested frozen records with arrays and evidence; pickle keeps them bit for bit without a second schema.
-    # A checkpoint is private to its run, and its digest is checked before anything is unpickled.
+    # Groups are nested frozen records with arrays and evidence: pickle keeps them bit for bit without
+    # a second schema. A checkpoint is private to its run, and its digest is checked before anything
+    # is unpickled.
     (folder / GROUPS).write_bytes(pickle.dumps(checkpoint.groups, protocol=pickle.HIGHEST_PROTOCOL))
     files = {p.name: [p.stat().st_size, file_digest(p)] for p in sorted(folder.iterdir())}
     (folder / MANIFEST).write_text(json.dumps(files, indent=1) + "\n", encoding="utf-8")

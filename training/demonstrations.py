@@ -1,7 +1,8 @@
-"""Verified demonstrations as token rows: rendered by the same `Chat` as rollouts, masked by construction.
+"""Verified demonstrations as token rows: rendered by the same `Chat` as rollouts, masked by
+construction.
 
-Invariant: labels are set exactly on what a policy would sample (thoughts, calls, final messages, stop ids); prompts
-and tool results never carry a label.
+Invariant: labels are set exactly on what a policy would sample (thoughts, calls, final messages,
+stop ids); prompts and tool results never carry a label.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def demonstration(task: Task, chat: Chat) -> TokenRow:
     """The task's gold played in its world and written down as the policy would have to write it.
 
     Raises:
-        ValueError: when the gold does not score 1: an unverified demonstration never trains anybody.
+        ValueError: when the gold does not score 1: an unverified demonstration never trains
+        anybody.
     """
     world = world_class(task.env)()
     world.reset(options={"task": task, "max_turns": len(task.gold) + 1})

@@ -99,7 +99,7 @@ def eval_row(task: Task, trajectory: Trajectory) -> EvalRow:
     calls = evidence.calls if evidence is not None else ()
     selection = _selection(task, [c.name for c in calls])
     exact = _exact(task, [(c.name, canonical_text(c.arguments)) for c in calls])
-    formed = sum(turn.malformed is None for turn in turns) / len(turns) if turns else None
+    formed = sum(turn.malformed is None and turn.finish == "stop" for turn in turns)
     return EvalRow(
         task.id,
         task.env,
@@ -118,7 +118,7 @@ def eval_row(task: Task, trajectory: Trajectory) -> EvalRow:
         sum(call.outcome is CallOutcome.OK for call in calls),
         selection,
         exact,
-        formed,
+        formed / len(turns) if turns else None,
         None if verdict else _failure(trajectory),
     )
 
@@ -156,14 +156,15 @@ def run_eval(
         PolicyError, FleetError, DeliveryError: when the policy cannot play.
     """
     worlds = list(dict.fromkeys(task.env for task in tasks))
-    temperature, seed = recipe.eval.temperature, derive_seed(recipe.run.seed, "evaluation")
+    temperature = recipe.eval.temperature
+    seed = derive_seed(recipe.run.seed, "evaluation") % 2**31
     groups: list[Group] = []
 
     def keep(group: Group) -> None:
         groups.append(group)
         on_group(group)
 
-    with open_player(recipe, worlds, temperature=temperature, adapter=adapter) as opened:
+    with open_player(recipe, worlds, temperature=temperature, seed=seed, adapter=adapter) as opened:
         done = evaluate(
             opened.player, tasks, stage, temperature=temperature, seed=seed, on_group=keep
         )

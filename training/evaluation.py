@@ -35,8 +35,9 @@ class EvalRow:
     """One task, played once.
 
     success, value: None where there is no verdict; `failure` then says why. well_formed: share of
-    turns whose calls parsed. tool_selection: share of the gold calls' tool names that were called;
-    arguments: share of the gold calls that were made exactly; both None for a gold without calls.
+    turns that came to their end and parsed. tool_selection: share of the gold calls' tool names
+    that were called; arguments: share of the gold calls that were made exactly; both None for a
+    gold without calls.
     """
 
     task_id: str

@@ -1,8 +1,9 @@
 """The learner: groups in, one policy update out.
 
-Owns the optimiser, the learning-rate schedule and the probes of published versions. Refuses models whose packed
-forward pass differs from their ordinary one. Invariants: old logprobs are the sampler's; denominators come from the
-whole optimiser step, so micro-batches change nothing but memory.
+Owns the optimiser, the learning-rate schedule and the probes of published versions. Refuses models
+whose packed forward pass differs from their ordinary one. Invariants: old logprobs are the
+sampler's; denominators come from the whole optimiser step, so micro-batches change nothing but
+memory.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -40,8 +42,8 @@ MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's state of one parameter
 class LearnerState:
     """Everything a learner needs to go on.
 
-    tensors: `adapter/...`, `reference/...`, `optimiser/...` and `rng`. probes: logprobs on the probe of the last
-    published versions.
+    tensors: `adapter/...`, `reference/...`, `optimiser/...` and `rng`. probes: logprobs on the
+    probe of the last published versions.
     """
 
     tensors: dict[str, Tensor]
@@ -60,7 +62,8 @@ class Learner:
         probe_ids: Sequence[int],
         temperature: float = 1.0,
     ) -> None:
-        """probe_ids: the fixed sequence by which versions are told apart. temperature: the sampler's.
+        """probe_ids: the fixed sequence by which versions are told apart. temperature: the
+        sampler's.
 
         Raises:
             ValueError: when the model cannot be trained in packed rows.
@@ -75,7 +78,7 @@ class Learner:
         self.merged = prefers_merged(policy.linears)
         policy.model.eval()  # no dropout: the sampler has none
         self._parameters = policy.parameters()
-        self._reference = {n: p.detach().clone() for n, p in self._parameters.items()}
+        self.reference = {n: p.detach().clone() for n, p in self._parameters.items()}
         self._optimiser = torch.optim.AdamW(
             self._parameters.values(), lr=learner.learning_rate, weight_decay=learner.weight_decay
         )
@@ -83,10 +86,12 @@ class Learner:
         self._check_packing()
 
     def update(self, groups: Sequence[Group]) -> dict[str, float]:
-        """`minibatches` optimiser steps on a batch of groups; returns metrics (see `update_metrics`).
+        """`minibatches` optimiser steps on a batch of groups; returns metrics (see
+        `update_metrics`).
 
         Raises:
-            ValueError: when no trajectory trains. FloatingPointError: when a gradient is not finite.
+            ValueError: when no trajectory trains. FloatingPointError: when a gradient is not
+            finite.
         """
         started = time.perf_counter()
         steps = []
@@ -99,7 +104,8 @@ class Learner:
         return update_metrics(groups, steps, time.perf_counter() - started)
 
     def gradients(self, members: Sequence[Member]) -> tuple[list[Loss], list[TokenRecord]]:
-        """Add the gradients of one optimiser step to the factors' `.grad`; the losses sum to the step's."""
+        """Add the gradients of one optimiser step to the factors' `.grad`; the losses sum to the
+        step's."""
         lengths_B = torch.tensor([m.length for m in members], device=self.policy.device)
         weight_B = token_weights(lengths_B, self.objective)
         batches = list(microbatches(members, weight_B, self.section.tokens_per_microbatch))
@@ -143,10 +149,11 @@ class Learner:
         return effective_weights(self.policy.linears) if self.merged else nullcontext(lambda: None)
 
     def _references(self, batches: Sequence[Batch]) -> list[Tensor] | list[None]:
-        """Logprobs under the policy this learner started with (a fresh adapter: the base); None without a KL term."""
+        """Logprobs under the policy this learner started with (a fresh adapter: the base); None
+        without a KL term."""
         if not self.objective.kl_coef:
             return [None] * len(batches)
-        with self.policy.holding(self._reference), self._weights():
+        with self.policy.holding(self.reference), self._weights():
             return [self._score(batch, self.temperature).logprob_N for batch in batches]
 
     def _score(self, batch: Batch, temperature: float, exact: bool = False) -> TokenScores:
@@ -158,11 +165,10 @@ class Learner:
         compute = torch.bfloat16 if mixed else None
         return score_tokens(states_TH[batch.at_N], weight, batch.target_N, temperature, compute)
 
-    # --- evaluation and export --------------------------------------------------------------------------------------
-
     @torch.no_grad()
     def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Logprobs of ids[1:] of each sequence under the current policy: float32, temperature 1, no autocast."""
+        """Logprobs of ids[1:] of each sequence under the current policy: float32, temperature 1, no
+        autocast."""
         found = []
         with self._weights():
             for ids in sequences:
@@ -191,12 +197,10 @@ class Learner:
             probe=Probe(self.probe_ids, now, before),
         )
 
-    # --- state ------------------------------------------------------------------------------------------------------
-
     def state_dict(self) -> LearnerState:
         """A copy of everything that the next update depends on."""
         tensors = {f"adapter/{n}": t for n, t in self.policy.adapter_tensors().items()}
-        tensors |= {f"reference/{n}": t.cpu().clone() for n, t in self._reference.items()}
+        tensors |= {f"reference/{n}": t.cpu().clone() for n, t in self.reference.items()}
         for name, parameter in self._parameters.items():
             for moment, value in self._optimiser.state[parameter].items():
                 tensors[f"optimiser/{name}/{moment}"] = value.detach().cpu().clone()
@@ -209,7 +213,7 @@ class Learner:
         self.policy.load_adapter_tensors(
             {n.removeprefix("adapter/"): t for n, t in tensors.items() if n.startswith("adapter/")}
         )
-        self._reference = {n: tensors[f"reference/{n}"].to(device) for n in self._parameters}
+        self.reference = {n: tensors[f"reference/{n}"].to(device) for n in self._parameters}
         for name, parameter in self._parameters.items():
             stored = {m: tensors.get(f"optimiser/{name}/{m}") for m in MOMENTS}
             self._optimiser.state[parameter] = {
@@ -223,7 +227,8 @@ class Learner:
 
     @torch.no_grad()
     def _check_packing(self) -> None:
-        """The packed pass (prompt shared by two members) must say what the model's ordinary pass says."""
+        """The packed pass (prompt shared by two members) must say what the model's ordinary pass
+        says."""
         ids = torch.tensor(self.probe_ids, device=self.policy.device)
         half = len(ids) // 2
         if half < 2:
@@ -259,7 +264,7 @@ def as_numpy(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
 def _parts(groups: Sequence[Group], count: int) -> list[Sequence[Group]]:
     """`groups` in order, cut into at most `count` parts of nearly equal size."""
     bounds = [round(i * len(groups) / count) for i in range(count + 1)]
-    return [groups[a:b] for a, b in zip(bounds, bounds[1:], strict=False) if a < b]
+    return [groups[a:b] for a, b in pairwise(bounds) if a < b]
 
 
 def _whole(ids: Sequence[int], layout: Layout, device: torch.device) -> Batch:
@@ -300,6 +305,6 @@ def _record(batch: Batch, scores: TokenScores, loss: Loss) -> TokenRecord:
         ratio_N=loss.term.ratio_N,
         clipped_N=loss.term.clipped_N,
         entropy_N=scores.entropy_N,
-        kl_N=loss.kl_N,
+        kl_N=loss.k3_N,
         packed=batch.layout.tokens,
     )

@@ -6,7 +6,7 @@ For scripted policies, baselines and small models; refuses engines that need a p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tooldojo.envs.task import IssuedTask
@@ -34,20 +34,24 @@ class LocalPlayer:
         self.policy, self.shape = policy, shape or RewardShape()
         self.max_inflight = max_inflight
 
-    def play(self, issued: Sequence[IssuedTask], group_size: int) -> Iterator[Group]:
+    def play(self, issued: Sequence[IssuedTask], group_size: int) -> Generator[Group, None, None]:
         """Groups as they finish, in any order; a bug in one ends all."""
+        at_once = max(1, self.max_inflight // group_size)
+        waiting = list(reversed(issued))
+        running: set[asyncio.Task[Group]] = set()
         with asyncio.Runner() as runner, ThreadPoolExecutor(8) as threads:
             loop = runner.get_loop()
-            waiting = list(reversed(issued))
-            at_once = max(1, self.max_inflight // group_size)
-            running: set[asyncio.Task[Group]] = set()
-            while waiting or running:
-                while waiting and len(running) < at_once:
-                    running.add(loop.create_task(self._group(waiting.pop(), group_size, threads)))
-                first = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                done, running = loop.run_until_complete(first)
-                for each in done:
-                    yield each.result()
+            try:
+                while waiting or running:
+                    while waiting and len(running) < at_once:
+                        group = self._group(waiting.pop(), group_size, threads)
+                        running.add(loop.create_task(group))
+                    first = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    for done in loop.run_until_complete(first)[0]:
+                        yield done.result()
+                        running.discard(done)
+            finally:
+                runner.run(_abandon(running))
 
     async def _group(self, issued: IssuedTask, size: int, threads: ThreadPoolExecutor) -> Group:
         return await play_group(
@@ -61,3 +65,9 @@ class LocalPlayer:
             self.policy,
             threads,
         )
+
+
+async def _abandon(running: set[asyncio.Task[Group]]) -> None:
+    for each in running:
+        each.cancel()
+    await asyncio.gather(*running, return_exceptions=True)

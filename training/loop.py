@@ -1,7 +1,7 @@
 """The loop: sample, score, advantage, update, publish.
 
-Owns the order of things and what is written down after each step. Invariant: what a step trains on was sampled by
-the version published before it, and a checkpoint lies between two steps, never inside one.
+Owns the order of things and what is written down after each step. Invariant: what a step trains on
+was sampled by the version published before it, and a checkpoint lies between two steps.
 """
 
 from __future__ import annotations
@@ -11,49 +11,58 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tooldojo.training.checkpoint import Checkpoint, save_checkpoint
+from rich.console import Console
+
+from tooldojo.configs.schema import Recipe
 from tooldojo.training.metrics import StepTimings, bottleneck_line, trajectory_seconds
+from tooldojo.training.progress import step_reporter
 from tooldojo.training.sampling import StepBatch
-from tooldojo.training.session import Session
+from tooldojo.training.session import TRAIN, Learning, Session, open_session
+from tooldojo.verifiers.records import Json
 
 OnStep = Callable[[int, dict[str, float], str], None]
 
 
-def train(session: Session, on_step: OnStep = lambda step, metrics, line: None) -> None:
-    """Train until the recipe's last step; every step's trajectories and figures are on disk before the next begins."""
-    recipe = session.recipe
-    for step in range(session.step, recipe.learner.steps):
+def train(session: Session, learning: Learning, on_step: OnStep) -> None:
+    """Train to the recipe's last step; a step's figures are on disk before the next begins."""
+    recipe, learner = session.recipe, learning.learner
+    while learning.step < recipe.learner.steps:
         clock = Clock()
         with clock("rollout"):
-            batch = session.tasks.batch(session.fleet, session.on_group)  # sample, score
+            batch = learning.tasks.batch(session.fleet, session.on_group)  # sample, score
         with clock("learner"):
-            figures = session.learner.update(batch.live) if batch.live else {}  # advantage, update
+            figures = learner.update(batch.live) if batch.live else {}  # advantage, update
+        learning.step += 1
         with clock("publish"):
-            session.publish(step + 1)  # and prove that the engines hold it
-        session.step = step + 1
-        if recipe.eval.every and session.step % recipe.eval.every == 0:
+            session.publish(learning)  # and prove that the engines hold it
+        if recipe.eval.every and learning.step % recipe.eval.every == 0:
             with clock("eval"):
-                figures |= session.validate()
+                figures |= session.validate(learning)
         with clock("checkpoint"):
-            session.store.append(batch.groups, "train", step)
-            if session.step % recipe.run.checkpoint_every == 0 or session.step == recipe.learner.steps:
-                save(session)
+            session.store.append(batch.groups, TRAIN, learning.step - 1)
+            last = learning.step == recipe.learner.steps
+            if last or learning.step % recipe.run.checkpoint_every == 0:
+                session.checkpoint(learning)
         timings = clock.timings(batch, recipe.rollout.max_inflight)
         metrics = batch.statistics() | figures | timings.to_metrics()
-        session.metrics.write(session.step, metrics)
-        on_step(session.step, metrics, bottleneck_line(timings))
+        learning.metrics.write(learning.step, metrics)
+        on_step(learning.step, metrics, bottleneck_line(timings))
 
 
-def save(session: Session) -> None:
-    """A checkpoint between two steps: everything that the next step depends on."""
-    state = Checkpoint(
-        step=session.step,
-        learner=session.learner.state(),
-        source=session.tasks.source.state_dict(),
-        sampler={"live_rate": session.tasks.live_rate},
-        policy=session.current,
-    )
-    save_checkpoint(session.run / "state", state, keep=session.recipe.run.keep_checkpoints)
+def run_training(recipe: Recipe, resume: bool, console: Console) -> dict[str, Json]:
+    """`tooldojo train`: the loop on the recipe's policy, fresh or from an adapter directory."""
+    with open_session(recipe, resume) as session:
+        learning = session.start_learning()
+        try:
+            with step_reporter(console, recipe.learner.steps) as report:
+                train(session, learning, report)
+        finally:
+            learning.metrics.close()
+        return {
+            "dir": recipe.run.dir,
+            "steps": learning.step,
+            "adapter": f"adapters/v{learning.step + 1}",
+        }
 
 
 @dataclass(slots=True)

@@ -1,8 +1,9 @@
 """The adapted linear layers of a policy, and a faster exact way through them.
 
-LoRA computes y = W x + s B A x (Hu et al. 2021, https://arxiv.org/abs/2106.09685, eq. 3). Owns the merge W + s B A in
-fp32 and `effective_weights`: forward with the merged matrix and give its gradient G to the factors by the chain rule,
-dB = s G A^T and dA = s B^T G. Refuses dropout inside that forward (the two are equal only without it).
+LoRA computes y = W x + s B A x (Hu et al. 2021, https://arxiv.org/abs/2106.09685, eq. 3). Owns the
+merge W + s B A in fp32 and `effective_weights`: forward with the merged matrix and give its
+gradient G to the factors by the chain rule, dB = s G A^T and dA = s B^T G. Refuses dropout inside
+that forward (the two are equal only without it).
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ ADAPTER = "default"  # PEFT's name of the adapter in training
 class LoraLinear:
     """One adapted linear layer.
 
-    name: the weight's Hugging Face name, e.g. `model.layers.0.self_attn.q_proj.weight`. a: [rank, in]; b: [out, rank].
+    name: the weight's Hugging Face name, e.g. `model.layers.0.self_attn.q_proj.weight`. a: [rank,
+    in]; b: [out, rank].
     """
 
     name: str
@@ -42,7 +44,8 @@ class LoraLinear:
         return isinstance(self.base, nn.Linear) and self.base.weight.dtype.is_floating_point
 
     def merged(self) -> Tensor:
-        """W + s B A, merged in fp32: a small update must not vanish in rounding. Shape [out, in]."""
+        """W + s B A, merged in fp32: a small update must not vanish in rounding. Shape [out,
+        in]."""
         with torch.no_grad():
             weight = dequantize_module_weight(self.base).float()
             return torch.addmm(weight, self.b.float(), self.a.float(), alpha=self.scale)
@@ -52,7 +55,8 @@ def lora_linears(model: PeftModel) -> tuple[LoraLinear, ...]:
     """The adapted layers in the model's order.
 
     Raises:
-        ValueError: for adapter features that change more than W + s B A (DoRA, LoRA bias, other layer types).
+        ValueError: for adapter features that change more than W + s B A (DoRA, LoRA bias, other
+        layer types).
     """
     found = []
     for path, module in model.get_base_model().named_modules():
@@ -75,8 +79,9 @@ def lora_linears(model: PeftModel) -> tuple[LoraLinear, ...]:
 def prefers_merged(linears: Sequence[LoraLinear]) -> bool:
     """Whether the merged forward is the faster one.
 
-    Per token it costs in*out multiplications (the full weight gradient) where the factors cost 3 r (in + out), but in
-    one large product instead of many thin ones, which on CPU cores is worth a factor of about four.
+    Per token it costs in*out multiplications (the full weight gradient) where the factors cost 3 r
+    (in + out), but in one large product instead of many thin ones, which on CPU cores is worth a
+    factor of about four.
     """
     full = sum(x.a.shape[1] * x.b.shape[0] for x in linears)
     factored = sum(3 * x.a.shape[0] * (x.a.shape[1] + x.b.shape[0]) for x in linears)
@@ -85,10 +90,11 @@ def prefers_merged(linears: Sequence[LoraLinear]) -> bool:
 
 @contextmanager
 def effective_weights(linears: Sequence[LoraLinear]) -> Iterator[Callable[[], None]]:
-    """Inside, the layers compute with their merged matrices; the yielded function hands gradients to the factors.
+    """Inside, the layers compute with their merged matrices; the yielded function hands gradients
+    to the factors.
 
-    Call it once, after the last backward pass: it adds to `.grad` of A and B. Any number of forward and backward
-    passes may come before; the factors must not change in between.
+    Call it once, after the last backward pass: it adds to `.grad` of A and B. Any number of forward
+    and backward passes may come before; the factors must not change in between.
     """
     leaves = [linear.merged().requires_grad_(torch.is_grad_enabled()) for linear in linears]
 

@@ -51,11 +51,15 @@ def open_player(
     worlds: Sequence[str],
     *,
     temperature: float,
+    seed: int | None = None,
     adapter: Path | None = None,
     script: str | None = None,
     demonstrations: Sequence[Task] = (),
 ) -> Iterator[OpenPlayer]:
     """The player of a recipe: its model with an adapter, on its engine; or a script instead of it.
+
+    worlds: what will be played; an adapter must have been trained for those of the recipe. seed: of
+    sampling, by default the run's.
 
     Raises:
         PolicyError, TemplateError: when the model cannot play.
@@ -65,16 +69,19 @@ def open_player(
 
     chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
     chat.check_prefix()
-    if script is not None:
-        sampler = ScriptedSampler(chat, script, recipe.run.seed, demonstrations)
-        ref = PolicyRef(script, 0, BASE.digest)
-        yield OpenPlayer(_local(recipe, chat, sampler, ref, temperature), chat)
-    elif recipe.rollout.engine == "transformers":
-        sampler, ref = _transformers(recipe, chat, worlds, adapter)
-        yield OpenPlayer(_local(recipe, chat, sampler, ref, temperature), chat)
-    else:
+    seed = recipe.run.seed if seed is None else seed
+    if script is None and recipe.rollout.engine == "vllm":
         with _fleet(recipe, chat, worlds, adapter) as fleet:
-            yield OpenPlayer(fleet.at(temperature=temperature), chat)
+            yield OpenPlayer(fleet.at(temperature, seed), chat)
+        return
+    if script is None:
+        sampler, ref = _transformers(recipe, chat, adapter)
+    else:
+        sampler = ScriptedSampler(chat, script, seed, demonstrations)
+        ref = PolicyRef(script, 0, BASE.digest)
+    limits = replace(Limits.of(recipe.rollout), temperature=temperature)
+    shape, inflight = reward_shape(recipe), recipe.rollout.max_inflight
+    yield OpenPlayer(LocalPlayer(sampler, chat, limits, seed, ref, shape, inflight), chat)
 
 
 def reward_shape(recipe: Recipe) -> RewardShape:
@@ -83,20 +90,10 @@ def reward_shape(recipe: Recipe) -> RewardShape:
     return RewardShape(call_error=section.call_error_penalty, truncated=section.truncated_penalty)
 
 
-def _local(
-    recipe: Recipe, chat: Chat, sampler: Sampler, ref: PolicyRef, temperature: float
-) -> LocalPlayer:
-    limits = replace(Limits.of(recipe.rollout), temperature=temperature)
-    shape, inflight = reward_shape(recipe), recipe.rollout.max_inflight
-    return LocalPlayer(sampler, chat, limits, recipe.run.seed, ref, shape, inflight)
-
-
-def _transformers(
-    recipe: Recipe, chat: Chat, worlds: Sequence[str], adapter: Path | None
-) -> tuple[Sampler, PolicyRef]:
+def _transformers(recipe: Recipe, chat: Chat, adapter: Path | None) -> tuple[Sampler, PolicyRef]:
     from tooldojo.rollouts.transformers_sampler import TransformersSampler
 
-    policy, ref = _load(recipe, chat, worlds, adapter)
+    policy, ref = _load(recipe, chat, adapter)
     return TransformersSampler(policy.network, chat, ref), ref  # type: ignore[arg-type]
 
 
@@ -107,7 +104,7 @@ def _fleet(
     """Engines that hold the recipe's model, or the adapter after its delivery has been proven."""
     from tooldojo.rollouts.fleet import Fleet
 
-    model, adapter = _base_and_adapter(recipe, adapter)
+    model, adapter = base_and_adapter(recipe, adapter)
     section, seed = recipe.policy, recipe.run.seed
     with Fleet(
         recipe.rollout,
@@ -119,39 +116,40 @@ def _fleet(
         lora_rank=section.lora_rank,
     ) as fleet:
         if adapter is not None:
-            fleet.publish(_update(recipe, chat, worlds, adapter, fleet.transport))
+            fleet.publish(_update(recipe, chat, adapter, fleet.transport))
         yield fleet
 
 
-def _update(
-    recipe: Recipe, chat: Chat, worlds: Sequence[str], adapter: Path, transport: Transport
-) -> PolicyUpdate:
+def _update(recipe: Recipe, chat: Chat, adapter: Path, transport: Transport) -> PolicyUpdate:
     """An adapter directory as the first version that a learner publishes."""
     from tooldojo.rollouts.publish import Transport
+    from tooldojo.training.demonstrations import demonstration
     from tooldojo.training.learner import Learner
     from tooldojo.training.policy import DTYPES
 
-    policy, _ = _load(recipe, chat, worlds, adapter)
-    probe = take([worlds[0]], Split.TRAIN, recipe.run.seed, 1)[0]
-    learner = Learner(policy, recipe.learner, recipe.objective, chat.task_prompt_ids(probe))
+    policy, _ = _load(recipe, chat, adapter)
+    probe = take(recipe.task.worlds, Split.TRAIN, recipe.run.seed, 1)[0]
+    ids = demonstration(probe, chat).input_ids
+    learner = Learner(policy, recipe.learner, recipe.objective, ids)
     merged = transport is Transport.MERGED
     return learner.export(1, DTYPES[recipe.rollout.engine_dtype] if merged else None)
 
 
-def _load(
-    recipe: Recipe, chat: Chat, worlds: Sequence[str], adapter: Path | None
-) -> tuple[Policy, PolicyRef]:
+def _load(recipe: Recipe, chat: Chat, adapter: Path | None) -> tuple[Policy, PolicyRef]:
+    from transformers.utils import logging
+
     from tooldojo.training.card import conventions_of
     from tooldojo.training.policy import load_policy
 
-    _, found = _base_and_adapter(recipe, adapter)
-    policy = load_policy(recipe.policy, conventions_of(chat, worlds), adapter)
+    logging.disable_progress_bar()
+    _, found = base_and_adapter(recipe, adapter)
+    policy = load_policy(recipe.policy, conventions_of(chat, recipe.task.worlds), adapter)
     if found is None:
         return policy, BASE
     return policy, PolicyRef(found.name, 1, policy.adapter_digest())
 
 
-def _base_and_adapter(recipe: Recipe, adapter: Path | None) -> tuple[Path, Path | None]:
+def base_and_adapter(recipe: Recipe, adapter: Path | None) -> tuple[Path, Path | None]:
     """The base model's directory, and the adapter: given apart, or as `policy.model` itself."""
     from tooldojo.training.card import AdapterCard
     from tooldojo.training.policy import ADAPTER_CONFIG, find_model

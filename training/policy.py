@@ -1,7 +1,9 @@
-"""The policy in training: a frozen base model, one LoRA adapter on all linear layers, a tokenizer and a card.
+"""The policy in training: a frozen base model, one LoRA adapter on all linear layers, a tokenizer
+and a card.
 
-Owns loading (`default`, a directory, a Hugging Face id, an adapter directory), saving and merging. Refuses an adapter
-whose card does not match. Invariant: adapter factors are fp32 master weights; every merge happens in fp32.
+Owns loading (`default`, a directory, a Hugging Face id, an adapter directory), saving and merging.
+Refuses an adapter whose card does not match. Invariant: adapter factors are fp32 master weights;
+every merge happens in fp32.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ DOWNLOADS = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
 
 
 class Policy:
-    """A base model with its adapter. `linears` are the adapted layers; only their factors require gradients."""
+    """A base model with its adapter. `linears` are the adapted layers; only their factors require
+    gradients."""
 
     def __init__(
         self,
@@ -64,7 +67,8 @@ class Policy:
 
     @contextmanager
     def holding(self, factors: dict[str, Tensor]) -> Iterator[None]:
-        """Inside, the policy has these factors instead of its own, and nothing records gradients."""
+        """Inside, the policy has these factors instead of its own, and nothing records
+        gradients."""
         own = {name: parameter.data for name, parameter in self.parameters().items()}
         try:
             for name, parameter in self.parameters().items():
@@ -113,7 +117,8 @@ class Policy:
         return json.dumps(plain, indent=2, sort_keys=True, default=str) + "\n"
 
     def merged_tensors(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-        """W + s B A of the adapted layers under their Hugging Face names, merged in fp32, then cast; on the CPU."""
+        """W + s B A of the adapted layers under their Hugging Face names, merged in fp32, then
+        cast; on the CPU."""
         return {x.name: x.merged().to(dtype).cpu() for x in self.linears}
 
     def save_adapter(self, folder: Path) -> None:
@@ -124,7 +129,8 @@ class Policy:
             self.card.write(draft)
 
     def export_merged(self, folder: Path) -> None:
-        """Write a plain transformers model (fp32, adapter merged in) with its tokenizer; needs no PEFT to load."""
+        """Write a plain transformers model (fp32, adapter merged in) with its tokenizer; needs no
+        PEFT to load."""
         plain = AutoModelForCausalLM.from_pretrained(self.base_folder, dtype=torch.float32)
         own = plain.state_dict()
         for name, tensor in self.merged_tensors().items():
@@ -143,9 +149,10 @@ def load_policy(
 ) -> Policy:
     """Load the base model of a recipe with a fresh adapter, or with the one in `adapter`.
 
-    conventions: how this run puts tasks before the policy; an adapter trained under others is refused. seed: of a
-    fresh adapter. device: `cpu`, `cuda`; by default CUDA where there is one. A section whose model is an adapter
-    directory names the adapter and, through its card, the base model.
+    conventions: how this run puts tasks before the policy; an adapter trained under others is
+    refused. seed: of a fresh adapter. device: `cpu`, `cuda`; by default CUDA where there is one. A
+    section whose model is an adapter directory names the adapter and, through its card, the base
+    model.
 
     Raises:
         PolicyError: one line that says what is missing or does not match, and what to do.
@@ -167,7 +174,8 @@ def load_policy(
 
 
 def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model as `policy.model` names it (an adapter directory's is its base model's).
+    """The tokenizer of a model as `policy.model` names it (an adapter directory's is its base
+    model's).
 
     Raises:
         PolicyError: when the model or its tokenizer is missing.
@@ -182,7 +190,8 @@ def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
 
 
 def find_model(model: str) -> Path:
-    """The directory of a base model: `default`, a directory, or a Hugging Face id (downloaded once, then cached).
+    """The directory of a base model: `default`, a directory, or a Hugging Face id (downloaded once,
+    then cached).
 
     Raises:
         PolicyError: when there is no such model, or it cannot be had.
@@ -190,8 +199,9 @@ def find_model(model: str) -> Path:
     if model == "default":
         if not (DEFAULT_POLICY / "config.json").exists():
             raise PolicyError(
-                "the default policy is missing from this installation (training/assets/default_policy); "
-                "set policy.model to a directory or a Hugging Face id"
+                "the default policy is missing from this installation "
+                "(training/assets/default_policy); set policy.model to a directory or a Hugging "
+                "Face id"
             )
         return DEFAULT_POLICY
     folder = Path(model).expanduser()
@@ -240,7 +250,8 @@ def _load_base(folder: Path, section: PolicySection, device: str) -> nn.Module:
 
 
 def _nf4(device: str) -> BitsAndBytesConfig:
-    """4-bit NormalFloat, as QLoRA does it (https://arxiv.org/abs/2305.14314): frozen base, compute in bf16."""
+    """4-bit NormalFloat, as QLoRA does it (https://arxiv.org/abs/2305.14314): frozen base, compute
+    in bf16."""
     advice = (
         'set policy.quantization = "none", or run on a CUDA machine with bitsandbytes installed'
     )

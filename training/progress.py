@@ -1,4 +1,6 @@
-"""What the terminal shows during long work: a rich bar, and one line per step that names the bottleneck."""
+"""What the terminal shows during long work: a rich bar, and one line per step that names the
+bottleneck.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 OnStep = Callable[[int, dict[str, float], str], None]
 
@@ -31,10 +40,13 @@ def step_reporter(console: Console, steps: int) -> Iterator[OnStep]:
 
         def report(step: int, metrics: dict[str, float], line: str) -> None:
             bar.update(row, completed=step)
-            shown = f"step {step:>3}/{steps}  success {metrics['success']:.2f}  reward {metrics['reward']:.2f}"
+            shown = f"step {step:>3}/{steps}  success {metrics['success']:.2f}"
+            shown += f"  reward {metrics['reward']:.2f}"
             if "val/success" in metrics:
                 shown += f"  val {metrics['val/success']:.2f}"
-            console.print(f"{shown}  {metrics['seconds/step']:.1f} s  [dim]{line}[/dim]", highlight=False)
+            console.print(
+                f"{shown}  {metrics['seconds/step']:.1f} s  [dim]{line}[/dim]", highlight=False
+            )
 
         yield report
 
@@ -45,3 +57,21 @@ def counter(console: Console, what: str, total: int) -> Iterator[Callable[[objec
     with progress_bar(console) as bar:
         row = bar.add_task(what, total=total)
         yield lambda _: bar.advance(row)
+
+
+@contextmanager
+def sft_reporter(console: Console) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
+    """A function for `sft.train_sft` that shows steps and losses."""
+    with progress_bar(console) as bar:
+        row = bar.add_task("steps", total=None)
+
+        def report(step: int, steps: int, figures: dict[str, float]) -> None:
+            bar.update(row, completed=step, total=steps)
+            if "eval_loss" in figures:
+                loss, exact = figures["eval_loss"], figures.get("eval_mean_token_accuracy", 0.0)
+                console.print(
+                    f"step {step:>3}/{steps}  validation loss {loss:.3f}  tokens right {exact:.3f}",
+                    highlight=False,
+                )
+
+        yield report

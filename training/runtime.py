@@ -1,17 +1,21 @@
-"""Process-wide settings for fast CPU training; call `tune_process` once, before torch does heavy work."""
+"""Process-wide settings for fast CPU training; call `tune_process` once, before torch does heavy
+work.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
 
-# glibc's mallopt parameters (malloc.h). By default every large tensor is mapped and unmapped anew, and on virtual
-# machines the page faults of that cost more than the arithmetic of a small model.
+# glibc's mallopt parameters (malloc.h). By default every large tensor is mapped and unmapped anew,
+# and on virtual machines those page faults cost more than the arithmetic of a small model.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
 def tune_process(threads: int = 0) -> int:
-    """Keep freed memory for the next step, and use `threads` torch threads (0: all cores); returns the number."""
+    """Keep freed memory for the next step, and use `threads` torch threads (0: all cores); returns
+    the number.
+    """
     import torch
 
     try:

@@ -1,4 +1,6 @@
-"""One step's batch: tasks from the source, groups from the fleet, and dynamic sampling around dead groups."""
+"""One step's batch: tasks from the source, groups from the fleet, and dynamic sampling around dead
+groups.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class Player(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StepBatch:
-    """Everything played for one step. `groups` is sorted by ordinal, so the update does not depend on timing."""
+    """Everything played for one step. `groups` is sorted by ordinal, so the update does not depend
+    on timing.
+    """
 
     groups: tuple[Group, ...]
 
@@ -32,7 +36,9 @@ class StepBatch:
         return tuple(group for group in self.groups if not group.dead)
 
     def statistics(self) -> dict[str, float]:
-        """Figures of the batch by their standard names; failures by class are counted, never averaged in."""
+        """Figures of the batch by their standard names; failures by class are counted, never
+        averaged in.
+        """
         scored = [t for g in self.groups for t in g.scored]
         failed = [t for g in self.groups for t in g.trajectories if t.score is None]
         count = max(1, len(scored))
@@ -56,17 +62,23 @@ class StepBatch:
 class DynamicSampler:
     """Plays enough groups that about `groups` of them carry a signal.
 
-    How many to play is estimated from the share of dead groups so far (exponential mean), and capped by
-    `max_oversampling`; one top-up follows when fewer than half as many live groups came back. All live groups
-    train: none is thrown away for being one too many, which would bias against slow tasks.
+    How many to play is estimated from the share of dead groups so far (exponential mean), and
+    capped by `max_oversampling`; one top-up follows when fewer than half as many live groups came
+    back. All live groups train: none is thrown away for being one too many, which would bias
+    against slow tasks.
     """
 
-    def __init__(self, section: ObjectiveSection, source: TaskSource, live_rate: float = 1.0) -> None:
+    def __init__(
+        self, section: ObjectiveSection, source: TaskSource, live_rate: float = 1.0
+    ) -> None:
         self.section, self.source, self.live_rate = section, source, live_rate
 
     def batch(self, player: Player, on_group: Callable[[Group], None]) -> StepBatch:
         """Play one step's groups; `on_group` sees each as it finishes."""
-        cap = int(self.section.groups * (self.section.max_oversampling if self.section.dynamic_sampling else 1))
+        cap = int(
+            self.section.groups
+            * (self.section.max_oversampling if self.section.dynamic_sampling else 1)
+        )
         wanted = self.section.groups
         if self.section.dynamic_sampling:
             wanted = min(cap, math.ceil(wanted / max(self.live_rate, 1e-3)))
@@ -78,7 +90,9 @@ class DynamicSampler:
         self.live_rate = 0.7 * self.live_rate + 0.3 * live / len(played)
         return StepBatch(tuple(sorted(played, key=lambda group: group.ordinal)))
 
-    def _play(self, player: Player, count: int, on_group: Callable[[Group], None]) -> Iterator[Group]:
+    def _play(
+        self, player: Player, count: int, on_group: Callable[[Group], None]
+    ) -> Iterator[Group]:
         issued = [self.source.next() for _ in range(count)]
         for group in player.play(issued, self.section.group_size):
             self.source.feedback(group.ordinal, [t.score for t in group.scored if t.score])

@@ -1,8 +1,9 @@
 """Log-probabilities and entropies of chosen tokens without ever keeping the logits.
 
-For logits z = W h and p = softmax(z): d log p_y / dh = W_y - sum_v p_v W_v. That direction is computed while the
-logits of a chunk are at hand, so the backward pass is one multiplication per token and nothing is recomputed.
-Refuses gradients to W (the output matrix is frozen) and through the entropy (it is reported, not optimised).
+For logits z = W h and p = softmax(z): d log p_y / dh = W_y - sum_v p_v W_v. That direction is
+computed while the logits of a chunk are at hand, so the backward pass is one multiplication per
+token and nothing is recomputed. Refuses gradients to W (the output matrix is frozen) and through
+the entropy (it is reported, not optimised).
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def score_tokens(
     temperature: float = 1.0,
     compute: torch.dtype | None = None,
 ) -> TokenScores:
-    """Score `target_N` under softmax(W h / temperature). compute: dtype of the matrix products, the states' if None."""
+    """Score `target_N` under softmax(W h / temperature). compute: dtype of the matrix products, the
+    states' if None."""
     dtype = compute or states_NH.dtype
     weight = weight_VH.detach().to(dtype)
     logprob, entropy = _Score.apply(states_NH, weight, target_N, temperature)

@@ -1,41 +1,57 @@
-"""Everything that one run has open: directory, chat, policy, learner, fleet, store, task source.
+"""Everything that one run has open: directory, chat, policy, fleet, store, and the learner once
+there is one.
 
-Owns opening, resuming and closing them in the right order. Invariant: engines play only versions that `publish`
-has delivered and proven, and every such version is on record in provenance.json.
+Owns opening, resuming and closing them in the right order. Invariant: engines play only versions
+that `publish` has delivered and proven, and every such version is on record in provenance.json.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tooldojo.configs.loading import RecipeError
 from tooldojo.configs.schema import Recipe
-from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.source import GeneratedTasks, take
 from tooldojo.envs.task import Split, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.fleet import Fleet
 from tooldojo.rollouts.formats import call_format
-from tooldojo.rollouts.records import Group, PolicyRef
+from tooldojo.rollouts.publish import Transport
+from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.store import TrajectoryStore
-from tooldojo.training.card import Conventions, system_prompt_hash
-from tooldojo.training.checkpoint import latest_checkpoint
+from tooldojo.training.card import conventions_of
+from tooldojo.training.checkpoint import Checkpoint, latest, save_checkpoint
 from tooldojo.training.demonstrations import demonstration
 from tooldojo.training.evaluate import Evaluation, evaluate
 from tooldojo.training.learner import Learner
 from tooldojo.training.metrics import MetricsLog
-from tooldojo.training.policy import Policy, find_model, load_policy, load_tokenizer
+from tooldojo.training.players import base_and_adapter, reward_shape
+from tooldojo.training.policy import DTYPES, Policy, load_policy, load_tokenizer
 from tooldojo.training.run_dir import RunDirectory, write_json
 from tooldojo.training.runtime import tune_process
 from tooldojo.training.sampling import DynamicSampler
-from tooldojo.verifiers.reward import RewardShape
+
+OnGroup = Callable[[Group], None]
+TRAIN = "train"  # stage of the trajectories that were trained on
+
+
+@dataclass(slots=True)
+class Learning:
+    """The part of a run that only training needs. step: finished learner steps."""
+
+    learner: Learner
+    tasks: DynamicSampler
+    metrics: MetricsLog
+    step: int = 0
 
 
 @dataclass(slots=True)
 class Session:
-    """An open run. `step` counts finished learner steps; `current` is the policy that the engines hold."""
+    """An open run. `on_group` sees every group as it finishes."""
 
     recipe: Recipe
     run: RunDirectory
@@ -43,49 +59,144 @@ class Session:
     policy: Policy
     fleet: Fleet
     store: TrajectoryStore
-    metrics: MetricsLog
-    learner: Learner
-    tasks: DynamicSampler
-    step: int
-    current: PolicyRef
-    on_group: Callable[[Group], None] = lambda group: None
+    on_group: OnGroup = lambda group: None
 
-    def publish(self, version: int) -> None:
-        """Hand the learner's policy to every engine, prove the delivery, and write the version down."""
-        update = self.learner.export(version)
-        self.run.record_provenance((), (update.ref,))
+    def wait_for_engines(self) -> None:
+        """Return when every engine can play, with its identity on record."""
+        self.run.record_provenance(self.fleet.engines, (self.fleet.policy,))
+
+    def start_learning(self) -> Learning:
+        """The learner on the policy as it stands, or where its last checkpoint left off; published.
+
+        Raises:
+            RecipeError: for a key that this loop cannot honour.
+        """
+        recipe, seed = self.recipe, self.recipe.run.seed
+        if recipe.rollout.eta:
+            raise RecipeError(
+                f"rollout.eta = {recipe.rollout.eta}: this loop is synchronous; set rollout.eta=0"
+            )
+        source = GeneratedTasks(recipe.task.worlds, Split.TRAIN, seed, recipe.task.levels)
+        probe = demonstration(source.task(0), self.chat).input_ids
+        temperature = recipe.rollout.temperature
+        learner = Learner(self.policy, recipe.learner, recipe.objective, probe, temperature)
+        tasks = DynamicSampler(recipe.objective, source)
+        checkpoint = latest(self.run / "state")
+        step = 0
+        if checkpoint is not None:
+            step = checkpoint.step
+            learner.load_state_dict(checkpoint.learner)
+            source.load_state_dict(checkpoint.source)
+            tasks.live_rate = float(checkpoint.sampler["live_rate"])  # type: ignore[arg-type]
+        self.store.discard_after(TRAIN, step - 1)
+        metrics = MetricsLog(self.run.path, step + 1, recipe.run.tensorboard)
+        learning = Learning(learner, tasks, metrics, step)
+        self.publish(learning)
+        return learning
+
+    def publish(self, learning: Learning) -> None:
+        """Hand the learner's policy to every engine and prove the delivery; the start is version
+        1.
+        """
+        merged = self.fleet.transport is Transport.MERGED
+        dtype = DTYPES[self.recipe.rollout.engine_dtype] if merged else None
+        update = learning.learner.export(learning.step + 1, dtype)
+        self.run.record_provenance(self.fleet.engines, (update.ref,))
         self.fleet.publish(update)
-        self.current = update.ref
 
-    def validate(self) -> dict[str, float]:
-        """Success on the validation tasks: for curves and choices; test tasks are never looked at here."""
-        evaluation = self.evaluate(validation_tasks(self.recipe), f"val-{self.step}")
-        return {"val/success": evaluation.summary().success.mean}
+    def checkpoint(self, learning: Learning) -> None:
+        """Everything that the next step depends on, and the adapter in plain PEFT files."""
+        state = Checkpoint(
+            step=learning.step,
+            learner=learning.learner.state_dict(),
+            source=learning.tasks.source.state_dict(),
+            policy=self.fleet.policy,
+            sampler={"live_rate": learning.tasks.live_rate},
+        )
+        save_checkpoint(self.run / "state", state, self.recipe.run.keep_checkpoints)
+        self.save_adapter(f"v{learning.step + 1}")
 
-    def evaluate(self, tasks: list[Task], stage: str) -> Evaluation:
-        """Play each task once with the current policy; rows go to eval/, trajectories to the store."""
+    def save_adapter(self, name: str) -> Path:
+        """The adapter as it stands, under adapters/."""
+        folder = self.run / "adapters" / name
+        if not folder.exists():
+            self.policy.save_adapter(folder)
+        return folder
+
+    def validate(self, learning: Learning) -> dict[str, float]:
+        """Success on the validation tasks: for curves and choices; test tasks are not looked at."""
+        recipe = self.recipe
+        seed, count = derive_seed(recipe.run.seed, "validation"), recipe.task.val_tasks
+        tasks = take(recipe.task.worlds, Split.VAL, seed, count, recipe.task.levels)
+        evaluation = self.evaluate(tasks, f"val_{learning.step:04d}", folder="validation")
+        return {"val/success": evaluation.summary().success.rate}
+
+    def evaluate(self, tasks: Sequence[Task], stage: str, folder: str = "eval") -> Evaluation:
+        """Play each task once with the policy that the engines hold; rows and trajectories are
+        kept.
+        """
         section, groups = self.recipe.eval, []
 
         def keep(group: Group) -> None:
             groups.append(group)
             self.on_group(group)
 
-        player = self.fleet.at(temperature=section.temperature)
-        seed = derive_seed(self.recipe.run.seed, "evaluation")
-        evaluation = evaluate(player, tasks, stage, temperature=section.temperature, seed=seed, on_group=keep)
-        self.store.append(sorted(groups, key=lambda group: group.ordinal), stage, self.step)
-        self.run.record_provenance(evaluation.engines, evaluation.policies)
-        write_json(self.run / "eval" / f"{stage}.json", evaluation.to_json())
+        seed = derive_seed(self.recipe.run.seed, "evaluation") % 2**31
+        player = self.fleet.at(section.temperature, seed)
+        self.run.record_provenance(self.fleet.engines, (self.fleet.policy,))
+        evaluation = evaluate(
+            player, tasks, stage, temperature=section.temperature, seed=seed, on_group=keep
+        )
+        self.store.append(sorted(groups, key=lambda group: group.ordinal), stage, 0)
+        write_json(self.run / folder / f"{stage}.json", evaluation.to_json())
         return evaluation
 
-    def close(self) -> None:
-        """Stop the engines and give the directory back."""
-        self.fleet.close()
-        self.metrics.close()
-        self.run.close()
+
+@dataclass(frozen=True, slots=True)
+class OpenPolicy:
+    """A locked run directory and a loaded policy with its chat, before any engine."""
+
+    run: RunDirectory
+    chat: Chat
+    policy: Policy
 
 
-def validation_tasks(recipe: Recipe) -> list[Task]:
-    """The fixed validation tasks of a recipe."""
-    seed = derive_seed(recipe.run.seed, "validation")
-    return take(recipe.task.worlds, Split.VAL, seed, recipe.task.val_tasks, recipe.task.levels)
+@contextmanager
+def open_policy(
+    recipe: Recipe, resume: bool, adapter: Path | None = None, extra_worlds: Sequence[str] = ()
+) -> Iterator[OpenPolicy]:
+    """Lock the run directory and load the policy; adapter: what to start from, else a fresh one."""
+    _, adapter = base_and_adapter(recipe, adapter)
+    chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
+    chat.check_prefix()
+    run = RunDirectory(Path(recipe.run.dir), recipe, resume)
+    try:
+        tune_process(recipe.learner.threads)
+        seed = derive_seed(recipe.run.seed, "adapter") % 2**31
+        worlds = [*recipe.task.worlds, *extra_worlds]
+        policy = load_policy(recipe.policy, conventions_of(chat, worlds), adapter, seed)
+        yield OpenPolicy(run, chat, policy)
+    finally:
+        run.close()
+
+
+@contextmanager
+def open_session(
+    recipe: Recipe, resume: bool, adapter: Path | None = None, extra_worlds: Sequence[str] = ()
+) -> Iterator[Session]:
+    """Open a whole run, and close it whatever happens; see `open_policy` for the arguments."""
+    model, _ = base_and_adapter(recipe, adapter)
+    with (
+        open_policy(recipe, resume, adapter, extra_worlds) as opened,
+        Fleet(
+            recipe.rollout,
+            model,
+            recipe.policy.call_format,
+            [*recipe.task.worlds, *extra_worlds],
+            recipe.run.seed,
+            shape=reward_shape(recipe),
+            lora_rank=recipe.policy.lora_rank,
+        ) as fleet,
+    ):
+        store = TrajectoryStore(opened.run / "trajectories")
+        yield Session(recipe, opened.run, opened.chat, opened.policy, fleet, store)

@@ -1,7 +1,7 @@
 """The SFT warm start: TRL trains, we render and mask.
 
-TRL's SFTTrainer gets `input_ids` and `labels` only; the loss is on thoughts, calls and final messages, never on tool
-results. The checkpoint with the best validation loss is kept.
+TRL's SFTTrainer gets `input_ids` and `labels` only; the loss is on thoughts, calls and final
+messages, never on tool results. The checkpoint with the best validation loss is kept.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from tooldojo.configs.loading import RecipeError
 from tooldojo.configs.schema import Recipe, SftSection
 from tooldojo.envs.seeding import derive_seed, derived_random
@@ -20,6 +22,9 @@ from tooldojo.envs.task import Split
 from tooldojo.rollouts.chat import Chat
 from tooldojo.training.demonstrations import TokenRow, as_columns, demonstrations, token_counts
 from tooldojo.training.policy import Policy
+from tooldojo.training.progress import sft_reporter
+from tooldojo.training.run_dir import write_json
+from tooldojo.training.session import open_policy
 from tooldojo.verifiers.records import Json
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -34,17 +39,24 @@ class SftData:
 
 
 def build_data(recipe: Recipe, chat: Chat, demos: int | None = None) -> SftData:
-    """Verified demonstrations of the recipe's worlds, with the rehearsal mix added to the training rows."""
+    """Verified demonstrations of the recipe's worlds, with the rehearsal mix added to the training
+    rows.
+    """
     task, seed = recipe.task, recipe.run.seed
-    train = take(task.worlds, Split.TRAIN, derive_seed(seed, "demos"), demos or task.demos, task.levels)
-    validation = take(task.worlds, Split.VAL, derive_seed(seed, "sft-val"), task.val_tasks, task.levels)
+    train = take(
+        task.worlds, Split.TRAIN, derive_seed(seed, "demos"), demos or task.demos, task.levels
+    )
+    validation = take(
+        task.worlds, Split.VAL, derive_seed(seed, "sft-val"), task.val_tasks, task.levels
+    )
     rows = demonstrations(train, chat)
     rehearsal = rehearsal_rows(chat, len(rows), recipe)
     return SftData(rows + rehearsal, demonstrations(validation, chat))
 
 
 def rehearsal_rows(chat: Chat, demos: int, recipe: Recipe) -> list[TokenRow]:
-    """Documents of the default policy's own corpus, so that the warm start does not undo what it was taught.
+    """Documents of the default policy's own corpus, so that the warm start does not undo what it
+    was taught.
 
     Raises:
         RecipeError: when another model asks for rehearsal, since its corpus is not known.
@@ -53,18 +65,29 @@ def rehearsal_rows(chat: Chat, demos: int, recipe: Recipe) -> list[TokenRow]:
     if not count:
         return []
     if recipe.policy.model != "default":
-        raise RecipeError("sft.rehearsal needs the default policy's corpus; set sft.rehearsal=0 for other models")
+        raise RecipeError(
+            "sft.rehearsal needs the default policy's corpus; set sft.rehearsal=0 for other models"
+        )
     from tooldojo.training.base.corpus import rehearsal
 
-    return [TokenRow(ids, labels) for ids, labels in rehearsal(derive_seed(recipe.run.seed, "rehearsal"), count)]
+    return [
+        TokenRow(ids, labels)
+        for ids, labels in rehearsal(derive_seed(recipe.run.seed, "rehearsal"), count)
+    ]
 
 
 def train_sft(
-    policy: Policy, data: SftData, section: SftSection, directory: Path, seed: int, progress: Progress | None = None
+    policy: Policy,
+    data: SftData,
+    section: SftSection,
+    directory: Path,
+    seed: int,
+    progress: Progress | None = None,
 ) -> dict[str, Json]:
     """Train the policy's adapter in place; returns figures of the run.
 
-    The model holds the best checkpoint's weights afterwards. Interrupted runs go on from the last checkpoint.
+    The model holds the best checkpoint's weights afterwards. Interrupted runs go on from the last
+    checkpoint.
     """
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -72,14 +95,34 @@ def train_sft(
     logging.getLogger("transformers").setLevel(logging.ERROR)
     steps = math.ceil(len(data.train) * section.epochs / section.batch_size)
     config = SFTConfig(
-        output_dir=str(directory), per_device_train_batch_size=section.batch_size, max_steps=steps,
-        per_device_eval_batch_size=section.batch_size, learning_rate=section.learning_rate, warmup_steps=min(10, steps // 5),
-        lr_scheduler_type="cosine", weight_decay=0.0, bf16=True, use_cpu=policy.device.type == "cpu", max_length=None,
-        eval_strategy="steps", eval_steps=section.eval_every, save_strategy="steps", save_steps=section.eval_every,
-        save_total_limit=1, load_best_model_at_end=True, metric_for_best_model="eval_loss", greater_is_better=False,
-        train_sampling_strategy="group_by_length", gradient_checkpointing=False, seed=derive_seed(seed, "sft") % 2**31,
-        report_to=[], logging_steps=5, disable_tqdm=True, log_level="error", dataloader_pin_memory=False,
-    )  # fmt: skip
+        output_dir=str(directory),
+        per_device_train_batch_size=section.batch_size,
+        per_device_eval_batch_size=section.batch_size,
+        max_steps=steps,
+        learning_rate=section.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=min(10, steps // 5),
+        weight_decay=0.0,
+        bf16=True,
+        use_cpu=policy.device.type == "cpu",
+        max_length=None,
+        eval_strategy="steps",
+        eval_steps=section.eval_every,
+        save_strategy="steps",
+        save_steps=section.eval_every,
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        train_sampling_strategy="group_by_length",
+        gradient_checkpointing=False,
+        seed=derive_seed(seed, "sft") % 2**31,
+        report_to=[],
+        logging_steps=5,
+        disable_tqdm=True,
+        log_level="error",
+        dataloader_pin_memory=False,
+    )
     shuffled = derived_random(seed, "sft-order").sample(data.train, len(data.train))
     trainer = SFTTrainer(
         model=policy.model,
@@ -93,15 +136,31 @@ def train_sft(
     trainer.train(resume_from_checkpoint=resume)
     losses = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
     counts = {f"train_{name}": value for name, value in token_counts(data.train).items()}
-    return {"steps": steps, "best_val_loss": min(losses, default=float("nan")), "val_losses": losses, **counts}
+    return {
+        "steps": steps,
+        "best_val_loss": min(losses, default=float("nan")),
+        "val_losses": losses,
+        **counts,
+    }
 
 
 def _progress_callback(progress: Progress) -> object:
     from transformers import TrainerCallback
 
     class Report(TrainerCallback):
-        def on_log(self, args: object, state: object, control: object, logs: dict | None = None, **_: object) -> None:
-            numbers = {k: float(v) for k, v in (logs or {}).items() if isinstance(v, int | float | str) and _is_number(v)}
+        def on_log(
+            self,
+            args: object,
+            state: object,
+            control: object,
+            logs: dict | None = None,
+            **_: object,
+        ) -> None:
+            numbers = {
+                k: float(v)
+                for k, v in (logs or {}).items()
+                if isinstance(v, int | float | str) and _is_number(v)
+            }
             progress(state.global_step, state.max_steps, numbers)  # type: ignore[attr-defined]
 
     return Report()
@@ -113,3 +172,17 @@ def _is_number(value: object) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def run_sft(recipe: Recipe, resume: bool, console: Console) -> dict[str, Json]:
+    """`tooldojo sft`: the warm start alone; the adapter lands in adapters/sft of the run
+    directory.
+    """
+    with open_policy(recipe, resume) as opened:
+        run, policy = opened.run, opened.policy
+        data = build_data(recipe, opened.chat)
+        with sft_reporter(console) as report:
+            figures = train_sft(policy, data, recipe.sft, run / "sft", recipe.run.seed, report)
+        write_json(run / "sft.json", figures)
+        policy.save_adapter(run / "adapters" / "sft")
+    return {**figures, "adapter": str(Path(recipe.run.dir) / "adapters" / "sft")}

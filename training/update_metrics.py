@@ -1,7 +1,9 @@
-"""What an update reports: one flat dict of floats, computed once from the tokens of all micro-batches.
+"""What an update reports: one flat dict of floats, computed once from the tokens of all
+micro-batches.
 
-Names: `ratio`, `clip_fraction`, `approx_kl`, `mismatch` and `entropy` are about trainable tokens; `advantage` and
-`reward` about trajectories. Invariant: failed trajectories count in `failed` and nowhere else.
+Names: `ratio`, `clip_fraction`, `approx_kl`, `mismatch` and `entropy` are about trainable tokens;
+`advantage` and `reward` about trajectories. Invariant: failed trajectories count in `failed` and
+nowhere else.
 """
 
 from __future__ import annotations
@@ -91,7 +93,8 @@ def update_metrics(
 
 
 def quantile(values_N: Tensor, share: float) -> float:
-    """The value below which `share` of the values lie (nearest rank; `torch.quantile` refuses large tensors)."""
+    """The value below which `share` of the values lie (nearest rank; `torch.quantile` refuses large
+    tensors)."""
     rank = min(len(values_N), max(1, round(share * len(values_N))))
     return float(values_N.kthvalue(rank).values)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
@@ -15,10 +16,10 @@ import trl
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from tooldojo.envs.draft import Draft, call, steps
 from tooldojo.envs.registry import register
 from tooldojo.envs.task import Split, Task
 from tooldojo.envs.tools import ToolError, tool
-from tooldojo.envs.draft import Draft, call, steps
 from tooldojo.envs.world import World
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.formats import call_format
@@ -64,6 +65,13 @@ def tokenizer_of(template: str, specials: tuple[str, ...], eos: str) -> PreTrain
     )
     made.chat_template = template
     return made
+
+
+KINDS = {
+    "qwen": (QWEN, "<|im_end|>"),
+    "llama": (LLAMA, "<|eot_id|>"),
+    "both": ([*QWEN, *LLAMA], "<|im_end|>"),
+}
 
 
 def trl_template(name: str) -> str:
@@ -134,9 +142,11 @@ class Unjudged(Counters):
 
 @register("test/Slow-v0")
 class Slow(World):
-    """A synchronous tool that sleeps."""
+    """A synchronous tool that sleeps, and counts how many do so at once."""
 
     slow_tools = True
+    lock = threading.Lock()
+    asleep = most_asleep = 0
 
     @classmethod
     def draft(cls, rng: Random, level: int) -> Draft:
@@ -147,7 +157,12 @@ class Slow(World):
     @tool(mutates=True)
     def nap(self, word: str) -> str:
         """Sleep a little."""
+        with Slow.lock:
+            Slow.asleep += 1
+            Slow.most_asleep = max(Slow.most_asleep, Slow.asleep)
         time.sleep(0.2)
+        with Slow.lock:
+            Slow.asleep -= 1
         self.state["naps"] += 1
         return word
 
@@ -173,14 +188,20 @@ def chats() -> Callable[[str], Chat]:
 
 @pytest.fixture
 def tokenizer() -> Callable[[str, str], PreTrainedTokenizerFast]:
-    """A tokenizer of a kind (`qwen` or `llama`) with a template: TRL's of that name, or a text."""
+    """A tokenizer of a kind (see `KINDS`) with a template: TRL's of that name, or a text."""
 
     def build(kind: str, template: str) -> PreTrainedTokenizerFast:
         text = trl_template(template) if re.fullmatch(r"\w+", template) else template
-        specials, eos = (QWEN, "<|im_end|>") if kind == "qwen" else (LLAMA, "<|eot_id|>")
+        specials, eos = KINDS[kind]
         return tokenizer_of(text, tuple(specials), eos)
 
     return build
+
+
+@pytest.fixture
+def template_names() -> list[str]:
+    """All templates that TRL ships."""
+    return sorted(path.stem for path in TEMPLATES.glob("*.jinja"))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Call, GoldTurn, Task
 from tooldojo.envs.tools import ToolSpec
 from tooldojo.rollouts.chat import Chat, ParsedTurn, TemplateError
-from tooldojo.rollouts.formats import Hermes, Llama3
+from tooldojo.rollouts.formats import FORMATS, Hermes, Llama3
 from tooldojo.rollouts.records import SpanKind
 
 
@@ -107,6 +107,23 @@ def test_a_template_of_another_call_format_is_refused(tokenizer: Callable) -> No
         Chat(tokenizer("llama", "llama3_2"), Hermes()).check_prefix()
 
 
+def test_every_known_template_is_used_or_refused_clearly(
+    tokenizer: Callable, template_names: list[str]
+) -> None:
+    usable = set()
+    for name in template_names:
+        for form in FORMATS.values():
+            try:
+                Chat(tokenizer("both", name), form).check_prefix()
+                usable.add((name, form.name))
+            except TemplateError as error:
+                assert "\n" not in str(error)
+    assert {name for name, form in usable if form == "llama3"} == {"llama3_1", "llama3_2"}
+    qwens = {"qwen2_5", "qwen3", "qwen3_instruct_2507"}
+    assert qwens <= {name for name, form in usable if form == "hermes"}
+    assert all(name.startswith("qwen") for name, form in usable if form == "hermes")
+
+
 def test_more_broken_templates(tokenizer: Callable) -> None:
     qwen = tokenizer("qwen", "qwen2_5").chat_template
     thinking = qwen.replace(
@@ -137,6 +154,8 @@ def test_world_data_cannot_speak_as_the_template(any_chat: Chat) -> None:
 def test_empty_system_and_tools_are_left_out(chats: Callable[[str], Chat]) -> None:
     text = chats("qwen3").text(chats("qwen3").prompt_ids("", [], "hi"))
     assert text == "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
+    llama = chats("llama3.2")
+    assert "functions" not in llama.text(llama.prompt_ids("", [], "hi"))
 
 
 def test_prompts_do_not_depend_on_the_day(chats: Callable[[str], Chat]) -> None:
@@ -192,4 +211,4 @@ def test_a_cut_turn_is_parsed_as_it_stands(chat: Chat, task: Task) -> None:
 def test_tools_come_as_the_world_declares_them(chat: Chat, task: Task) -> None:
     specs: dict[str, ToolSpec] = world_class(task.env).tool_specs()
     text = chat.text(chat.task_prompt_ids(task))
-    assert all(f'"name": "{name}"' in text for name in specs)
+    assert all(name in text and spec.description in text for name, spec in specs.items())

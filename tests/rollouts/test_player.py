@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def endings() -> list[tuple[StopReason, list[GoldTurn | str | BaseException], di
         (StopReason.ANSWERED, [ADD, ANSWER], {}),
         (StopReason.MAX_TURNS, [ADD], {}),
         (StopReason.MAX_TOKENS, [ADD, ANSWER], {"max_turn_tokens": 10}),
-        (StopReason.CONTEXT_FULL, [ADD], {"max_context": 620}),
+        (StopReason.CONTEXT_FULL, [ADD], {"max_context": 70}),  # beyond the prompt
         (StopReason.MALFORMED, [bad], {"max_malformed": 2}),
         (StopReason.ENV_CRASH, [ADD, GoldTurn("", (Call("crash", {}),))], {}),
         (StopReason.ENV_CRASH, [GoldTurn("", (Call("spoil", {}),))], {}),
@@ -134,6 +135,8 @@ def endings() -> list[tuple[StopReason, list[GoldTurn | str | BaseException], di
 def test_every_ending(
     stop: StopReason, turns: list, changes: dict, chat: Chat, task: Task, limits: Limits
 ) -> None:
+    if "max_context" in changes:
+        changes = {"max_context": changes["max_context"] + len(chat.task_prompt_ids(task))}
     played = run(task, Script(chat, turns), chat, replace(limits, **changes))
     ending = ENDINGS[stop]
     assert played.ending is ending
@@ -247,31 +250,27 @@ def test_an_env_crash_is_tried_once_more(chat: Chat, task: Task, limits: Limits)
 def test_slow_worlds_step_on_threads(
     chat: Chat, limits: Limits, tasks: Callable[..., Task], policy: PolicyRef
 ) -> None:
-    task = tasks(world_class("test/Slow-v0"), level=1)
-    sampler = ScriptedSampler(chat, "gold", 0)
+    slow: Any = world_class("test/Slow-v0")
+    task, sampler = tasks(slow, level=1), ScriptedSampler(chat, "gold", 0)
 
-    async def both() -> tuple[float, list[Trajectory]]:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        with ThreadPoolExecutor(4) as threads:
-            jobs = [
-                play(
-                    task,
-                    None,
-                    sampler,
-                    chat,
-                    limits,
-                    SHAPE,
-                    replace(KEY, member=m),
-                    policy,
-                    threads,
-                )
-                for m in range(4)
-            ]
-            played = await asyncio.gather(*jobs)
-        return loop.time() - began, played
+    async def three(threads: Executor | None) -> list[Trajectory]:
+        keys = [replace(KEY, member=member) for member in range(3)]
+        jobs = [play(task, None, sampler, chat, limits, SHAPE, k, policy, threads) for k in keys]
+        return await asyncio.gather(*jobs)
 
-    seconds, played = asyncio.run(both())
-    assert all(t.score is not None and t.score.success for t in played)
-    assert seconds < 0.6  # four naps of 0.2 s at once
-    assert all(t.segments[0].turns[0].timings.tool >= 0.2 for t in played)
+    for threads, most in ((None, 1), (ThreadPoolExecutor(3), 3)):
+        slow.most_asleep = 0
+        played = asyncio.run(three(threads))
+        assert all(t.score is not None and t.score.success for t in played)
+        assert all(t.segments[0].turns[0].timings.tool >= 0.2 for t in played)
+        assert (slow.most_asleep > 1) == (most > 1)
+
+
+def test_one_malformed_turn_more_than_allowed_ends_it(
+    chat: Chat, task: Task, limits: Limits
+) -> None:
+    script = Script(chat, ["<tool_call>", "<tool_call>", ADD, "<tool_call>", ANSWER])
+    played = run(task, script, chat, replace(limits, max_malformed=2))
+    assert played.ending.stop is StopReason.MALFORMED and played.turns == 4
+    spared = run(task, script, chat, replace(limits, max_malformed=3))
+    assert spared.ending.stop is StopReason.ANSWERED and spared.turns == 5

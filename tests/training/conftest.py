@@ -40,7 +40,8 @@ PROBE = tuple(range(3, 27))
 
 
 def write_model(folder: Path, kind: str) -> Path:
-    """A random model with sharp, asymmetric weights (biases and norms too), and a word-level tokenizer."""
+    """A random model with sharp, asymmetric weights (biases and norms too), and a word-level
+    tokenizer."""
     config, model, extra = ARCHITECTURES[kind]
     sizes = {
         "hidden_size": 64,
@@ -71,7 +72,8 @@ def trajectory(
     rng: np.random.Generator,
     stop: StopReason = StopReason.ANSWERED,
 ) -> Trajectory:
-    """A trajectory of one segment: the prompt, then spans of (length, sampled?) with random ids and old logprobs."""
+    """A trajectory of one segment: the prompt, then spans of (length, sampled?) with random ids and
+    old logprobs."""
     sampled = np.array(
         [False] * len(prompt) + [kind for length, kind in spans for _ in range(length)]
     )
@@ -107,7 +109,8 @@ def trajectory(
 
 
 def groups(count: int = 3, size: int = 4, prompt: int = 21, seed: int = 0) -> list[Group]:
-    """Groups whose members differ in length, turns and reward; some start with sampled tokens, some do not."""
+    """Groups whose members differ in length, turns and reward; some start with sampled tokens, some
+    do not."""
     rng = np.random.default_rng(seed)
     made = []
     for ordinal in range(count):
@@ -154,7 +157,8 @@ def make_policy(model_folders: Callable[[str], Path]) -> Callable[..., Policy]:
 
 @pytest.fixture
 def make_learner(make_policy: Callable[..., Policy]) -> Callable[..., Learner]:
-    """Keys of the learner's and the objective's section, told apart by name; fp32 unless asked otherwise."""
+    """Keys of the learner's and the objective's section, told apart by name; fp32 unless asked
+    otherwise."""
 
     def make(kind: str = "qwen3", policy: Policy | None = None, **keys: object) -> Learner:
         mine = {k: v for k, v in keys.items() if k in LearnerSection.model_fields}

@@ -1,4 +1,5 @@
-"""The learner's arithmetic: packing, sharing a prompt and micro-batches change nothing; masked tokens do not count."""
+"""The learner's arithmetic: packing, sharing a prompt and micro-batches change nothing; masked
+tokens do not count."""
 
 from __future__ import annotations
 
@@ -37,11 +38,14 @@ def of_members(learner: Learner, members: Sequence[Member]) -> tuple[float, Grad
 
 
 def padded(learner: Learner, groups: Sequence[Group]) -> tuple[float, Gradients]:
-    """The same step by PEFT's and transformers' ordinary forward pass on right-padded rows, one per sequence."""
+    """The same step by PEFT's and transformers' ordinary forward pass on right-padded rows, one per
+    sequence."""
     objective, policy = learner.objective, learner.policy
     members = members_of(groups, ADVANTAGES[objective.advantage])
     weight_B = token_weights(torch.tensor([m.length for m in members]), objective)
-    rows = [(s, m.advantage, w) for m, w in zip(members, weight_B, strict=True) for s in m.sequences]
+    rows = [
+        (s, m.advantage, w) for m, w in zip(members, weight_B, strict=True) for s in m.sequences
+    ]
     ids = torch.zeros(len(rows), max(len(s.ids_T) for s, _, _ in rows), dtype=torch.long)
     for row, (sequence, _, _) in zip(ids, rows, strict=True):
         row[: len(sequence.ids_T)] = torch.from_numpy(sequence.ids_T)
@@ -57,7 +61,9 @@ def padded(learner: Learner, groups: Sequence[Group]) -> tuple[float, Gradients]
     for parameter in policy.parameters().values():
         parameter.grad = None
     loss.backward()
-    return float(loss.detach()), {n: p.grad.clone() for n, p in policy.parameters().items() if p.grad is not None}
+    return float(loss.detach()), {
+        n: p.grad.clone() for n, p in policy.parameters().items() if p.grad is not None
+    }
 
 
 def furthest(a: Gradients, b: Gradients) -> float:
@@ -68,12 +74,16 @@ def furthest(a: Gradients, b: Gradients) -> float:
 
 def unshared(group: Group) -> Group:
     """The same group as if its members had nothing in common."""
-    return replace(group, trajectories=tuple(replace(t, prompt_tokens=0) for t in group.trajectories))
+    return replace(
+        group, trajectories=tuple(replace(t, prompt_tokens=0) for t in group.trajectories)
+    )
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("merged", [True, False])
-def test_packed_equals_padded(kind: str, merged: bool, make_learner: MakeLearner, make_groups: MakeGroups) -> None:
+def test_packed_equals_padded(
+    kind: str, merged: bool, make_learner: MakeLearner, make_groups: MakeGroups
+) -> None:
     learner = make_learner(kind)
     assert learner.merged
     learner.merged = merged
@@ -86,7 +96,9 @@ def test_packed_equals_padded(kind: str, merged: bool, make_learner: MakeLearner
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_shared_prompt_equals_unshared(kind: str, make_learner: MakeLearner, make_groups: MakeGroups) -> None:
+def test_shared_prompt_equals_unshared(
+    kind: str, make_learner: MakeLearner, make_groups: MakeGroups
+) -> None:
     learner, groups = make_learner(kind), make_groups()
     loss, gradients = measured(learner, groups)
     other_loss, other = measured(learner, [unshared(group) for group in groups])
@@ -101,7 +113,9 @@ def test_microbatches_change_nothing(
 ) -> None:
     groups, found = make_groups(), []
     for tokens in (10**6, 110, 1):  # all at once, about a group, a member at a time
-        learner = make_learner(tokens_per_microbatch=tokens, aggregation=aggregation, kl_coef=kl_coef)
+        learner = make_learner(
+            tokens_per_microbatch=tokens, aggregation=aggregation, kl_coef=kl_coef
+        )
         for linear in learner.policy.linears:
             linear.b.data.mul_(1.5)  # away from the reference
         found.append(measured(learner, groups))
@@ -120,8 +134,11 @@ def test_long_attention_in_slabs(
     assert furthest(slabs, whole) < 1e-5
 
 
-def test_on_policy_gradient_is_minus_advantage_times_score(make_learner: MakeLearner, make_groups: MakeGroups) -> None:
-    """Where the old logprobs are the learner's own, ratios are 1, nothing is clipped and the loss is -sum w A."""
+def test_on_policy_gradient_is_minus_advantage_times_score(
+    make_learner: MakeLearner, make_groups: MakeGroups
+) -> None:
+    """Where the old logprobs are the learner's own, ratios are 1, nothing is clipped and the loss
+    is -sum w A."""
     learner = make_learner()
     groups = [on_policy(learner, group) for group in make_groups()]
     metrics = learner.update(groups)
@@ -144,7 +161,8 @@ def on_policy(learner: Learner, group: Group) -> Group:
 
 
 def test_masked_tokens_do_not_count(make_learner: MakeLearner, make_groups: MakeGroups) -> None:
-    """The label (id after the last target), and the old logprob, of tokens that nobody sampled: bit-identical."""
+    """The label (id after the last target), and the old logprob, of tokens that nobody sampled:
+    bit-identical."""
     learner, groups = make_learner(), make_groups()
     loss, gradients = measured(learner, groups)
     other_loss, other = measured(learner, [scribbled(group) for group in groups])
@@ -153,7 +171,8 @@ def test_masked_tokens_do_not_count(make_learner: MakeLearner, make_groups: Make
 
 
 def scribbled(group: Group) -> Group:
-    """Old logprobs of unsampled tokens changed, and ids of those that stand behind the last sampled one."""
+    """Old logprobs of unsampled tokens changed, and ids of those that stand behind the last sampled
+    one."""
 
     def change(segment: Segment) -> Segment:
         ids, old = segment.ids_T.copy(), segment.logprobs_T.copy()
@@ -165,8 +184,11 @@ def scribbled(group: Group) -> Group:
     return replace(group, trajectories=tuple(changed))
 
 
-def test_what_is_masked_is_chosen_by_versions_alone(make_learner: MakeLearner, make_groups: MakeGroups) -> None:
-    """Token by token: the labels of a packed row are the sampled ids in order, whatever stands between them."""
+def test_what_is_masked_is_chosen_by_versions_alone(
+    make_learner: MakeLearner, make_groups: MakeGroups
+) -> None:
+    """Token by token: the labels of a packed row are the sampled ids in order, whatever stands
+    between them."""
     groups = make_groups()
     members = members_of(groups, ADVANTAGES["grpo"])
     sampled = [t.segments[0].ids_T[t.segments[0].sampled_T] for g in groups for t in g.trajectories]
@@ -188,7 +210,9 @@ def test_failed_trajectories_change_nothing(
     loss, gradients = measured(learner, groups)
     prompt = groups[0].trajectories[0].segments[0].ids_T[: groups[0].trajectories[0].prompt_tokens]
     failed = make_trajectory(prompt, [(9, True)], 1.0, 4, rng, stop=StopReason.ENGINE_LOST)
-    crashed = replace(make_trajectory(prompt, [(9, True)], 1.0, 5, rng, stop=StopReason.ENV_CRASH), segments=())
+    crashed = replace(
+        make_trajectory(prompt, [(9, True)], 1.0, 5, rng, stop=StopReason.ENV_CRASH), segments=()
+    )
     more = replace(groups[0], trajectories=(crashed, *groups[0].trajectories, failed))
     other_loss, other = measured(learner, [more, *groups[1:]])
     assert loss == pytest.approx(other_loss, rel=1e-6)
@@ -201,14 +225,21 @@ def test_truncated_trajectories_train(
 ) -> None:
     group = make_groups(1)[0]
     prompt = group.trajectories[0].segments[0].ids_T[: group.trajectories[0].prompt_tokens]
-    late = make_trajectory(prompt, [(9, True)], 0.0, 4, np.random.default_rng(1), stop=StopReason.MAX_TURNS)
-    members = members_of([replace(group, trajectories=(*group.trajectories, late))], ADVANTAGES["grpo"])
+    late = make_trajectory(
+        prompt, [(9, True)], 0.0, 4, np.random.default_rng(1), stop=StopReason.MAX_TURNS
+    )
+    members = members_of(
+        [replace(group, trajectories=(*group.trajectories, late))], ADVANTAGES["grpo"]
+    )
     assert len(members) == 5
     assert members[-1].length == 9
 
 
-def test_a_trajectory_of_several_segments_counts_once(make_learner: MakeLearner, make_groups: MakeGroups) -> None:
-    """Cutting one trajectory into two segments keeps baselines and weights; both carry the same advantage."""
+def test_a_trajectory_of_several_segments_counts_once(
+    make_learner: MakeLearner, make_groups: MakeGroups
+) -> None:
+    """Cutting one trajectory into two segments keeps baselines and weights; both carry the same
+    advantage."""
     learner, groups = make_learner(aggregation="sequence_mean"), make_groups()
     first, *others = groups[0].trajectories
     second = others[0].segments[0]
@@ -224,11 +255,15 @@ def test_a_trajectory_of_several_segments_counts_once(make_learner: MakeLearner,
     assert furthest(gradients, other) < 1e-5
 
 
-def test_a_segment_with_another_prompt_stands_alone(make_learner: MakeLearner, make_groups: MakeGroups) -> None:
+def test_a_segment_with_another_prompt_stands_alone(
+    make_learner: MakeLearner, make_groups: MakeGroups
+) -> None:
     groups = make_groups(2)
     foreign = groups[1].trajectories[0].segments[0]
     first, *others = groups[0].trajectories
-    mixed = replace(groups[0], trajectories=(replace(first, segments=(*first.segments, foreign)), *others))
+    mixed = replace(
+        groups[0], trajectories=(replace(first, segments=(*first.segments, foreign)), *others)
+    )
     members = members_of([mixed], ADVANTAGES["grpo"])
     assert [s.shared for s in members[0].sequences] == [first.prompt_tokens, 0]
     loss, gradients = measured(make_learner(), [mixed])
@@ -244,7 +279,9 @@ def test_a_sampled_token_without_a_logprob_is_a_bug(make_groups: MakeGroups) -> 
         members_of([group], ADVANTAGES["grpo"])
 
 
-def test_a_batch_without_any_verdict_is_refused(make_learner: MakeLearner, make_groups: MakeGroups) -> None:
+def test_a_batch_without_any_verdict_is_refused(
+    make_learner: MakeLearner, make_groups: MakeGroups
+) -> None:
     dead = [replace(g, trajectories=()) for g in make_groups()]
     with pytest.raises(ValueError, match="no trajectory of this batch trains"):
         make_learner().update(dead)

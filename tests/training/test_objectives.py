@@ -14,6 +14,7 @@ from tooldojo.training.objectives import (
     Tokens,
     clip_term,
     k3,
+    kl_term,
     policy_loss,
     token_weights,
 )
@@ -82,7 +83,9 @@ def test_clip(ratio: float, advantage: float, loss: float, slope: float, clipped
 
 
 def test_a_ratio_beyond_reason_stays_finite() -> None:
-    given = Tokens(*(torch.tensor([x]) for x in (0.0, -500.0, -1.0)), torch.zeros(1).long(), torch.ones(1))
+    given = Tokens(
+        *(torch.tensor([x]) for x in (0.0, -500.0, -1.0)), torch.zeros(1).long(), torch.ones(1)
+    )
     assert torch.isfinite(policy_loss(given, SECTION).total)
 
 
@@ -91,20 +94,33 @@ def test_k3_is_the_exact_kl_in_expectation() -> None:
     p, q = torch.randn(2, 9, generator=generator, dtype=torch.float64).softmax(-1)
     estimates = k3(p.log(), q.log())
     assert (estimates >= 0).all()
-    assert (p * estimates).sum().item() == pytest.approx((p * (p / q).log()).sum().item(), rel=1e-12)
+    assert (p * estimates).sum().item() == pytest.approx(
+        (p * (p / q).log()).sum().item(), rel=1e-12
+    )
 
 
-def test_gradient_of_k3_as_a_loss() -> None:
-    logprob = torch.tensor([-1.0, -2.0], requires_grad=True)
-    reference = torch.tensor([-1.5, -0.5])
-    k3(logprob, reference).sum().backward()
-    assert logprob.grad is not None
-    assert logprob.grad.tolist() == pytest.approx((1 - (reference - logprob.detach()).exp()).tolist())
+def test_gradient_of_the_kl_term_is_that_of_the_reverse_kl() -> None:
+    """In expectation over samples of the policy itself; k3 alone would give another gradient."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(9, generator=generator, dtype=torch.float64, requires_grad=True)
+    logq = torch.randn(9, generator=generator, dtype=torch.float64).log_softmax(-1)
+    logp = logits.log_softmax(-1)
+    p, old = logp.detach().exp(), logp.detach()
+    zeros = torch.zeros(9)
+    given = Tokens(logp, old, zeros, zeros.long(), zeros)
+    (exact,) = torch.autograd.grad((logp.exp() * (logp - logq)).sum(), logits, retain_graph=True)
+    (ours,) = torch.autograd.grad((p * kl_term(given, logq)).sum(), logits, retain_graph=True)
+    (plain,) = torch.autograd.grad((p * k3(logp, logq)).sum(), logits)
+    assert torch.allclose(ours, exact, atol=1e-12)
+    assert (plain - exact).norm() > 0.1 * exact.norm()
 
 
 def test_kl_is_added_with_its_coefficient() -> None:
     given = tokens(1.0, 1.0)
-    given = Tokens(*(given.logprob_N, given.old_N, given.advantage_N, given.trajectory_N, given.weight_N), given.old_N + 0.3)
+    given = Tokens(
+        *(given.logprob_N, given.old_N, given.advantage_N, given.trajectory_N, given.weight_N),
+        given.old_N + 0.3,
+    )
     loss = policy_loss(given, ObjectiveSection(kl_coef=0.5))
     kl = math.exp(0.3) - 0.3 - 1
     assert loss.kl.item() == pytest.approx(kl)

@@ -37,7 +37,15 @@ FAMILIES: dict[str, Callable[[Draw], Document]] = {
 class Stage(Enum):
     """Which families come how often, as weights."""
 
-    SHORT = {"generic": 4, "lookup": 3, "copying": 4, "prose": 2, "numbers": 2, "from_text": 1, "filter": 1}
+    SHORT = {
+        "generic": 4,
+        "lookup": 3,
+        "copying": 4,
+        "prose": 2,
+        "numbers": 2,
+        "from_text": 1,
+        "filter": 1,
+    }
     FULL = {
         "act": 6, "choose": 5, "branch": 2, "generic": 2, "lookup": 1, "parallel": 2, "no_tool": 1, "from_text": 0.5,
         "numbers": 2, "copying": 1, "prose": 0.5, "filter": 1, "sql": 2,

@@ -29,9 +29,26 @@ from tooldojo.training.base.words import Draw
 
 def any_value(draw: Draw) -> tuple[str, object]:
     """A JSON type and a value of it, of the sorts that tool arguments have."""
-    sort = draw.pick(("id", "id", "id", "word", "person", "email", "date", "int", "float", "phrase", "colour", "bool"))
+    sort = draw.pick(
+        (
+            "id",
+            "id",
+            "id",
+            "word",
+            "person",
+            "email",
+            "date",
+            "int",
+            "float",
+            "phrase",
+            "colour",
+            "bool",
+        )
+    )
     if sort == "int":
-        return "integer", draw.pick((draw.randint(0, 9), draw.randint(0, 99), draw.randint(100, 5000)))
+        return "integer", draw.pick(
+            (draw.randint(0, 9), draw.randint(0, 99), draw.randint(100, 5000))
+        )
     if sort == "float":
         return "number", draw.price()
     if sort == "bool":
@@ -43,7 +60,9 @@ def any_value(draw: Draw) -> tuple[str, object]:
         "email": lambda: draw.email(draw.person()),
         "date": draw.date,
         "phrase": lambda: " ".join(draw.pick(words.COMMON) for _ in range(draw.randint(2, 4))),
-        "colour": lambda: draw.pick(words.COLOURS + words.MATERIALS + words.SIZES + words.ADJECTIVES),
+        "colour": lambda: draw.pick(
+            words.COLOURS + words.MATERIALS + words.SIZES + words.ADJECTIVES
+        ),
     }[sort]()
     return "string", text
 
@@ -65,11 +84,27 @@ def with_errors(
         if kind == "format" and isinstance(value, str) and len(value) > 3 and " " not in value:
             wrong = draw.pick((value.lower(), value.replace("-", ""), value.strip("#"), value[:-1]))
             if wrong != value and wrong:
-                hint = draw.pick((f"{key} must be {value}", f"unknown {key} {wrong}, did you mean {value}?", f"no {wrong}; closest is {value}"))
+                hint = draw.pick(
+                    (
+                        f"{key} must be {value}",
+                        f"unknown {key} {wrong}, did you mean {value}?",
+                        f"no {wrong}; closest is {value}",
+                    )
+                )
                 d.call(thought, name, {**arguments, key: wrong}, {"error": hint}, learn=False)
-                d.call(f"The error says {key} should be {value}. Call again.", name, arguments, result)
+                d.call(
+                    f"The error says {key} should be {value}. Call again.", name, arguments, result
+                )
                 return
-        text = draw.pick(("temporarily unavailable, try again", "timeout, please retry", "busy: retry", "internal error, try once more", f"{name} timed out"))
+        text = draw.pick(
+            (
+                "temporarily unavailable, try again",
+                "timeout, please retry",
+                "busy: retry",
+                "internal error, try once more",
+                f"{name} timed out",
+            )
+        )
         d.call(thought, name, arguments, {"error": text})
         d.call("The call failed for now. Try the same call again.", name, arguments, result)
         return
@@ -83,24 +118,67 @@ def generic(draw: Draw) -> Document:
     verb = draw.pick(words.VERBS)
     name = draw.tool_name([verb], thing)
     n = draw.pick((1, 1, 2, 2, 3, 4))
-    pool = [f"{thing}_id", "id", "target", "name", "to", "label", "day", "amount", "note", "mode", draw.word(), draw.word(), "value", "unit", "key"]
+    pool = [
+        f"{thing}_id",
+        "id",
+        "target",
+        "name",
+        "to",
+        "label",
+        "day",
+        "amount",
+        "note",
+        "mode",
+        draw.word(),
+        draw.word(),
+        "value",
+        "unit",
+        "key",
+    ]
     keys = draw.some(pool, n)
     values = {key: any_value(draw) for key in keys}
-    properties = {k: argument(draw, t, f"the {k.replace('_', ' ')}") for k, (t, _) in values.items()}
-    d.tools = [schema(draw, name, f"{recase(verb)} a {thing}.", properties), *distractors(draw, draw.pick((0, 1, 1, 2, 3, 5)))]
+    properties = {
+        k: argument(draw, t, f"the {k.replace('_', ' ')}") for k, (t, _) in values.items()
+    }
+    d.tools = [
+        schema(draw, name, f"{recase(verb)} a {thing}.", properties),
+        *distractors(draw, draw.pick((0, 1, 1, 2, 3, 5))),
+    ]
     draw.shuffle(d.tools)
     arguments: Json = {k: v for k, (_, v) in values.items()}
     closing = closing_format(draw, with_id=False)
     result_key = draw.pick(("receipt", "ticket_no", "ref", "token", "confirmation", draw.word()))
     token = draw.code(draw.pick(words.ID_SHAPES))
-    d.system(f"{role_line(draw, thing)}\n{tell_rules(draw, [closing.rule, f'The value is the {result_key} that the tool returns.'])}")
+    d.system(
+        f"{role_line(draw, thing)}\n{tell_rules(draw, [closing.rule, f'The value is the {result_key} that the tool returns.'])}"
+    )
     stated = draw.pick((", ", " and ", "; ")).join(
-        draw.pick((f"{k} {spoken(v)}", f"{k} = {spoken(v)}", f"{k}: {spoken(v)}", f"the {k.replace('_', ' ')} is {spoken(v)}"))
+        draw.pick(
+            (
+                f"{k} {spoken(v)}",
+                f"{k} = {spoken(v)}",
+                f"{k}: {spoken(v)}",
+                f"the {k.replace('_', ' ')} is {spoken(v)}",
+            )
+        )
         for k, v in draw.sample(list(arguments.items()), n)
     )
-    ask = draw.pick((f"please {verb} the {thing} with {stated}.", f"{verb} a {thing}: {stated}.", f"I want to {verb} a {thing}, {stated}.", f"can you {verb} this {thing}? {recase(stated)}."))
+    ask = draw.pick(
+        (
+            f"please {verb} the {thing} with {stated}.",
+            f"{verb} a {thing}: {stated}.",
+            f"I want to {verb} a {thing}, {stated}.",
+            f"can you {verb} this {thing}? {recase(stated)}.",
+        )
+    )
     d.user(recase(opener(draw) + ask))
-    with_errors(d, f"The request is to {verb} a {thing}, so call {name}.", name, arguments, {**({"ok": True} if draw.chance(0.5) else {}), result_key: token})
+    with_errors(
+        d,
+        f"The request is to {verb} a {thing}, so call {name}.",
+        name,
+        arguments,
+        {**({"ok": True} if draw.chance(0.5) else {}), result_key: token},
+    )
     message = f"The {thing} is taken care of."
     return d.finish(f"The {result_key} is {token}.", message, closing.line(token))
 
@@ -109,8 +187,23 @@ def reader(draw: Draw, kind: RecordType) -> tuple[str, str, Json]:
     """Name, argument name and schema of the tool that returns one record by id."""
     name = draw.tool_name(words.READ_VERBS, kind.thing)
     key = draw.pick((kind.id_field, kind.id_field, "id", draw.word()))
-    about = draw.pick((f"Look up one {kind.thing} by its {kind.id_field}.", f"Returns the record of a {kind.thing}.", f"Details of a {kind.thing}."))
-    return name, key, schema(draw, name, about, {key: argument(draw, "string", f"{kind.id_field} such as {draw.code(kind.shape)}")})
+    about = draw.pick(
+        (
+            f"Look up one {kind.thing} by its {kind.id_field}.",
+            f"Returns the record of a {kind.thing}.",
+            f"Details of a {kind.thing}.",
+        )
+    )
+    return (
+        name,
+        key,
+        schema(
+            draw,
+            name,
+            about,
+            {key: argument(draw, "string", f"{kind.id_field} such as {draw.code(kind.shape)}")},
+        ),
+    )
 
 
 def lookup(draw: Draw) -> Document:
@@ -126,13 +219,31 @@ def lookup(draw: Draw) -> Document:
     closing = closing_format(draw, with_id=False)
     missing = draw.chance(0.12)
     absent = draw.pick(("not_found", "unknown", draw.word()))
-    d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, draw.sample([closing.rule, f'If there is no such {kind.thing} the value is {absent}.', 'Look things up before you answer.'], 3))}")
+    d.system(
+        f"{role_line(draw, kind.thing)}\n{tell_rules(draw, draw.sample([closing.rule, f'If there is no such {kind.thing} the value is {absent}.', 'Look things up before you answer.'], 3))}"
+    )
     label = field.replace("_", " ")
-    ask = draw.pick((f"what is the {label} of {kind.thing} {code}?", f"tell me the {label} for {code}.", f"I need the {label} of {code}, please.", f"{kind.thing} {code}: which {label}?"))
+    ask = draw.pick(
+        (
+            f"what is the {label} of {kind.thing} {code}?",
+            f"tell me the {label} for {code}.",
+            f"I need the {label} of {code}, please.",
+            f"{kind.thing} {code}: which {label}?",
+        )
+    )
     d.user(recase(opener(draw) + ask))
     thought = f"Look up {code} first."
     if missing:
-        d.call(thought, name, {key: code}, {"error": draw.pick((f"{code} not found", f"no {kind.thing} {code}", f"unknown {kind.id_field}"))})
+        d.call(
+            thought,
+            name,
+            {key: code},
+            {
+                "error": draw.pick(
+                    (f"{code} not found", f"no {kind.thing} {code}", f"unknown {kind.id_field}")
+                )
+            },
+        )
         return d.finish(f"There is no {code}.", f"I could not find {code}.", closing.line(absent))
     with_errors(d, thought, name, {key: code}, found)
     value = spoken(found[field])
@@ -153,7 +264,9 @@ def parallel(draw: Draw) -> Document:
     d.tools = [tool, *distractors(draw, draw.pick((0, 1, 3, 5)))]
     draw.shuffle(d.tools)
     closing = closing_format(draw, with_id=False)
-    d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, [closing.rule, 'Several calls may go in one turn.'])}")
+    d.system(
+        f"{role_line(draw, kind.thing)}\n{tell_rules(draw, [closing.rule, 'Several calls may go in one turn.'])}"
+    )
     listed = ", ".join(ids[:-1]) + " and " + ids[-1]
     label = kind.number.replace("_", " ")
     task = draw.pick(("high", "low", "sum") if small and n == 2 else ("high", "low"))
@@ -163,7 +276,12 @@ def parallel(draw: Draw) -> Document:
         value, why = str(sum(numbers)), f"{' + '.join(map(str, numbers))} = {sum(numbers)}"
     else:
         more = task == "high"
-        d.user(recase(opener(draw) + f"which of {listed} has the {'highest' if more else 'lowest'} {label}?"))
+        d.user(
+            recase(
+                opener(draw)
+                + f"which of {listed} has the {'highest' if more else 'lowest'} {label}?"
+            )
+        )
         best = (max if more else min)(numbers)
         value = ids[numbers.index(best)]
         why = f"{best} is the {'highest' if more else 'lowest'}, {value}"
@@ -180,7 +298,16 @@ def no_tool(draw: Draw) -> Document:
     d.tools = [tool, *distractors(draw, draw.randint(1, 5))]
     draw.shuffle(d.tools)
     closing = closing_format(draw, with_id=True)
-    code = draw.pick(("refused no_tool", "refused unsupported", "declined", "cannot", f"refused {draw.word()}", "out_of_scope"))
+    code = draw.pick(
+        (
+            "refused no_tool",
+            "refused unsupported",
+            "declined",
+            "cannot",
+            f"refused {draw.word()}",
+            "out_of_scope",
+        )
+    )
     rules = [closing.rule, f"When no tool serves the request, call nothing; the code is '{code}'."]
     if draw.chance(0.5):
         rules.append(f"Look the {kind.thing} up before you change it.")
@@ -189,8 +316,21 @@ def no_tool(draw: Draw) -> Document:
     used = " ".join(str(t["function"]) for t in d.tools)  # type: ignore[index]
     verb = draw.pick([v for v in words.VERBS if v not in used])
     ident = draw.code(kind.shape)
-    d.user(recase(opener(draw) + draw.pick((f"please {verb} {kind.thing} {ident}.", f"I want you to {verb} {ident} today.", f"can you {verb} the {kind.thing} {ident}?"))))
-    return d.finish(f"No tool can {verb} a {kind.thing}.", f"I cannot {verb} it.", closing.line(code, ident))
+    d.user(
+        recase(
+            opener(draw)
+            + draw.pick(
+                (
+                    f"please {verb} {kind.thing} {ident}.",
+                    f"I want you to {verb} {ident} today.",
+                    f"can you {verb} the {kind.thing} {ident}?",
+                )
+            )
+        )
+    )
+    return d.finish(
+        f"No tool can {verb} a {kind.thing}.", f"I cannot {verb} it.", closing.line(code, ident)
+    )
 
 
 def from_text(draw: Draw) -> Document:
@@ -199,11 +339,18 @@ def from_text(draw: Draw) -> Document:
     thing = draw.pick(words.THINGS)
     d.tools = distractors(draw, draw.randint(0, 4))
     closing = closing_format(draw, with_id=False)
-    facts = {f"{draw.pick(words.VERBS)} {draw.pick(words.COUNT_FIELDS + words.DAY_FIELDS)}": spoken(any_value(draw)[1]) for _ in range(draw.randint(2, 5))}
+    facts = {
+        f"{draw.pick(words.VERBS)} {draw.pick(words.COUNT_FIELDS + words.DAY_FIELDS)}": spoken(
+            any_value(draw)[1]
+        )
+        for _ in range(draw.randint(2, 5))
+    }
     rules = [f"The {k.replace('_', ' ')} is {v}." for k, v in facts.items()] + [closing.rule]
     draw.shuffle(rules)
     d.system(f"{role_line(draw, thing)}\n{tell_rules(draw, rules)}")
     asked = draw.pick(list(facts))
     d.user(recase(opener(draw) + f"what is the {asked.replace('_', ' ')}?"))
     value = facts[asked]
-    return d.finish(f"The rules say {value}, no call needed.", f"It is {value}.", closing.line(value))
+    return d.finish(
+        f"The rules say {value}, no call needed.", f"It is {value}.", closing.line(value)
+    )

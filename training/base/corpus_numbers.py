@@ -34,7 +34,9 @@ def numbers(draw: Draw) -> Document:
     thought = ""
     for i in range(draw.randint(2, 5)):
         if i:
-            d.messages.append({"role": "assistant", "content": closing, "reasoning_content": thought})
+            d.messages.append(
+                {"role": "assistant", "content": closing, "reasoning_content": thought}
+            )
         question, thought, closing = _number_task(draw)
         d.user(question)
     return d.finish(thought, "", closing)
@@ -45,46 +47,91 @@ def _number_task(draw: Draw) -> tuple[str, str, str]:
     top = draw.pick((12, 60, 100, 400, 999, 999))
     a, b = draw.randint(0, top), draw.randint(0, top)
     x, y = draw.price(), draw.price()
-    task = draw.pick(("compare", "compare", "limit", "limit", "price", "sum", "difference", "count", "extreme", "days"))
+    task = draw.pick(
+        (
+            "compare",
+            "compare",
+            "limit",
+            "limit",
+            "price",
+            "sum",
+            "difference",
+            "count",
+            "extreme",
+            "days",
+        )
+    )
     if task == "compare":
         a = a if a != b else b + 1
-        return f"Which is more, {a} or {b}?", f"{max(a, b)} is more than {min(a, b)}.", str(max(a, b))
+        return (
+            f"Which is more, {a} or {b}?",
+            f"{max(a, b)} is more than {min(a, b)}.",
+            str(max(a, b)),
+        )
     if task == "limit":
         ok = a <= b
-        return f"The limit is {b}. Is {a} within it?", f"{a} is {'not ' if ok else ''}over {b}.", "yes" if ok else "no"
+        return (
+            f"The limit is {b}. Is {a} within it?",
+            f"{a} is {'not ' if ok else ''}over {b}.",
+            "yes" if ok else "no",
+        )
     if task == "price":
         low = min(x, y)
         return f"Which costs less, {x} or {y}?", f"{low} is less than {max(x, y)}.", str(low)
     if task == "sum":
         parts = [draw.randint(0, draw.pick((9, 50, 99))) for _ in range(draw.pick((2, 2, 3)))]
-        return f"Add {', '.join(map(str, parts))}.", f"{' + '.join(map(str, parts))} = {sum(parts)}.", str(sum(parts))
+        return (
+            f"Add {', '.join(map(str, parts))}.",
+            f"{' + '.join(map(str, parts))} = {sum(parts)}.",
+            str(sum(parts)),
+        )
     if task == "difference":
         big, small = max(a, b), min(a, b)
-        return f"What is {big} minus {small}?", f"{big} - {small} = {big - small}.", str(big - small)
+        return (
+            f"What is {big} minus {small}?",
+            f"{big} - {small} = {big - small}.",
+            str(big - small),
+        )
     if task == "days":
         first, gap = draw.randint(1, 20), draw.randint(0, 8)
         stem = draw.date()[:8]
-        return (f"How many days from {stem}{first:02d} to {stem}{first + gap:02d}?", f"{first + gap} - {first} = {gap}.", str(gap))
+        return (
+            f"How many days from {stem}{first:02d} to {stem}{first + gap:02d}?",
+            f"{first + gap} - {first} = {gap}.",
+            str(gap),
+        )
     key, label = draw.pick(words.COUNT_FIELDS), draw.pick(words.STATUS_FIELDS)
     states = draw.some(words.ADJECTIVES, 2)
     rows: list[Json] = [
         {"id": c, key: v, label: draw.pick(states)}
-        for c, v in zip(draw.codes(draw.pick(words.ID_SHAPES), 4), draw.sample(range(1, 400), 4), strict=True)
+        for c, v in zip(
+            draw.codes(draw.pick(words.ID_SHAPES), 4), draw.sample(range(1, 400), 4), strict=True
+        )
     ][: draw.randint(2, 4)]
     if task == "count":
         hits = [str(r["id"]) for r in rows if r[label] == states[0]]
-        return (f"{compact(rows)}\nHow many are {states[0]}?", f"{states[0]}: {', '.join(hits) or 'none'}, that is {len(hits)}.", str(len(hits)))
+        return (
+            f"{compact(rows)}\nHow many are {states[0]}?",
+            f"{states[0]}: {', '.join(hits) or 'none'}, that is {len(hits)}.",
+            str(len(hits)),
+        )
     most = draw.chance(0.5)
     best = (max if most else min)(rows, key=lambda r: int(str(r[key])))
     shown = ", ".join(str(r[key]) for r in rows)
-    return (f"{compact(rows)}\nWhich id has the {'highest' if most else 'lowest'} {key}?", f"{key} {shown}; {'highest' if most else 'lowest'} {best[key]}.", str(best["id"]))
+    return (
+        f"{compact(rows)}\nWhich id has the {'highest' if most else 'lowest'} {key}?",
+        f"{key} {shown}; {'highest' if most else 'lowest'} {best[key]}.",
+        str(best["id"]),
+    )
 
 
 def copying(draw: Draw) -> Document:
     """A list of named values, then many questions that ask for them again, no tools."""
     d = Dialogue(draw, "copying")
     n = draw.randint(3, 8)
-    keys = [draw.pick((draw.word(), draw.pick(words.THINGS), draw.pick(words.COMMON))) for _ in range(n)]
+    keys = [
+        draw.pick((draw.word(), draw.pick(words.THINGS), draw.pick(words.COMMON))) for _ in range(n)
+    ]
     facts = {key: spoken(any_value(draw)[1]) for key in keys}
     listed = draw.pick((
         "\n".join(f"{k}: {v}" for k, v in facts.items()),
@@ -93,7 +140,9 @@ def copying(draw: Draw) -> Document:
     ))  # fmt: skip
     asked = [draw.pick(list(facts)) for _ in range(draw.randint(3, 8))]
     d.user(f"{listed}\n{asked[0]}?")
-    frame = draw.pick(("{v}", "{k}: {v}", '{{"{k}": "{v}"}}', "It is {v}.", "{k} = {v}", "Call {v} now"))
+    frame = draw.pick(
+        ("{v}", "{k}: {v}", '{{"{k}": "{v}"}}', "It is {v}.", "{k} = {v}", "Call {v} now")
+    )
     for before, after in zip(asked, asked[1:], strict=False):
         d.messages.append({"role": "assistant", "content": frame.format(k=before, v=facts[before])})
         d.user(draw.pick((f"{after}?", f"And {after}?", f"Now {after}.")))
@@ -108,7 +157,10 @@ def prose(draw: Draw) -> Document:
     pool = words.COMMON + words.ADJECTIVES + words.VERBS + words.THINGS + words.FUNCTION_WORDS
     line = draw.some(pool, draw.randint(5, 14))
     if draw.chance(0.5):
-        line = [w if draw.chance(0.7) else draw.pick((w.capitalize(), w.upper(), draw.person())) for w in line]
+        line = [
+            w if draw.chance(0.7) else draw.pick((w.capitalize(), w.upper(), draw.person()))
+            for w in line
+        ]
     text = " ".join(line)
     if draw.chance(0.5):
         asked = f"{text}\nWrite that again."
@@ -126,7 +178,11 @@ def _columns(draw: Draw) -> tuple[list[str], str, str, list[str]]:
     """Column names of a table: all, the numeric one, the labelled one, and its values."""
     number = draw.pick((draw.word(), draw.pick(words.COUNT_FIELDS), draw.pick(words.DAY_FIELDS)))
     label = draw.pick((draw.word(), draw.pick(words.STATUS_FIELDS), draw.pick(words.KIND_FIELDS)))
-    values = [draw.word() for _ in range(3)] if draw.chance(0.5) else draw.some(words.ADJECTIVES + words.COLOURS, 3)
+    values = (
+        [draw.word() for _ in range(3)]
+        if draw.chance(0.5)
+        else draw.some(words.ADJECTIVES + words.COLOURS, 3)
+    )
     columns = list(dict.fromkeys([f"{draw.word()}_id", label, number, draw.word()]))
     return columns, number, label, values
 
@@ -136,13 +192,29 @@ def filter_query(draw: Draw) -> Document:
     d = Dialogue(draw, "filter")
     thing = draw.pick(words.THINGS)
     columns, number, label, values = _columns(draw)
-    name, key = draw.tool_name(words.QUERY_VERBS, thing), draw.pick(("query", "expr", "where", "filter", "q"))
-    d.tools = [schema(draw, name, f"Rows of the {thing} list that match.", {key: argument(draw, "string", "an expression")}), *distractors(draw, draw.pick((0, 1, 3)))]
+    name, key = (
+        draw.tool_name(words.QUERY_VERBS, thing),
+        draw.pick(("query", "expr", "where", "filter", "q")),
+    )
+    d.tools = [
+        schema(
+            draw,
+            name,
+            f"Rows of the {thing} list that match.",
+            {key: argument(draw, "string", "an expression")},
+        ),
+        *distractors(draw, draw.pick((0, 1, 3))),
+    ]
     draw.shuffle(d.tools)
     equals, also = draw.pick((" = ", " is ", " == ", ":")), draw.pick((" and ", " & ", "; "))
-    order, limit = draw.pick((" sort by ", " order ", " | sort ")), draw.pick((" limit ", " first ", " top "))
+    order, limit = (
+        draw.pick((" sort by ", " order ", " | sort ")),
+        draw.pick((" limit ", " first ", " top ")),
+    )
     closing = closing_format(draw, with_id=False)
-    d.system(f"{role_line(draw, thing)}\nColumns: {', '.join(columns)}.\nExpressions: column{equals}value{also}column > number{order}column desc{limit}n.\n{tell_rules(draw, [closing.rule])}")
+    d.system(
+        f"{role_line(draw, thing)}\nColumns: {', '.join(columns)}.\nExpressions: column{equals}value{also}column > number{order}column desc{limit}n.\n{tell_rules(draw, [closing.rule])}"
+    )
     value, cut, top = draw.pick(values), draw.randint(1, 300), draw.randint(1, 5)
     query, said = f"{label}{equals}{value}", f"with {label} {value}"
     if draw.chance(0.5):
@@ -154,13 +226,19 @@ def filter_query(draw: Draw) -> Document:
         down = draw.chance(0.5)
         query += f"{order}{number} {'desc' if down else 'asc'}{limit}1"
         ask = f"which {columns[0]} has the {'highest' if down else 'lowest'} {number} of those {said}?"
-        row = {columns[0]: draw.code(draw.pick(words.ID_SHAPES)), label: value, number: draw.randint(1, 400)}
+        row = {
+            columns[0]: draw.code(draw.pick(words.ID_SHAPES)),
+            label: value,
+            number: draw.randint(1, 400),
+        }
         answer, result = str(row[columns[0]]), [row]
     else:
         query += f"{limit}{top}"
         ask = f"list {top} rows {said}, and tell me how many came."
         found = draw.randint(0, top)
-        result = [{columns[0]: c, label: value} for c in draw.codes(draw.pick(words.ID_SHAPES), found)]
+        result = [
+            {columns[0]: c, label: value} for c in draw.codes(draw.pick(words.ID_SHAPES), found)
+        ]
         answer = str(found)
     d.user(recase(opener(draw) + ask))
     d.call(f"Use {name} with the expression.", name, {key: query}, result)
@@ -174,37 +252,74 @@ def sql_query(draw: Draw) -> Document:
     shape = {t: _columns(draw) for t in tables}
     t = tables[0]
     columns, number, label, values = shape[t]
-    runner, key = draw.tool_name(["eval", "fire", "issue", "send", "exec"], draw.word()), draw.pick(("statement", "text", "select", "code"))
-    lister, shower = draw.tool_name(words.LIST_VERBS, "sheets"), draw.tool_name(words.READ_VERBS, "sheet")
+    runner, key = (
+        draw.tool_name(["eval", "fire", "issue", "send", "exec"], draw.word()),
+        draw.pick(("statement", "text", "select", "code")),
+    )
+    lister, shower = (
+        draw.tool_name(words.LIST_VERBS, "sheets"),
+        draw.tool_name(words.READ_VERBS, "sheet"),
+    )
     which = draw.pick(("sheet", "of", "which"))
     d.tools = [
-        schema(draw, runner, "Runs one SELECT statement.", {key: argument(draw, "string", "the statement")}),
+        schema(
+            draw,
+            runner,
+            "Runs one SELECT statement.",
+            {key: argument(draw, "string", "the statement")},
+        ),
         schema(draw, lister, "Names of all sheets.", {}),
-        schema(draw, shower, "Columns of a sheet.", {which: argument(draw, "string", "name of the sheet")}),
+        schema(
+            draw,
+            shower,
+            "Columns of a sheet.",
+            {which: argument(draw, "string", "name of the sheet")},
+        ),
         *distractors(draw, draw.pick((0, 1, 2))),
     ]
     draw.shuffle(d.tools)
     closing = closing_format(draw, with_id=False)
     known = draw.chance(0.5)
-    about = "\n".join(f"Sheet {x}: {', '.join(shape[x][0])}." for x in tables) if known else "Read the columns before you ask."
+    about = (
+        "\n".join(f"Sheet {x}: {', '.join(shape[x][0])}." for x in tables)
+        if known
+        else "Read the columns before you ask."
+    )
     d.system(f"{role_line(draw, 'sheet')}\n{about}\n{tell_rules(draw, [closing.rule])}")
     said, sql, answer = _sql_task(draw, t, tables[1], shape)
     d.user(recase(opener(draw) + said))
     if not known:
         if draw.chance(0.5):
             d.call("First see which sheets there are.", lister, {}, tables)
-        d.call(f"Read the columns of {t}.", shower, {which: t}, draw.pick((columns, {"columns": columns})))
+        d.call(
+            f"Read the columns of {t}.",
+            shower,
+            {which: t},
+            draw.pick((columns, {"columns": columns})),
+        )
         if " JOIN " in sql:
-            d.call(f"Read the columns of {tables[1]}.", shower, {which: tables[1]}, shape[tables[1]][0])
+            d.call(
+                f"Read the columns of {tables[1]}.", shower, {which: tables[1]}, shape[tables[1]][0]
+            )
     if draw.chance(0.1):
         wrong = sql.replace(label, "label", 1) if label in sql else sql.replace(t, "sheet", 1)
         bad = "label" if label in sql else "sheet"
         good = label if label in sql else t
-        d.call("Ask with one statement.", runner, {key: wrong}, {"error": f"no such name: {bad}"}, learn=False)
+        d.call(
+            "Ask with one statement.",
+            runner,
+            {key: wrong},
+            {"error": f"no such name: {bad}"},
+            learn=False,
+        )
         d.call(f"{bad} is wrong, the name is {good}. Ask again.", runner, {key: sql}, answer)
     else:
         d.call("Ask with one statement.", runner, {key: sql}, answer)
-    value = spoken(next(iter(answer[0].values()))) if isinstance(answer[0], dict) else spoken(answer[0][0])  # type: ignore[index]
+    value = (
+        spoken(next(iter(answer[0].values())))
+        if isinstance(answer[0], dict)
+        else spoken(answer[0][0])
+    )  # type: ignore[index]
     return d.finish(f"The result is {value}.", f"It is {value}.", closing.line(value))
 
 
@@ -219,12 +334,23 @@ def _sql_task(
     n: object = draw.randint(1, 900)
     ident: object = draw.code(draw.pick(words.ID_SHAPES))
     if sort == "count":
-        said, sql, got = f"how many rows of {t} have {label} {value}?", f"SELECT COUNT(*) FROM {t} {where}", n
+        said, sql, got = (
+            f"how many rows of {t} have {label} {value}?",
+            f"SELECT COUNT(*) FROM {t} {where}",
+            n,
+        )
     elif sort in ("sum", "avg", "max"):
         word = {"sum": "total", "avg": "average", "max": "highest"}[sort]
-        said, sql, got = f"what is the {word} {number} in {t} where {label} is {value}?", f"SELECT {sort.upper()}({number}) FROM {t} {where}", n
+        said, sql, got = (
+            f"what is the {word} {number} in {t} where {label} is {value}?",
+            f"SELECT {sort.upper()}({number}) FROM {t} {where}",
+            n,
+        )
     elif sort == "top":
-        said, got = f"which {columns[0]} in {t} has the highest {number} with {label} {value}?", ident
+        said, got = (
+            f"which {columns[0]} in {t} has the highest {number} with {label} {value}?",
+            ident,
+        )
         sql = f"SELECT {columns[0]} FROM {t} {where} ORDER BY {number} DESC LIMIT 1"
     elif sort == "over":
         said, got = f"how many rows of {t} have {number} over {cut}?", n
@@ -234,7 +360,10 @@ def _sql_task(
         sql = f"SELECT {label} FROM {t} GROUP BY {label} ORDER BY COUNT(*) DESC LIMIT 1"
     else:
         far = shape[other]
-        said, got = f"what is the total {number} of {t} where {far[2]} in {other} is {far[3][0]}? They share {columns[0]}.", n
+        said, got = (
+            f"what is the total {number} of {t} where {far[2]} in {other} is {far[3][0]}? They share {columns[0]}.",
+            n,
+        )
         sql = f"SELECT SUM(a.{number}) FROM {t} a JOIN {other} b ON a.{columns[0]} = b.{columns[0]} WHERE b.{far[2]} = '{far[3][0]}'"
     head = sql.split(" FROM ")[0].removeprefix("SELECT ")
     return said, sql, draw.pick(([{head: got}], [[got]]))

@@ -64,11 +64,15 @@ class Dialogue:
     def finish(self, thought: str, message: str, closing: str) -> Document:
         """The last assistant turn; the message ends with the closing line."""
         content = f"{message}\n{closing}" if message else closing
-        self.messages.append({"role": "assistant", "content": content, "reasoning_content": thought})
+        self.messages.append(
+            {"role": "assistant", "content": content, "reasoning_content": thought}
+        )
         return Document(self.kind, self.messages, self.tools or None, closing)
 
 
-def schema(draw: Draw, name: str, about: str, properties: dict[str, Json], optional: int = 0) -> Json:
+def schema(
+    draw: Draw, name: str, about: str, properties: dict[str, Json], optional: int = 0
+) -> Json:
     """A tool schema in OpenAI's shape; the last `optional` arguments are not required."""
     names = list(properties)
     parameters: Json = {"type": "object", "properties": properties}
@@ -76,7 +80,10 @@ def schema(draw: Draw, name: str, about: str, properties: dict[str, Json], optio
     parameters["required"] = required
     if draw.chance(0.15):
         parameters["additionalProperties"] = False
-    return {"type": "function", "function": {"name": name, "description": about, "parameters": parameters}}
+    return {
+        "type": "function",
+        "function": {"name": name, "description": about, "parameters": parameters},
+    }
 
 
 def argument(draw: Draw, kind: str, about: str, values: list[str] | None = None) -> Json:
@@ -96,12 +103,20 @@ def distractors(draw: Draw, n: int) -> list[Json]:
         thing = draw.pick(words.THINGS)
         verb = draw.pick(words.VERBS + words.READ_VERBS)
         name = draw.tool_name([verb], thing)
-        names = draw.some([f"{thing}_id", "id", "note", "name", "reason", draw.word(), "day", "count"], 2)
+        names = draw.some(
+            [f"{thing}_id", "id", "note", "name", "reason", draw.word(), "day", "count"], 2
+        )
         properties = {
             key: argument(draw, "integer" if key == "count" else "string", f"{key} of the {thing}")
             for key in names[: draw.randint(1, 2)]
         }
-        about = draw.pick((f"{verb.capitalize()} a {thing}.", f"{verb.capitalize()} the {thing} given.", f"To {verb} one {thing}"))
+        about = draw.pick(
+            (
+                f"{verb.capitalize()} a {thing}.",
+                f"{verb.capitalize()} the {thing} given.",
+                f"To {verb} one {thing}",
+            )
+        )
         out.append(schema(draw, name, about.replace("_", " "), properties))
     return out
 
@@ -144,7 +159,9 @@ def record_type(draw: Draw) -> RecordType:
         colour=draw.pick((label, label, draw.word())),
         colours=draw.some(pool, 4) if draw.chance(0.8) else [draw.word() for _ in range(4)],
         owner=draw.pick(words.NAME_FIELDS),
-        extra=draw.some([*words.DATE_FIELDS, *words.KIND_FIELDS, "name", "email"], draw.randint(0, 2)),
+        extra=draw.some(
+            [*words.DATE_FIELDS, *words.KIND_FIELDS, "name", "email"], draw.randint(0, 2)
+        ),
     )
 
 
@@ -208,7 +225,7 @@ def closing_format(draw: Draw, with_id: bool) -> Closing:
         (
             f"End the last message with the line '{shown}'.",
             f"Close with '{shown}'.",
-            f"The final message ends with \"{shown}\".",
+            f'The final message ends with "{shown}".',
             f"Write '{shown}' as the last line.",
             f"Your last line must read {shown}",
         )
@@ -246,7 +263,15 @@ def opener(draw: Draw) -> str:
     if draw.chance(0.5):
         return ""
     return draw.pick(
-        ("Hi, ", "Hello. ", "Please help: ", "Good morning, ", f"Hi, I am {draw.person()}. ", "Hey, ", "Hello there, ")
+        (
+            "Hi, ",
+            "Hello. ",
+            "Please help: ",
+            "Good morning, ",
+            f"Hi, I am {draw.person()}. ",
+            "Hey, ",
+            "Hello there, ",
+        )
     )
 
 

@@ -34,9 +34,13 @@ from tooldojo.training.base.words import Draw
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition on a record: its wording, the code of a refusal, the check and what to say about it."""
+    """A condition on a record: its wording, the code of a refusal, the check and what to say about it.
+
+    `plain` is the wording without the code, for system texts that list the codes with the closing lines.
+    """
 
     text: str
+    plain: str
     code: str
     holds: Callable[[Json], bool]
     says: Callable[[Json, bool], str]
@@ -63,6 +67,13 @@ def status_rule(draw: Draw, kind: RecordType, verb: str) -> Rule:
     other = next(s for s in kind.states if s not in good)
     code = _code(draw, words.REASONS, kind.status, good[0], other)
     which = " or ".join(good)
+    plain = draw.pick(
+        (
+            f"{recase(verb)} only a {which} {kind.thing}.",
+            f"{recase(verb)} a {kind.thing} only when its {kind.status} is {which}.",
+            f"A {kind.thing} has to be {which} before you {verb} it.",
+        )
+    )
     text = draw.pick(
         (
             f"{recase(verb)} a {kind.thing} only while its {kind.status} is {which}; else refuse with {code}.",
@@ -75,7 +86,7 @@ def status_rule(draw: Draw, kind: RecordType, verb: str) -> Rule:
     def says(r: Json, ok: bool) -> str:
         return f"{kind.status} is {r[kind.status]}, need {which}: {'ok' if ok else code}"
 
-    return Rule(text, code, lambda r: r[kind.status] in good, says)
+    return Rule(text, plain, code, lambda r: r[kind.status] in good, says)
 
 
 def limit_rule(draw: Draw, kind: RecordType, verb: str) -> Rule:
@@ -86,13 +97,24 @@ def limit_rule(draw: Draw, kind: RecordType, verb: str) -> Rule:
     upper = draw.chance(0.7)
     code = _code(draw, words.LIMIT_CODES, name, str(top), str(top))
     label = name.replace("_", " ") if draw.chance(0.5) else name
-    bound = draw.pick(("over", "more than", "above")) if upper else draw.pick(("under", "less than", "below"))
+    bound = (
+        draw.pick(("over", "more than", "above"))
+        if upper
+        else draw.pick(("under", "less than", "below"))
+    )
     text = draw.pick(
         (
             f"Refuse to {verb} a {kind.thing} with {label} {bound} {top}: {code}.",
             f"Never {verb} when {label} is {bound} {top} ({code}).",
             f"If {label} is {bound} {top} do not {verb}, answer {code}.",
             f"The {label} limit to {verb} is {top}; {bound} that, {code}.",
+        )
+    )
+
+    plain = draw.pick(
+        (
+            f"{recase(verb)} only up to {label} {top}." if upper else f"{recase(verb)} only from {label} {top} on.",
+            f"Do not {verb} with {label} {bound} {top}.",
         )
     )
 
@@ -108,7 +130,7 @@ def limit_rule(draw: Draw, kind: RecordType, verb: str) -> Rule:
         side = ("not " if ok else "") + ("over" if upper else "under")
         return f"{name} {r[name]} is {side} {top}: {'ok' if ok else code}"
 
-    return Rule(text, code, holds, says)
+    return Rule(text, plain, code, holds, says)
 
 
 def make_action(draw: Draw, kind: RecordType, verb: str, n_rules: int) -> Action:
@@ -116,7 +138,9 @@ def make_action(draw: Draw, kind: RecordType, verb: str, n_rules: int) -> Action
     makers = [status_rule, limit_rule]
     draw.shuffle(makers)
     rules = [make(draw, kind, verb) for make in makers[:n_rules]]
-    done = draw.pick((f"{verb}ed", f"{verb}_done", "done", "ok", draw.word(), f"{kind.thing}_{verb}"))
+    done = draw.pick(
+        (f"{verb}ed", f"{verb}_done", "done", "ok", draw.word(), f"{kind.thing}_{verb}")
+    )
     return Action(verb, draw.tool_name([verb], kind.thing), rules, done)
 
 
@@ -124,12 +148,14 @@ def two_verbs(draw: Draw) -> list[str]:
     return draw.some(words.VERBS, 2)
 
 
-def _arguments(draw: Draw, kind: RecordType, code: str, key: str) -> tuple[dict[str, Json], Json, str]:
+def _arguments(
+    draw: Draw, kind: RecordType, code: str, key: str
+) -> tuple[dict[str, Json], Json, str]:
     """Schema, values and wording of an action's arguments: the id and at most one more."""
     properties = {key: argument(draw, "string", f"{kind.id_field} of the {kind.thing}")}
     values: Json = {key: code}
     said = ""
-    sort = draw.pick(("none", "none", "colour", "reason", "amount"))
+    sort = draw.pick(("none", "none", "colour", "reason", "amount", "field", "field"))
     if sort == "colour":
         name, value = draw.pick(("to", "new_value", f"new_{kind.colour}")), draw.pick(kind.colours)
         properties[name] = argument(draw, "string", f"new {kind.colour}", kind.colours)
@@ -143,6 +169,10 @@ def _arguments(draw: Draw, kind: RecordType, code: str, key: str) -> tuple[dict[
         name, number = draw.pick(("amount", "by", "units", "days")), draw.randint(1, 60)
         properties[name] = argument(draw, "integer", f"{name} as a number")
         values[name], said = number, f", {name} {number}"
+    elif sort == "field":
+        name, number = draw.pick(((kind.price, True), (kind.owner, False)))
+        properties[name] = argument(draw, "number" if number else "string", f"{name} in the record")
+        values[name] = None
     return properties, values, said
 
 
@@ -151,7 +181,10 @@ def act(draw: Draw) -> Document:
     d = Dialogue(draw, "act")
     kind = record_type(draw)
     verbs = two_verbs(draw)
-    actions = [make_action(draw, kind, verb, draw.pick((1, 1, 2))) for verb in verbs[: draw.pick((1, 2, 2))]]
+    actions = [
+        make_action(draw, kind, verb, draw.pick((1, 1, 2)))
+        for verb in verbs[: draw.pick((1, 2, 2))]
+    ]
     action = actions[0]
     name, key, tool = reader(draw, kind)
     code = draw.code(kind.shape)
@@ -161,7 +194,11 @@ def act(draw: Draw) -> Document:
     d.tools = [tool]
     properties, values, said = _arguments(draw, kind, code, key)
     for each in actions:
-        own = properties if each is action else {key: argument(draw, "string", f"{kind.id_field} of the {kind.thing}")}
+        own = (
+            properties
+            if each is action
+            else {key: argument(draw, "string", f"{kind.id_field} of the {kind.thing}")}
+        )
         d.tools.append(schema(draw, each.tool, f"{recase(each.verb)} a {kind.thing}.", own))
     closing = closing_format(draw, with_id=True)
     finder = _finder(draw, kind, d) if by_owner else None
@@ -169,25 +206,62 @@ def act(draw: Draw) -> Document:
     if finder:
         find, find_key, by_mail = finder
         who = draw.email(person) if by_mail else person
-        d.user(recase(opener(draw) + draw.pick((f"please {action.verb} the {kind.thing} of {who}{said}.", f"{action.verb} the {kind.thing} that belongs to {who}{said}."))))
-        result: Json = {kind.owner: person, kind.id_field: code} if draw.chance(0.7) else {"matches": [code]}
+        d.user(
+            recase(
+                opener(draw)
+                + draw.pick(
+                    (
+                        f"please {action.verb} the {kind.thing} of {who}{said}.",
+                        f"{action.verb} the {kind.thing} that belongs to {who}{said}.",
+                    )
+                )
+            )
+        )
+        result: Json = (
+            {kind.owner: person, kind.id_field: code} if draw.chance(0.7) else {"matches": [code]}
+        )
         with_errors(d, f"First find the {kind.thing} of {who}.", find, {find_key: who}, result)
         thought = f"It is {code}. Look it up."
     else:
-        d.user(recase(opener(draw) + draw.pick((f"please {action.verb} {kind.thing} {code}{said}.", f"I want to {action.verb} {code}{said}.", f"can you {action.verb} the {kind.thing} {code}{said}?", f"{action.verb} {code}{said}, thanks."))))
+        d.user(
+            recase(
+                opener(draw)
+                + draw.pick(
+                    (
+                        f"please {action.verb} {kind.thing} {code}{said}.",
+                        f"I want to {action.verb} {code}{said}.",
+                        f"can you {action.verb} the {kind.thing} {code}{said}?",
+                        f"{action.verb} {code}{said}, thanks.",
+                    )
+                )
+            )
+        )
         thought = f"Look up {code} first."
     if draw.chance(0.06):
         d.call(thought, name, {key: code}, {"error": f"{code} not found"})
-        return d.finish(f"There is no {code}.", "I could not find it.", closing.line("refused not_found", code))
+        return d.finish(
+            f"There is no {code}.", "I could not find it.", closing.line("refused not_found", code)
+        )
     with_errors(d, thought, name, {key: code}, found)
-    return _decide(d, action, found, values, closing, code)
+    filled = {k: found[k] if v is None else v for k, v in values.items()}
+    return _decide(d, action, found, filled, closing, code)
 
 
 def _fitting(draw: Draw, kind: RecordType, code: str, rules: list[Rule]) -> Json:
     """A record that passes all rules or fails a random one, so that outcomes are balanced."""
     want = draw.randint(0, len(rules)) if draw.chance(0.75) else 0
     for _ in range(200):
-        found = record(draw, kind, code, **{kind.status: draw.pick(kind.states), kind.number: draw.randint(0, kind.top), kind.price: draw.price()})
+        found = record(
+            draw,
+            kind,
+            code,
+            **{
+                kind.status: draw.pick(kind.states),
+                kind.number: draw.randint(0, kind.top),
+                kind.price: draw.price(),
+                kind.owner: draw.person(),
+            },
+        )
         failed = next((i for i, rule in enumerate(rules, 1) if not rule.holds(found)), 0)
         if failed == want:
             break
@@ -198,7 +272,9 @@ def _finder(draw: Draw, kind: RecordType, d: Dialogue) -> tuple[str, str, bool]:
     """A tool that finds a record by its owner's name or email."""
     by_mail = draw.chance(0.5)
     find = draw.tool_name(words.FIND_VERBS, kind.thing)
-    find_key = draw.pick(("email", "mail", "address") if by_mail else (kind.owner, "name", "person"))
+    find_key = draw.pick(
+        ("email", "mail", "address") if by_mail else (kind.owner, "name", "person")
+    )
     about = f"Find a {kind.thing} by the {'email' if by_mail else 'name'} of its {kind.owner}."
     d.tools.append(schema(draw, find, about, {find_key: argument(draw, "string", about)}))
     return find, find_key, by_mail
@@ -207,14 +283,62 @@ def _finder(draw: Draw, kind: RecordType, d: Dialogue) -> tuple[str, str, bool]:
 def _policy(d: Dialogue, kind: RecordType, actions: list[Action], closing: Closing) -> None:
     """The system text: rules of all actions, the codes and the closing line; distractor tools around."""
     draw = d.draw
+    if draw.chance(0.4):
+        _listing(d, kind, actions, closing)
+        return
     rules = [rule.text for action in actions for rule in action.rules]
     for action in actions:
-        rules.append(draw.pick((f"After you {action.verb} a {kind.thing} the code is {action.done}.", f"Success code of {action.verb}: {action.done}.", f"When {action.verb} worked, <code> is {action.done}.")))
-    extra = draw.some((f"Look the {kind.thing} up before you change it.", "Check rules in the order given.", "Be brief.", "When a tool reports an error, try once more.", "Act only on what was asked."), draw.randint(0, 2))
-    refusal = draw.pick(("A refusal has the code 'refused' and the reason.", "Refusals: <code> is 'refused <reason>'.", "When refused, <code> is the word refused and the reason."))
+        rules.append(
+            draw.pick(
+                (
+                    f"After you {action.verb} a {kind.thing} the code is {action.done}.",
+                    f"Success code of {action.verb}: {action.done}.",
+                    f"When {action.verb} worked, <code> is {action.done}.",
+                )
+            )
+        )
+    extra = draw.some(
+        (
+            f"Look the {kind.thing} up before you change it.",
+            "Check rules in the order given.",
+            "Be brief.",
+            "When a tool reports an error, try once more.",
+            "Act only on what was asked.",
+        ),
+        draw.randint(0, 2),
+    )
+    refusal = draw.pick(
+        (
+            "A refusal has the code 'refused' and the reason.",
+            "Refusals: <code> is 'refused <reason>'.",
+            "When refused, <code> is the word refused and the reason.",
+        )
+    )
     rules = rules + extra if draw.chance(0.5) else extra + rules
     rules += [refusal, closing.rule]
     d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, rules)}")
+    d.tools += distractors(draw, draw.pick((0, 0, 1, 2, 4)))
+    draw.shuffle(d.tools)
+
+
+def _listing(d: Dialogue, kind: RecordType, actions: list[Action], closing: Closing) -> None:
+    """The other style of system text: rules without codes, then one closing line for each outcome."""
+    draw = d.draw
+    rules = [rule.plain for action in actions for rule in action.rules]
+    rules += draw.some(
+        (f"Look the {kind.thing} up first.", "Refuse what is forbidden.", "Repeat a call that failed."),
+        draw.randint(0, 2),
+    )
+    codes = [rule.code for action in actions for rule in action.rules]
+    ident = draw.pick(("<id>", f"<{kind.thing}>", f"<{kind.id_field}>"))
+    lines = [closing.line(action.done, ident) for action in actions]
+    lines.append(closing.line(f"refused <{'|'.join([*dict.fromkeys(codes), 'not_found'])}>", ident))
+    if draw.chance(0.4):
+        lines.append(closing.line("unsupported", ident))
+    draw.shuffle(lines)
+    head = draw.pick(("End with one line:", "Close with one of these lines:", "The last line is one of:"))
+    listed = "\n".join(lines)
+    d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, rules)}\n{head}\n{listed}")
     d.tools += distractors(draw, draw.pick((0, 0, 1, 2, 4)))
     draw.shuffle(d.tools)
 
@@ -229,10 +353,19 @@ def _decide(
         facts.append(rule.says(found, ok))
         if not ok:
             thought = "; ".join(facts) + ". Refuse."
-            return d.finish(thought, f"I cannot {action.verb} {ident}.", closing.line(f"refused {rule.code}", ident))
-    result = draw.pick(({"ok": True}, {"status": "ok"}, {"done": ident}, {"result": "success"}))
+            return d.finish(
+                thought,
+                f"I cannot {action.verb} {ident}.",
+                closing.line(f"refused {rule.code}", ident),
+            )
+    said: list[object] = [{"ok": True}, {"done": ident}, f"{ident} {action.verb}ed", f"{action.verb}: {ident}", "ok"]
+    result = draw.pick(said)
     with_errors(d, "; ".join(facts) + f". Call {action.tool}.", action.tool, values, result, p=0.08)
-    return d.finish(f"{recase(action.verb)} worked, code {action.done}.", f"{ident} is taken care of.", closing.line(action.done, ident))
+    return d.finish(
+        f"{recase(action.verb)} worked, code {action.done}.",
+        f"{ident} is taken care of.",
+        closing.line(action.done, ident),
+    )
 
 
 def choose(draw: Draw) -> Document:
@@ -242,43 +375,101 @@ def choose(draw: Draw) -> Document:
     group_name = draw.pick(("group", "area", "kind", "section", "shelf", draw.word()))
     group = draw.word() if draw.chance(0.7) else draw.code(draw.pick(words.ID_SHAPES))
     lister, verb = draw.tool_name(words.LIST_VERBS, kind.thing), draw.pick(words.VERBS)
-    actor, key = draw.tool_name([verb], kind.thing), draw.pick((kind.id_field, "id", "choice", draw.word()))
+    actor, key = (
+        draw.tool_name([verb], kind.thing),
+        draw.pick((kind.id_field, "id", "choice", draw.word())),
+    )
+    target: dict[str, Json] = {key: argument(draw, "string", f"{kind.id_field} of the one to {verb}")}
+    extra: Json = {}
+    if draw.chance(0.5):
+        extra = {draw.pick(("name", "by", "person", "holder", draw.word())): draw.person()}
+        target |= {k: argument(draw, "string", "who it is for") for k in extra}
     d.tools = [
-        schema(draw, lister, f"List each {kind.thing} of a {group_name}.", {group_name: argument(draw, "string", f"the {group_name}")}),
-        schema(draw, actor, f"{recase(verb)} a {kind.thing}.", {key: argument(draw, "string", f"{kind.id_field} of the one to {verb}")}),
+        schema(
+            draw,
+            lister,
+            f"List each {kind.thing} of a {group_name}.",
+            {group_name: argument(draw, "string", f"the {group_name}")},
+        ),
+        schema(draw, actor, f"{recase(verb)} a {kind.thing}.", target),
         *distractors(draw, draw.pick((0, 1, 2, 4))),
     ]
     draw.shuffle(d.tools)
     rows, wanted, phrase, why = pick_task(draw, kind)
     closing = closing_format(draw, with_id=True)
-    done, none = draw.pick((f"{verb}ed", "done", "chosen", draw.word())), draw.pick(("none_fits", "no_match", draw.word()))
+    done, none = (
+        draw.pick((f"{verb}ed", "done", "chosen", draw.word())),
+        draw.pick(("none_fits", "no_match", draw.word())),
+    )
     act_too = draw.chance(0.7)
     found_code = draw.pick(("found", "picked", draw.word()))
-    rules = [f"After you {verb} one, the code is {done}.", f"When only asked which, do not {verb}; the code is {found_code}.", f"When nothing fits, the line has code {none} and the {group_name} in place of the id.", closing.rule]
+    rules = [
+        f"After you {verb} one, the code is {done}.",
+        f"When only asked which, do not {verb}; the code is {found_code}.",
+        f"When nothing fits, the line has code {none} and the {group_name} in place of the id.",
+        closing.rule,
+    ]
     draw.shuffle(rules)
     d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, rules)}")
     where = f"in {group_name} {group}"
-    ask = f"{verb} the {phrase} {where}." if act_too else f"which {kind.thing} {where} is the {phrase}?"
+    whom = "".join(f" for {v}" for v in extra.values())
+    ask = (
+        f"{verb} the {phrase} {where}{whom}."
+        if act_too
+        else f"which {kind.thing} {where} is the {phrase}?"
+    )
     d.user(recase(opener(draw) + ask))
-    envelope = rows if draw.chance(0.6) else {f"{kind.thing}s": rows}
+    envelope = _envelope(draw, kind, rows)
     with_errors(d, f"List what is {where}.", lister, {group_name: group}, envelope, p=0.1)
     if wanted is None:
-        return d.finish(f"{why}. Nothing fits.", f"Nothing {where} fits.", closing.line(none, group))
+        return d.finish(
+            f"{why}. Nothing fits.", f"Nothing {where} fits.", closing.line(none, group)
+        )
     ident = str(wanted[kind.id_field])
     if not act_too:
-        return d.finish(f"{why}, that is {ident}.", f"It is {ident}.", closing.line(found_code, ident))
-    d.call(f"{why}, that is {ident}. Call {actor}.", actor, {key: ident}, {"ok": True})
-    return d.finish(f"{recase(verb)} worked, code {done}.", f"{ident} is taken care of.", closing.line(done, ident))
+        return d.finish(
+            f"{why}, that is {ident}.", f"It is {ident}.", closing.line(found_code, ident)
+        )
+    d.call(f"{why}, that is {ident}. Call {actor}.", actor, {key: ident, **extra}, {"ok": True})
+    return d.finish(
+        f"{recase(verb)} worked, code {done}.",
+        f"{ident} is taken care of.",
+        closing.line(done, ident),
+    )
+
+
+def _envelope(draw: Draw, kind: RecordType, rows: list[Json]) -> object:
+    """Rows as a list, under a key, or as a map from id to fields or to a line of values."""
+    style = draw.pick(("list", "list", "key", "map", "lines"))
+    if style == "list":
+        return rows
+    if style == "key":
+        return {f"{kind.thing}s": rows}
+    rest = {str(r[kind.id_field]): {k: v for k, v in r.items() if k != kind.id_field} for r in rows}
+    if style == "map":
+        return rest
+    return {code: ", ".join(f"{k} {v}" for k, v in fields.items()) for code, fields in rest.items()}
 
 
 def pick_task(draw: Draw, kind: RecordType) -> tuple[list[Json], Json | None, str, str]:
     """Rows, the one wanted, how a user asks for it, and the reasoning that finds it."""
     n = draw.randint(2, 6)
     ids = draw.codes(kind.shape, n)
-    name, low, high = draw.pick(((kind.price, "cheapest", "dearest"), (kind.number, f"lowest {kind.number}", f"highest {kind.number}"), ("date", "earliest", "latest")))
+    name, low, high = draw.pick(
+        (
+            (kind.price, "cheapest", "dearest"),
+            (kind.number, f"lowest {kind.number}", f"highest {kind.number}"),
+            ("date", "earliest", "latest"),
+        )
+    )
     rows: list[Json] = []
     for code, number in zip(ids, draw.sample(range(1, kind.top + 1), n), strict=True):
-        row: Json = {kind.id_field: code, kind.colour: draw.pick(kind.colours[:3]), kind.price: draw.price(), kind.number: number}
+        row: Json = {
+            kind.id_field: code,
+            kind.colour: draw.pick(kind.colours[:3]),
+            kind.price: draw.price(),
+            kind.number: number,
+        }
         if name == "date":
             row["date"] = draw.date()
         if draw.chance(0.5):
@@ -290,9 +481,18 @@ def pick_task(draw: Draw, kind: RecordType) -> tuple[list[Json], Json | None, st
     fit = rows if sort == "extreme" else [r for r in rows if r[kind.colour] == colour]
     if sort == "filter":
         first = fit[0] if fit else None
-        return rows, first, f"first {kind.thing} with {kind.colour} {colour}", f"{kind.colour} {colour}: {', '.join(str(r[kind.id_field]) for r in fit) or 'none'}"
+        return (
+            rows,
+            first,
+            f"first {kind.thing} with {kind.colour} {colour}",
+            f"{kind.colour} {colour}: {', '.join(str(r[kind.id_field]) for r in fit) or 'none'}",
+        )
     side = low if least else high
-    wording = f"{side} {kind.thing}" if sort == "extreme" else f"{side} {kind.thing} with {kind.colour} {colour}"
+    wording = (
+        f"{side} {kind.thing}"
+        if sort == "extreme"
+        else f"{side} {kind.thing} with {kind.colour} {colour}"
+    )
     if not fit:
         return rows, None, wording, f"{kind.colour} {colour}: none"
     best = (min if least else max)(fit, key=lambda r: r[name])  # type: ignore[return-value, arg-type]
@@ -309,7 +509,19 @@ def branch(draw: Draw) -> Document:
     yes, no = two_verbs(draw)
     code = draw.code(kind.shape)
     tools = {v: draw.tool_name([v], kind.thing) for v in (yes, no)}
-    d.tools = [tool, *(schema(draw, t, f"{recase(v)} a {kind.thing}.", {key: argument(draw, "string", kind.id_field)}) for v, t in tools.items()), *distractors(draw, draw.pick((0, 1, 3)))]
+    d.tools = [
+        tool,
+        *(
+            schema(
+                draw,
+                t,
+                f"{recase(v)} a {kind.thing}.",
+                {key: argument(draw, "string", kind.id_field)},
+            )
+            for v, t in tools.items()
+        ),
+        *distractors(draw, draw.pick((0, 1, 3))),
+    ]
     draw.shuffle(d.tools)
     closing = closing_format(draw, with_id=True)
     marks = {v: draw.pick((f"{v}ed", f"{v}_ok", draw.word())) for v in (yes, no)}
@@ -317,19 +529,46 @@ def branch(draw: Draw) -> Document:
     draw.shuffle(rules)
     d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, rules)}")
     limit = draw.randint(1, kind.top - 1)
-    found = record(draw, kind, code, **{kind.number: draw.randint(0, kind.top), kind.status: draw.pick(kind.states)})
+    found = record(
+        draw,
+        kind,
+        code,
+        **{kind.number: draw.randint(0, kind.top), kind.status: draw.pick(kind.states)},
+    )
     label = kind.number.replace("_", " ")
     if draw.chance(0.3):
         state = draw.pick(kind.states)
-        test, ok, why = f"its {kind.status} is {state}", found[kind.status] == state, f"{kind.status} is {found[kind.status]}, asked {state}"
+        test, ok, why = (
+            f"its {kind.status} is {state}",
+            found[kind.status] == state,
+            f"{kind.status} is {found[kind.status]}, asked {state}",
+        )
     else:
         over = draw.chance(0.5)
         value = int(str(found[kind.number]))
         ok = value > limit if over else value < limit
         test = f"its {label} is {'over' if over else 'under'} {limit}"
-        why = f"{kind.number} {value} is {'' if ok else 'not '}{'over' if over else 'under'} {limit}"
-    d.user(recase(opener(draw) + draw.pick((f"if {test} {yes} {kind.thing} {code}, otherwise {no} it.", f"look at {kind.thing} {code}: {yes} it if {test}, else {no} it."))))
+        why = (
+            f"{kind.number} {value} is {'' if ok else 'not '}{'over' if over else 'under'} {limit}"
+        )
+    d.user(
+        recase(
+            opener(draw)
+            + draw.pick(
+                (
+                    f"if {test} {yes} {kind.thing} {code}, otherwise {no} it.",
+                    f"look at {kind.thing} {code}: {yes} it if {test}, else {no} it.",
+                )
+            )
+        )
+    )
     with_errors(d, f"Look up {code} first.", name, {key: code}, found)
     verb = yes if ok else no
-    with_errors(d, f"{why}, so {verb}. Call {tools[verb]}.", tools[verb], {key: code}, {"ok": True}, p=0.05)
-    return d.finish(f"{recase(verb)} worked, code {marks[verb]}.", f"{code} is taken care of.", closing.line(marks[verb], code))
+    with_errors(
+        d, f"{why}, so {verb}. Call {tools[verb]}.", tools[verb], {key: code}, {"ok": True}, p=0.05
+    )
+    return d.finish(
+        f"{recase(verb)} worked, code {marks[verb]}.",
+        f"{code} is taken care of.",
+        closing.line(marks[verb], code),
+    )

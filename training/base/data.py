@@ -94,14 +94,17 @@ def shard(seed: int, stage: Stage | None, k: int, tokenizer: Tokenizer, tokens: 
         rows = [r for r in encode(found, tokenizer) if len(r.ids) <= 1600]
         batches = batches_of(rows, tokens)
     for _ in range(len(batches) // 16 if stage else 32):
-        length = int(rng.choice([64, 96, 128, 192] if not stage else [128, 256, 512]))
-        drill = recall_rows(rng, vocab, len(SPECIALS), tokens // length, length)
+        length = int(rng.choice([64, 96, 128, 256] if not stage else [128, 256, 512]))
+        repeats = float(rng.random() < 0.4)
+        drill = recall_rows(rng, len(SPECIALS), vocab, tokens // length, length, repeats, span=length)
         batches.append(Batch(drill.ids_BT, np.flatnonzero(drill.loss_BT)))
     order = rng.permutation(len(batches))
     return [batches[i] for i in order]
 
 
-def _work(queue: Queue[list[Batch]], seed: int, name: str, first: int, text: str, tokens: int) -> None:
+def _work(
+    queue: Queue[list[Batch]], seed: int, name: str, first: int, text: str, tokens: int
+) -> None:
     """Body of the worker: shards in order, as far ahead as the queue allows."""
     tokenizer = Tokenizer.from_str(text)
     k = first

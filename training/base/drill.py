@@ -21,41 +21,47 @@ class Rows:
 
 
 def recall_rows(
-    rng: np.random.Generator, first: int, end: int, batch: int, length: int, repeats: float
+    rng: np.random.Generator,
+    first: int,
+    end: int,
+    batch: int,
+    length: int,
+    repeats: float,
+    span: int,
 ) -> Rows:
     """Rows over the ids [first, end); a share `repeats` plainly repeats a passage, the others list and recall pairs."""
     ids = np.zeros((batch, length), dtype=np.int64)
     loss = np.zeros((batch, length), dtype=bool)
     for row in range(batch):
         make = _repeat if rng.random() < repeats else _pairs
-        tokens, marks = make(rng, first, end, length)
+        tokens, marks = make(rng, first, end, length, span)
         ids[row], loss[row] = tokens[:length], marks[:length]
     return Rows(ids, loss)
 
 
 def _repeat(
-    rng: np.random.Generator, first: int, end: int, length: int
+    rng: np.random.Generator, first: int, end: int, length: int, span: int
 ) -> tuple[list[int], list[bool]]:
     """A passage without repeated tokens, over and over; from its second token on a repetition is determined."""
-    size = int(rng.integers(6, max(8, length // 2)))
+    size = int(rng.integers(4, max(5, min(span, length // 2)) + 1))
     passage = (first + rng.permutation(end - first)[:size]).tolist()
     tokens, marks = passage[:], [False] * size
     while len(tokens) < length:
-        start = int(rng.integers(0, size - 4))
-        part = passage[start : start + int(rng.integers(4, size + 1))]
+        start = int(rng.integers(0, size - 1))
+        part = passage[start : start + int(rng.integers(2, size + 1))]
         tokens += part
         marks += [False] + [True] * (len(part) - 1)
     return tokens, marks
 
 
 def _pairs(
-    rng: np.random.Generator, first: int, end: int, length: int
+    rng: np.random.Generator, first: int, end: int, length: int, span: int
 ) -> tuple[list[int], list[bool]]:
     """Keys of 1-2 tokens with values of 1-7 tokens, then recalled in random order until the row is full.
 
     A row draws its own two separators, so nothing can be learnt by heart.
     """
-    pairs = int(rng.integers(2, max(3, length // 16)))
+    pairs = int(rng.integers(2, max(3, min(span, length) // 8)))
     low, high = (1, 3) if rng.random() < 0.4 else (2, 7)
     lengths = rng.integers(low, high + 1, pairs)
     key_size = int(rng.integers(1, 3))

@@ -48,7 +48,11 @@ class Count:
     def figures(self) -> dict[str, float | int | list[float]]:
         low, high = self.interval()
         share = self.right / self.n if self.n else 0.0
-        return {"share": round(share, 4), "interval_95": [round(low, 4), round(high, 4)], "n": self.n}
+        return {
+            "share": round(share, 4),
+            "interval_95": [round(low, 4), round(high, 4)],
+            "n": self.n,
+        }
 
 
 Counts = dict[str, dict[str, Count]]
@@ -84,7 +88,9 @@ def mark(document: Document, tokenizer: Tokenizer) -> Marked:
             spans = []
             for match in CALL.finditer(segment.text):
                 spans.append(("call", *match.span()))
-                spans.append(("tool", match.start(), match.start() + match.group().index('"arguments"')))
+                spans.append(
+                    ("tool", match.start(), match.start() + match.group().index('"arguments"'))
+                )
             if i >= len(pieces) - 2:
                 end = len(segment.text)
                 at = segment.text.rindex(document.closing)

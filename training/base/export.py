@@ -23,7 +23,11 @@ LIMIT_BYTES = 16_000_000
 def as_transformers(network: Network, tokenizer: Tokenizer, dtype: torch.dtype) -> Qwen3ForCausalLM:
     """The same function as a `Qwen3ForCausalLM`."""
     fast = wrap(tokenizer)
-    ends = {"eos_token_id": fast.eos_token_id, "pad_token_id": fast.pad_token_id, "bos_token_id": None}
+    ends = {
+        "eos_token_id": fast.eos_token_id,
+        "pad_token_id": fast.pad_token_id,
+        "bos_token_id": None,
+    }
     config = Qwen3Config(**network.shape.transformers_config(), **ends)
     model = Qwen3ForCausalLM(config)
     missing, unexpected = model.load_state_dict(to_transformers(network), strict=False)
@@ -41,5 +45,7 @@ def export(network: Network, tokenizer: Tokenizer, card: dict[str, object], out:
     (out / "card.json").write_text(json.dumps(card, indent=1) + "\n")
     size = sum(f.stat().st_size for f in out.iterdir() if f.is_file())
     if size > LIMIT_BYTES:
-        raise ValueError(f"the model takes {size} bytes, allowed are {LIMIT_BYTES}; choose a smaller shape")
+        raise ValueError(
+            f"the model takes {size} bytes, allowed are {LIMIT_BYTES}; choose a smaller shape"
+        )
     return size

@@ -9,6 +9,8 @@ Invariant: `to_transformers` gives the same function as `forward`, up to roundin
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import dataclass
 
 import torch
@@ -27,7 +29,7 @@ class Shape:
     kv_heads: int = 4
     head_dim: int = 64
     ffn: int = 768
-    rope_theta: float = 10000.0
+    rope_theta: float = 1_000_000.0
     max_position: int = 4096
 
     def transformers_config(self) -> dict[str, object]:
@@ -62,20 +64,13 @@ class Layer(nn.Module):
         self.norm_q = nn.Parameter(torch.ones(h))
         self.norm_k = nn.Parameter(torch.ones(h))
         deep = (2 * shape.layers) ** -0.5
-        for weight, gain in ((self.qkv, 1.0), (self.gate_up, 1.0), (self.out, deep), (self.down, deep)):
+        for weight, gain in (
+            (self.qkv, 1.0),
+            (self.gate_up, 1.0),
+            (self.out, deep),
+            (self.down, deep),
+        ):
             nn.init.normal_(weight, std=gain * weight.shape[1] ** -0.5)
-        self._lean_to_copy()
-
-    def _lean_to_copy(self) -> None:
-        """Start near "attend to the same token, copy what it holds" (mimetic init, Trockman & Kolter 2023)."""
-        s = self.shape
-        if s.heads != s.kv_heads:
-            return
-        with torch.no_grad():
-            q, k, v = self.qkv.chunk(3)
-            k.copy_(0.7 * q + 0.7 * k)
-            nn.init.orthogonal_(v)
-            self.out.copy_(0.5 * v.t() + 0.5 * self.out)
 
     def forward(self, x_BTD: Tensor, cos_T1D: Tensor, sin_T1D: Tensor) -> Tensor:
         s, (b, t, _), dtype = self.shape, x_BTD.shape, x_BTD.dtype
@@ -121,6 +116,7 @@ class Network(nn.Module):
         self.shape, self.dtype, self.head = shape, dtype, head_loss
         self.embed = nn.Parameter(torch.empty(shape.vocab, shape.hidden).normal_(std=0.06))
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.norm = nn.Parameter(torch.full((shape.hidden,), 1.5))
         angle = torch.arange(shape.max_position)[:, None] * (
             shape.rope_theta ** (-torch.arange(0, shape.head_dim, 2) / shape.head_dim)
         )
@@ -134,7 +130,7 @@ class Network(nn.Module):
         x = F.embedding(ids_BT, self.embed).to(self.dtype)
         for layer in self.layers:
             x = layer(x, cos, sin)
-        return unit_norm(x)
+        return unit_norm(x) * self.norm.to(self.dtype)
 
     def forward(self, ids_BT: Tensor, where_N: Tensor) -> Tensor:
         """Logits that predict the tokens at the flat positions `where_N` of [B, T], shape [N, vocab]."""
@@ -153,6 +149,11 @@ class Network(nn.Module):
         self.head = torch.compile(self.head, dynamic=True)
 
 
+def has_compiler() -> bool:
+    """Whether torch can compile for this CPU; without it training is about a third slower."""
+    return shutil.which(os.environ.get("CXX", "g++")) is not None
+
+
 def head_loss(states_ND: Tensor, embed_VD: Tensor, target_N: Tensor) -> Tensor:
     """Cross-entropy under the tied output matrix."""
     return F.cross_entropy(F.linear(states_ND, embed_VD.to(states_ND.dtype)).float(), target_N)
@@ -161,7 +162,7 @@ def head_loss(states_ND: Tensor, embed_VD: Tensor, target_N: Tensor) -> Tensor:
 def to_transformers(network: Network) -> dict[str, Tensor]:
     """Tensors under the names of `Qwen3ForCausalLM`, in fp32; the tied output matrix is left out."""
     s, ones = network.shape, torch.ones(network.shape.hidden)
-    named = {"model.embed_tokens.weight": network.embed, "model.norm.weight": ones}
+    named = {"model.embed_tokens.weight": network.embed, "model.norm.weight": network.norm}
     for i, layer in enumerate(network.layers):
         at = f"model.layers.{i}."
         heads = [s.heads * s.head_dim, s.kv_heads * s.head_dim, s.kv_heads * s.head_dim]

@@ -27,7 +27,20 @@ CHAT_TEMPLATE = """\
     {{- '<|im_start|>system\\n' + system }}
     {%- if tools %}
         {{- ('\\n\\n' if system else '') + '# Tools\\n<tools>\\n' }}
-        {%- for tool in tools %}{{- (tool | tojson) + '\\n' }}{%- endfor %}
+        {%- for tool in tools %}
+            {%- set f = tool.function or tool %}
+            {%- set needed = f.parameters.required or [] %}
+            {{- f.name + '(' }}
+            {%- for name, p in f.parameters.properties.items() %}
+                {{- name + (': ' if name in needed else '?: ') }}
+                {%- if p.enum %}{{- p.enum | join('|') }}
+                {%- elif p.type in ['string', 'integer', 'number', 'boolean'] %}{{- p.type }}
+                {%- else %}{{- p | tojson }}
+                {%- endif %}
+                {{- (' (' + p.description + ')' if p.description else '') + ('' if loop.last else ', ') }}
+            {%- endfor %}
+            {{- '): ' + f.description + '\\n' }}
+        {%- endfor %}
         {{- '</tools>\\nHOW_TO_CALL' }}
     {%- endif %}
     {{- '<|im_end|>\\n' }}
@@ -82,6 +95,32 @@ def compact(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def signature(tool: Json) -> str:
+    """A tool as one line, `name(argument: type, optional?: a|b): description`.
+
+    A third of the tokens of its JSON schema; every prompt carries all tools.
+    """
+    function = tool.get("function", tool)
+    assert isinstance(function, dict)
+    parameters = function["parameters"]
+    needed = parameters.get("required") or []
+    parts = [
+        name + (": " if name in needed else "?: ") + _type(about)
+        for name, about in parameters["properties"].items()
+    ]
+    return f"{function['name']}({', '.join(parts)}): {function['description']}"
+
+
+def _type(about: dict) -> str:
+    if about.get("enum"):
+        text = "|".join(map(str, about["enum"]))
+    elif about.get("type") in ("string", "integer", "number", "boolean"):
+        text = str(about["type"])
+    else:
+        text = compact(about)
+    return text + (f" ({about['description']})" if about.get("description") else "")
+
+
 def segments(messages: list[Json], tools: list[Json] | None) -> list[Segment]:
     """The conversation as alternating given and sampled pieces; see the module's invariant."""
     out: list[Segment] = []
@@ -91,14 +130,19 @@ def segments(messages: list[Json], tools: list[Json] | None) -> list[Segment]:
     if system or tools:
         given.append("<|im_start|>system\n" + system)
         if tools:
-            lines = "".join(compact(tool) + "\n" for tool in tools)
-            given.append(("\n\n" if system else "") + f"# Tools\n<tools>\n{lines}</tools>\n{HOW_TO_CALL}")
+            lines = "".join(signature(tool) + "\n" for tool in tools)
+            given.append(
+                ("\n\n" if system else "") + f"# Tools\n<tools>\n{lines}</tools>\n{HOW_TO_CALL}"
+            )
         given.append("<|im_end|>\n")
     for i, turn in enumerate(messages[start:], start):
         role = turn["role"]
         if role == "assistant":
             given.append("<|im_start|>assistant\n")
-            out += [Segment("".join(given), False), Segment(_sampled(turn), bool(turn.get("learn", True)))]
+            out += [
+                Segment("".join(given), False),
+                Segment(_sampled(turn), bool(turn.get("learn", True))),
+            ]
             given = ["\n"]
         elif role == "tool":
             given.append("<|im_start|>user" if messages[i - 1]["role"] != "tool" else "")

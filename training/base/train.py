@@ -16,12 +16,11 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
-from torch.nn import functional as F
 
 from tooldojo.training.base.corpus import Stage
 from tooldojo.training.base.data import Batch, shards
 from tooldojo.training.base.model import Network, Shape
+from tooldojo.training.base.start import start_near_recall
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,11 @@ class Plan:
     """Budget and schedule; shares are of the total number of padded tokens."""
 
     tokens: int = 24_000_000
+    minutes: float | None = None
     drill_share: float = 0.14
     short_share: float = 0.22
-    batch_tokens: int = 8192
-    lr: float = 3e-3
+    batch_tokens: int = 6144
+    lr: float = 1e-3
     warmup_steps: int = 40
     decay_share: float = 0.4
     weight_decay: float = 0.02
@@ -84,29 +84,31 @@ class Trainer:
         self.plan, self.tokenizer, self.out = plan, tokenizer, out
         self.network = Network(shape)
         self.state = State()
+        start_near_recall(self.network)
         named = list(self.network.named_parameters())
-        matrices = [p for n, p in named if p.ndim == 2 and n != "embed"]
-        rest = [p for n, p in named if p.ndim != 2 or n == "embed"]
-        self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(
-                matrices, lr=plan.lr, momentum=0.95, weight_decay=plan.weight_decay, adjust_lr_fn="match_rms_adamw"
-            ),
-            torch.optim.AdamW(rest, lr=plan.lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+        groups = [
+            {"params": [p for n, p in named if p.ndim == 2 and n != "embed"], "weight_decay": plan.weight_decay},
+            {"params": [p for n, p in named if p.ndim != 2 or n == "embed"], "weight_decay": 0.0},
         ]
+        self.optimizer = torch.optim.AdamW(groups, lr=plan.lr, betas=(0.9, 0.95), fused=True)
 
     @property
     def checkpoint(self) -> Path:
         return self.out / "checkpoint.pt"
 
     def done(self) -> float:
-        return self.state.tokens / self.plan.tokens
+        """Share of the budget that is spent: of tokens, or of time if that runs out first."""
+        spent = self.state.tokens / self.plan.tokens
+        if self.plan.minutes is None:
+            return spent
+        return max(spent, self.state.seconds / (60 * self.plan.minutes))
 
     def save(self) -> None:
         """Write the checkpoint and move it into place in one step."""
         partial = self.checkpoint.with_suffix(".partial")
         body = {
             "network": self.network.state_dict(),
-            "optimizers": [o.state_dict() for o in self.optimizers],
+            "optimizer": self.optimizer.state_dict(),
             "state": asdict(self.state),
         }
         torch.save(body, partial)
@@ -115,29 +117,23 @@ class Trainer:
     def load(self) -> None:
         body = torch.load(self.checkpoint, weights_only=True)
         self.network.load_state_dict(body["network"])
-        for optimizer, state in zip(self.optimizers, body["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
+        self.optimizer.load_state_dict(body["optimizer"])
         self.state = State(**body["state"])
 
-    def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """One update; returns loss and share of tokens that are the argmax."""
+    def step(self, batch: Batch) -> float:
+        """One update; returns the loss."""
         rate = self.plan.rate(self.state.step, self.done())
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-        ids, where = torch.from_numpy(batch.ids_BT), torch.from_numpy(batch.where_N)
-        logits = self.network(ids, where).float()
-        target = ids.flatten()[where]
-        loss = F.cross_entropy(logits, target)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = self.network.loss(torch.from_numpy(batch.ids_BT), torch.from_numpy(batch.where_N))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
-        return loss.detach(), (logits.detach().argmax(-1) == target).float().mean()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return float(loss)
 
-    def run(self, report: Callable[[State, float, float], None]) -> None:
-        """Train until the budget is spent; `report` gets state, loss and accuracy after every step."""
+    def run(self, report: Callable[[State, float], None]) -> None:
+        """Train until the budget is spent; `report` gets state and loss after every step."""
         state, plan = self.state, self.plan
         clock = saved = time.monotonic()
         while self.done() < 1.0:
@@ -149,12 +145,12 @@ class Trainer:
             try:
                 for batches in source:
                     for batch in batches[state.batch :]:
-                        loss, hit = self.step(batch)
+                        loss = self.step(batch)
                         now = time.monotonic()
                         state.step, state.batch = state.step + 1, state.batch + 1
                         state.tokens += batch.ids_BT.size
                         state.seconds, clock = state.seconds + now - clock, now
-                        report(state, float(loss), float(hit))
+                        report(state, loss)
                         if now - saved > plan.save_seconds:
                             self.save()
                             saved = time.monotonic()

@@ -52,17 +52,13 @@ VERBS = (
     "lower lock unlock mute boost flag unflag clear close raise adopt foster train grade publish withdraw print "
     "bind translate record mix sort stack sweep test vet wrap burn bury bless"
 ).split()
-READ_VERBS = (
-    "fetch read show view inspect_one describe load lookup trace peek report pull open_card detail".split()
-)
+READ_VERBS = "fetch read show view inspect_one describe load lookup trace peek report pull open_card detail".split()
 LIST_VERBS = "list browse scan enumerate gather collect find_all all offers_of options".split()
 FIND_VERBS = "find locate identify match resolve whois search_by trace_by".split()
 QUERY_VERBS = "filter query select ask run_filter evaluate probe_rows compute".split()
 QUALIFIERS = "status card details info record data item entry sheet file profile state by_id now full".split()
 STATUS_FIELDS = "status state phase stage condition mode standing".split()
-DAY_FIELDS = (
-    "age_days days_old days_since_check idle_days days_left days_in_use days_late waiting_days lead_days".split()
-)
+DAY_FIELDS = "age_days days_old days_since_check idle_days days_left days_in_use days_late waiting_days lead_days".split()
 COUNT_FIELDS = (
     "count level score stock quantity points rank seats hours visits weight height depth pages rounds temp "
     "humidity speed load crew power rating".split()
@@ -71,9 +67,7 @@ PRICE_FIELDS = "price cost fee value rent deposit charge rate amount".split()
 DATE_FIELDS = "date made_on due_on checked_on starts_on opened_on expires_on".split()
 NAME_FIELDS = "owner keeper holder author curator member handler guardian tenant".split()
 KIND_FIELDS = "kind type category model series class line".split()
-REASONS = (
-    "not_{v} wrong_{f} {f}_not_{v} bad_{f} still_{o} must_be_{v} {p} E{n} {p}_{f} no_{v} R{n}".split()
-)
+REASONS = "not_{v} wrong_{f} {f}_not_{v} bad_{f} still_{o} must_be_{v} {p} E{n} {p}_{f} no_{v} R{n}".split()
 LIMIT_CODES = "too_old too_high over_limit {f}_limit too_much {p} E{n} limit {f}_too_high beyond_{f} late".split()
 COMMON = (
     "time year people way day man thing woman life child world school family student group country problem hand "
@@ -92,16 +86,51 @@ COMMON = (
     "size colour color material blue large small medium wireless cotton leather steel keyboard monitor headphones "
     "desk chair watch backpack jeans dress hat gloves boots coat bicycle kettle speaker tablet laptop mouse"
 ).split()
-SURNAME_ENDS = ("son", "ard", "ez", "ini", "ov", "well", "ton", "man", "ley", "berg", "a", "o", "i", "u", "er")
+SURNAME_ENDS = (
+    "son",
+    "ard",
+    "ez",
+    "ini",
+    "ov",
+    "well",
+    "ton",
+    "man",
+    "ley",
+    "berg",
+    "a",
+    "o",
+    "i",
+    "u",
+    "er",
+)
 ONSETS = (
     "b c d f g h j k l m n p r s t v w y z br cr dr fr gr pr tr bl cl fl gl pl sl sk sp st sw sh ch th qu"
 ).split()
 VOWELS = "a e i o u a e i o u ai ea ie oa ou oo ee".split()
-CODAS = ("", "", "", "n", "r", "l", "s", "t", "m", "k", "x", "nd", "rk", "lt", "st", "ng", "ss", "ck")
+CODAS = (
+    "",
+    "",
+    "",
+    "n",
+    "r",
+    "l",
+    "s",
+    "t",
+    "m",
+    "k",
+    "x",
+    "nd",
+    "rk",
+    "lt",
+    "st",
+    "ng",
+    "ss",
+    "ck",
+)
 DOMAINS = "example.net mailbox.example post.example inbox.test letters.test web.example desk.example".split()
 ID_SHAPES = (
     "Ldddddd LL-dddd #L-dddd w_dddd LLdddLL ddddddd w-dd-LL LLL.ddd L-ddd-ddd wdddd xxxxxxxx #dddd w_w_dddd "
-    "Lddddddd #L-ddddd LL_ddddd dddd-LL L-dddd ddddd Ldd-w #ddddddd w_dddd Ldddddd #LL-ddd Lddd dddddddd "
+    "Lddddddd #L-ddddd LL_ddddd dddd-LL L-dddd ddddd Ldd-w #ddddddd w_dddd Ldddddd #LL-ddd LLddd dddddddd "
     "LLLdddd w_ddddddd L#ddd dd-dddd"
 ).split()
 
@@ -136,10 +165,14 @@ class Draw(random.Random):
         """A lower-case invented word, from one syllable to three, now and then mere letters."""
         while True:
             if self.chance(0.12):
-                word = "".join(self.pick("abcdefghijklmnopqrstuvwxyz") for _ in range(self.randint(3, 6)))
+                word = "".join(
+                    self.pick("abcdefghijklmnopqrstuvwxyz") for _ in range(self.randint(3, 6))
+                )
             else:
                 n = self.pick((1, 2, 2, 2, 3))
-                word = "".join(self.pick(ONSETS) + self.pick(VOWELS) for _ in range(n)) + self.pick(CODAS)
+                word = "".join(self.pick(ONSETS) + self.pick(VOWELS) for _ in range(n)) + self.pick(
+                    CODAS
+                )
             if len(word) > 2 and self._allowed(word):
                 return word
 
@@ -150,7 +183,9 @@ class Draw(random.Random):
 
     def email(self, person: str) -> str:
         first, last = person.lower().split(" ")
-        local = self.pick((f"{first}.{last}", f"{first}{last}", f"{first}_{last}", f"{first[0]}{last}", first))
+        local = self.pick(
+            (f"{first}.{last}", f"{first}{last}", f"{first}_{last}", f"{first[0]}{last}", first)
+        )
         return f"{local}{self.pick(('', '', str(self.randint(1, 9999))))}@{self.pick(DOMAINS)}"
 
     def code(self, shape: str) -> str:
@@ -159,7 +194,9 @@ class Draw(random.Random):
         for i, char in enumerate(shape):
             if char == "L":
                 # W and R open identifiers of evaluated worlds, so none opens with them here
-                out.append(self.pick("ABCDEFGHIJKLMNOPQSTUVXYZ" if i < 2 else "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+                out.append(
+                    self.pick("ABCDEFGHIJKLMNOPQSTUVXYZ" if i < 2 else "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+                )
             elif char == "d":
                 out.append(self.pick("0123456789"))
             elif char == "x":
@@ -188,7 +225,12 @@ class Draw(random.Random):
             verb = self.pick(verbs) if self.chance(0.75) else self.word()
             noun = thing if self.chance(0.6) else self.word()
             name = self.pick(
-                (f"{verb}_{noun}", f"{verb}_{noun}", f"{verb}_{noun}_{self.pick(QUALIFIERS)}", f"{noun}_{verb}")
+                (
+                    f"{verb}_{noun}",
+                    f"{verb}_{noun}",
+                    f"{verb}_{noun}_{self.pick(QUALIFIERS)}",
+                    f"{noun}_{verb}",
+                )
             )
             if self.chance(0.06):
                 name = verb + noun.capitalize()

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DEBUG = "TOOLDOJO_DEBUG"
-RESUMABLE = ("train", "quickstart", "sft", "base")
+GO_ON = {  # what to type after Ctrl-C
+    "base": "the same command goes on from the last checkpoint",
+    **dict.fromkeys(
+        ("train", "quickstart", "sft"),
+        "the same command with --resume goes on from the last checkpoint",
+    ),
+}
 USAGE: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]  # click's, vendored
 
 # By name, so that no heavy module is imported to compare types: what the user asked for is wrong.
@@ -124,7 +130,7 @@ def _judged(error: Exception) -> tuple[int, str]:
     name = type(error).__name__
     if isinstance(error, USAGE):
         return 2, f"{error.format_message()} See `tooldojo --help`."  # type: ignore[attr-defined]
-    if name in _BAD_INPUT or type(error) is LookupError:
+    if name in _BAD_INPUT or (type(error) in (LookupError, ValueError) and _is_ours(error)):
         return 2, str(error)
     if isinstance(error, CheckFailed) or name in _FAILED:
         return 1, str(error)
@@ -133,6 +139,14 @@ def _judged(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError) and error.filename:
         return 2, f"{error.filename}: {error.strerror}"
     return 1, f"unexpected {name}: {error}"
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether our own code raised it, to say something about its input, and not a library."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals["__name__"].startswith("tooldojo.")
 
 
 def _cause(error: Exception) -> Exception:
@@ -144,9 +158,7 @@ def _cause(error: Exception) -> Exception:
 
 
 def _stopped(output: Output) -> int:
-    again = output.command in RESUMABLE
-    hint = "; the same command with --resume goes on from the last checkpoint" if again else ""
-    _say(f"stopped{hint}")
+    _say("; ".join(["stopped", *filter(None, [GO_ON.get(output.command)])]))
     output.emit({"error": "stopped", "kind": "KeyboardInterrupt"}, ok=False)
     return 130
 

@@ -26,6 +26,7 @@ PolicyOption = Annotated[
     ),
 ]
 SplitOption = Annotated[str, typer.Option(help="train, val, test, test_combos or test_wordings.")]
+CONTEXT = 4096  # tokens; a policy that is only watched may use more than one in training
 DEMONSTRATIONS = 300  # training tasks that nearest_demonstration may replay
 
 
@@ -118,14 +119,16 @@ def _scripted(task: Task, policy: str, seed: int) -> Transcript:
 
 
 def _sampled(task: Task, policy: str, seed: int, temperature: float) -> Transcript:
+    from json import dumps as to_json
+
     from tooldojo.configs.loading import load_recipe
     from tooldojo.envs.task import IssuedTask
     from tooldojo.training.players import open_player
     from tooldojo.training.transcripts import transcript
 
-    recipe = load_recipe(
-        None, [f"policy.model={policy}", "rollout.engine=transformers", f"run.seed={seed}"]
-    )
+    keys = ["rollout.engine=transformers", f"rollout.max_context={CONTEXT}", f"run.seed={seed}"]
+    worlds = f"task.worlds={to_json([task.env])}"
+    recipe = load_recipe(None, [f"policy.model={policy}", worlds, *keys])
     with open_player(recipe, [task.env], temperature=temperature) as opened:
         group = next(iter(opened.player.play([IssuedTask(0, task)], 1)))
         return transcript(group.trajectories[0], opened.chat)

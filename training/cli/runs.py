@@ -50,7 +50,7 @@ def sft(
     resolved = resolve(recipe, keys)
     from tooldojo.training.sft import run_sft
 
-    output.emit(run_sft(resolved))
+    output.emit(run_sft(resolved, resume, output.console))
 
 
 def train(
@@ -66,7 +66,7 @@ def train(
     resolved = resolve(recipe, keys)
     from tooldojo.training.loop import run_training
 
-    output.emit(run_training(resolved, resume))
+    output.emit(run_training(resolved, resume, output.console))
 
 
 def evaluate(
@@ -122,16 +122,25 @@ def _existing(path: Path) -> Path:
 
 def base(
     ctx: typer.Context,
-    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("runs/base"),
-    seed: Annotated[int, typer.Option(min=0, help="Of its corpus and weights.")] = 0,
+    out: Annotated[Path, typer.Option(help="For checkpoint and model.")] = Path("runs/base"),
+    tokens: Annotated[
+        int | None, typer.Option(min=1, help="Budget in padded tokens; by default the plan's.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Stop after this time at the latest.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of corpus, start and order.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Cores to use.")] = 2,
     json: JsonFlag = False,
     traceback: Trace = False,
 ) -> None:
     """Train the default policy itself, from nothing."""
-    from tooldojo.training.base.run import train_base
+    from tooldojo.training.base.__main__ import main as train_base
+    from tooldojo.training.base.train import Plan
 
     output: Output = ctx.obj
-    output.emit(train_base(out, seed, output.console))
+    train_base(out, tokens or Plan.tokens, minutes, seed, threads)
+    output.emit({"path": str(out / "model")})
 
 
 def export(

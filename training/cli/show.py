@@ -39,7 +39,8 @@ def show_transcript(console: Console, played: Transcript) -> None:
     ending = played.ending.replace("_", " ")
     console.print(f"\n{verdict}{why}")
     tokens = f", {played.sampled_tokens} sampled tokens" if played.tokens else ""
-    console.print(f"[dim]{ending} after {len(played.turns)} turns{tokens} · {played.policy}[/]")
+    turns = f"{len(played.turns)} turn{'s' if len(played.turns) != 1 else ''}"
+    console.print(f"[dim]{ending} after {turns}{tokens} · {played.policy}[/]")
 
 
 def _show_turn(console: Console, number: int, turn: TurnView) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 
 import tomli_w
 from jinja2 import Environment, StrictUndefined
@@ -17,10 +18,11 @@ from markupsafe import Markup, escape
 
 from tooldojo.configs.schema import Recipe
 from tooldojo.envs.task import Split
+from tooldojo.rollouts.chat import Chat
 from tooldojo.training.evaluation import Evaluation, compare
 from tooldojo.training.metrics import bottleneck_line, total_timings
 from tooldojo.training.report import views
-from tooldojo.training.report.inputs import Pair, RunData
+from tooldojo.training.report.inputs import Pair, RunData, read_run
 from tooldojo.training.report.plots import Chart
 from tooldojo.training.report.provenance import Provenance
 from tooldojo.verifiers.records import Json
@@ -110,6 +112,17 @@ def render(page: Page) -> str:
     template = environment.from_string((folder / "report.html.jinja").read_text(encoding="utf-8"))
     css = Markup((folder / "style.css").read_text(encoding="utf-8"))
     return template.render(page=page, css=css)
+
+
+def write_report(run: Path, chat: Chat | None = None) -> Path:
+    """Write `report.html` into a run directory; chat: of the run's policy, by default the recipe's.
+
+    Raises:
+        ReportError: where there is no run. ProvenanceError: where a trajectory came from elsewhere.
+    """
+    target = run / "report.html"
+    target.write_text(render(build_page(read_run(run, chat))), encoding="utf-8")
+    return target
 
 
 def _percent(share: float) -> str:

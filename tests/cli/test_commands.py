@@ -1,0 +1,234 @@
+"""The commands as a user meets them: output, JSON, exit codes, one-line errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tooldojo.envs.task import Task
+from tooldojo.training.cli import boundary
+from tooldojo.training.cli.main import app
+from tooldojo.training.stats import wilson
+
+COMMANDS = [
+    "envs",
+    "play",
+    "rollout",
+    "quickstart",
+    "sft",
+    "train",
+    "base",
+    "export",
+    "eval",
+    "replay",
+    "report",
+]
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(app, list(args))
+
+
+def result_of(done: Result) -> dict[str, Any]:
+    """The JSON object in the last line of stdout."""
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def error_line(done: Result) -> str:
+    """The only line that an error may print."""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), done.stderr
+    return lines[0]
+
+
+def test_help_lists_every_command_quickly() -> None:
+    began = time.perf_counter()
+    heavy = "{'torch', 'ray', 'vllm', 'transformers', 'matplotlib', 'gymnasium'} & set(sys.modules)"
+    code = (
+        "import sys; sys.argv = ['tooldojo', '--help']\n"
+        "from tooldojo.training.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"assert not ({heavy} - {{'gymnasium'}}), {heavy}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert time.perf_counter() - began < 10
+    for command in COMMANDS:
+        assert f" {command} " in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself_and_takes_json(command: str) -> None:
+    done = run(command, "--help")
+    assert done.exit_code == 0 and "--json" in done.stdout and "--traceback" in done.stdout
+
+
+def test_envs() -> None:
+    done = run("envs", "--json")
+    worlds = {world["id"]: world for world in result_of(done)["worlds"]}
+    orders = worlds["tooldojo/Orders-v0"]
+    assert done.exit_code == 0 and len(worlds) == 3
+    assert orders["levels"] == [1, 2, 3] and orders["flags"]["replayable"]
+    assert "cancel_order" in [tool["name"] for tool in orders["tools"] if tool["mutates"]]
+    assert "pending" in orders["templates"]["cancel"]
+    shown = run("envs", "tooldojo/Orders-v0")
+    assert shown.exit_code == 0 and "refund_item" in shown.stdout
+
+
+def test_play_gold_solves_its_task() -> None:
+    done = run("play", "tooldojo/Orders-v0", "--level", "2", "--seed", "3", "--json")
+    data = result_of(done)
+    assert done.exit_code == 0 and data["ok"] and data["played"]["success"] is True
+    assert data["task"]["level"] == 2 and len(data["played"]["turns"]) >= 2
+    shown = run("play", "tooldojo/Orders-v0", "--level", "2", "--seed", "3")
+    assert "✓ solved" in shown.stdout and data["task"]["prompt"].split()[0] in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "policy", ["random_tool", "do_nothing", "constant_reply", "nearest_demonstration"]
+)
+def test_other_scripts_fail_and_say_why(policy: str) -> None:
+    done = run("play", "--policy", policy, "--seed", "5", "--level", "3", "--json")
+    played = result_of(done)["played"]
+    assert done.exit_code == 0 and played["success"] is False and played["why"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["play", "tooldojo/Order-v0"], "did you mean 'tooldojo/Orders-v0'?"),
+        (["play", "--policy", "glod"], "did you mean 'gold'?"),
+        (["play", "--level", "9"], "has no level 9; it has 1, 2, 3"),
+        (["play", "--split", "tests"], "there are train, val, test, test_combos, test_wordings"),
+        (["play", "--policy", "/no/such/model"], "there is no directory '/no/such/model'"),
+        (["play", "nosuchmodule:World"], "nosuchmodule"),
+        (["play", "/no/such/file.py:World"], "no file '/no/such/file.py'"),
+        (["envs", "--jsn"], "No such option: --jsn"),
+        (["nosuchcommand"], "No such command 'nosuchcommand'"),
+        (["train", "learner.stps=3"], "did you mean 'learner.steps'?"),
+        (["train", "learner.steps=0"], "learner.steps = 0: input should be greater than 0"),
+        (["train", "learner=3"], "is not of the form section.key=value"),
+        (["sft", "quikstart"], "did you mean 'quickstart'?"),
+        (["quickstart", "--until", "ppo"], "takes base, sft or rl"),
+        (["eval", "--stage", "a b"], "made of a-z, 0-9 and _"),
+        (["eval", "--against", "/no/file.json"], "there is no such file"),
+        (["replay", "/no/run"], "holds no trajectories"),
+        (["report", "/no/run"], "no config.toml"),
+        (["export", "/no/adapter", "/tmp/no-such-target"], "tooldojo.json"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(args: list[str], message: str) -> None:
+    done = run(*args)
+    assert done.exit_code == 2 and message in error_line(done) and done.stdout == ""
+    with_json = result_of(run(*args, "--json"))
+    assert with_json["ok"] is False and message in with_json["error"]
+
+
+def test_a_broken_check_is_exit_code_1(
+    write_run: Callable[..., None], heldout: Callable[[int], list[Task]], tmp_path: Path
+) -> None:
+    write_run(tmp_path / "run", heldout(2), kind="scripted")
+    done = run("report", str(tmp_path / "run"), "--json")
+    assert done.exit_code == 1 and "came from a scripted engine" in error_line(done)
+    assert result_of(done)["kind"] == "ProvenanceError"
+
+
+@pytest.fixture
+def model(small_chat: Any, tmp_path: Path) -> Path:
+    """A model directory with the tokenizer that the synthetic run was played with."""
+    folder = tmp_path / "model"
+    small_chat.tokenizer.save_pretrained(folder)
+    (folder / "config.json").write_text('{"model_type": "qwen3"}')
+    return folder
+
+
+def test_report_writes_the_page(finished_run: Path, model: Path) -> None:
+    done = run("report", str(finished_run), "--model", str(model), "--json")
+    assert done.exit_code == 0, done.stderr
+    data = result_of(done)
+    assert Path(data["path"]).stat().st_size == data["bytes"] > 30_000
+
+
+def test_replay_shows_and_verifies(finished_run: Path, model: Path) -> None:
+    at = (str(finished_run), "--model", str(model))
+    shown = run("replay", *at, "--stage", "rl", "--count", "2", "--json")
+    assert shown.exit_code == 0 and len(result_of(shown)["trajectories"]) == 2
+    proven = run("replay", *at, "--verify", "--json")
+    assert proven.exit_code == 0, proven.stderr
+    assert result_of(proven)["trajectories"] == 72 and result_of(proven)["divergences"] == []
+    nothing = run("replay", *at, "--ordinal", "1")
+    assert nothing.exit_code == 2 and "no such trajectory" in error_line(nothing)
+
+
+def test_rollout_stores_what_a_script_played(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "rolled"
+    keys = (f"policy.model={model}", "rollout.max_context=4096", "rollout.max_turn_tokens=256")
+    options = ("--policy", "gold", "--tasks", "3", "--group-size", "2", "--out", str(out))
+    done = run("rollout", *keys, *options, "--json")
+    assert done.exit_code == 0, done.stderr
+    data = result_of(done)
+    assert data["trajectories"] == 6 and data["success"]["rate"] == 1.0 and not data["failed"]
+    again = run("replay", str(out), "--model", str(model), "--verify", "--json")
+    assert result_of(again)["trajectories"] == 6
+
+
+def test_a_replay_that_diverges_fails(finished_run: Path, small_chat: Any, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    tokenizer = small_chat.tokenizer
+    template = tokenizer.chat_template
+    tokenizer.chat_template = template.replace("# Tools", "# Some tools")
+    tokenizer.save_pretrained(other)
+    tokenizer.chat_template = template
+    (other / "config.json").write_text('{"model_type": "qwen3"}')
+    done = run("replay", str(finished_run), "--model", str(other), "--verify", "--json")
+    assert done.exit_code == 1 and "72 of 72 trajectories did not replay" in error_line(done)
+    assert len(result_of(done)["divergences"]) == 72
+
+
+def test_ctrl_c_is_130_and_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tooldojo.configs.loading as loading
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loading, "load_recipe", stop)
+    done = run("train", "quickstart")
+    assert done.exit_code == 130 and "--resume goes on" in done.stderr
+    assert result_of(run("train", "--json"))["kind"] == "KeyboardInterrupt"
+
+
+def test_a_bug_is_one_line_unless_its_trace_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tooldojo.envs.registry as registry
+
+    def fail(_: str) -> None:
+        raise KeyError("boom")
+
+    monkeypatch.setattr(registry, "world_class", fail)
+    done = run("envs")
+    assert done.exit_code == 1 and "unexpected KeyError: 'boom'" in error_line(done)
+    traced = run("envs", "--traceback")
+    assert "Traceback (most recent call last)" in traced.stderr and traced.exit_code == 1
+
+
+def test_our_own_value_errors_are_bad_input_and_others_are_bugs() -> None:
+    with pytest.raises(ValueError) as ours:
+        wilson(3, 2)
+    assert boundary._judged(ours.value) == (2, "3 successes of 2 trials is no proportion")
+    with pytest.raises(ValueError) as other:
+        int("x")
+    assert boundary._judged(other.value)[0] == 1
+
+
+def test_ray_errors_are_unwrapped() -> None:
+    inner = type("DeliveryError", (RuntimeError,), {})("engine 0 holds version 3, not 4")
+    wrapper = type("RayTaskError", (Exception,), {"__module__": "ray.exceptions"})("long text")
+    wrapper.cause = inner  # type: ignore[attr-defined]
+    assert boundary._judged(boundary._cause(wrapper)) == (1, "engine 0 holds version 3, not 4")
