@@ -72,6 +72,7 @@ def sft_reporter(console: Console) -> Iterator[Callable[[int, int, dict[str, flo
                 console.print(
                     f"step {step:>3}/{steps}  validation loss {loss:.3f}  tokens right {exact:.3f}",
                     highlight=False,
+                    soft_wrap=True,
                 )
 
         yield report

@@ -90,9 +90,12 @@ def train_sft(
     checkpoint.
     """
     from datasets import Dataset
+    from transformers import PrinterCallback
+    from transformers.utils.logging import disable_progress_bar
     from trl import SFTConfig, SFTTrainer
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
+    disable_progress_bar()
     steps = math.ceil(len(data.train) * section.epochs / section.batch_size)
     config = SFTConfig(
         output_dir=str(directory),
@@ -132,6 +135,7 @@ def train_sft(
         processing_class=policy.tokenizer,
         callbacks=[_progress_callback(progress)] if progress else [],
     )
+    trainer.remove_callback(PrinterCallback)  # our own progress says it once
     resume = any(directory.glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=resume)
     losses = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]

@@ -274,7 +274,7 @@ def failure_rows(evaluations: Sequence[Evaluation]) -> tuple[FailureRow, ...]:
         answered = sum(row.ending == "answered" for row in each.scored)
         rows.append(
             FailureRow(
-                f"Evaluation, {stage_label(each.stage)}",
+                f"Eval of {stage_label(each.stage)}",
                 len(each.rows),
                 answered,
                 len(each.scored) - answered,
