@@ -374,7 +374,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         try:
             result = getattr(self, spec.name)(**checked)
             result = await result if spec.is_async else result
-            text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+            text = _shown(result)
         except Exception as error:
             if before is not None:
                 self.state = before
@@ -397,6 +397,13 @@ class World(gym.Env[tuple[str, ...], dict]):
         call = ToolCall(name, arguments, self.turn, outcome, mutated, shown)
         self.calls.append(call)
         return call
+
+
+def _shown(result: object) -> str:
+    """A tool's result as the model reads it; a tool that returns nothing says ok."""
+    if result is None:
+        return "ok"
+    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
 
 
 _RAN = frozenset({CallOutcome.OK, CallOutcome.TOOL_ERROR})

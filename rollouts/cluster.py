@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tooldojo.configs.schema import RolloutSection
 
-_OBJECT_STORE = 400 * 2**20  # bytes: groups and updates are small
+_STORE_GIB = 0.4  # Ray's object store at least: groups and small updates
 _WORKER_GIB = 1.2  # resident memory of a worker without weights and key-value cache
 
 
@@ -16,10 +16,11 @@ class FleetError(RuntimeError):
     """The fleet cannot play: too few resources, or workers that keep dying."""
 
 
-def start_ray() -> bool:
+def start_ray(model: Path) -> bool:
     """Connect to the cluster that RAY_ADDRESS names, or start Ray on this machine.
 
-    Returns whether it was started here, so that whoever asked can end it.
+    The object store holds two updates of the model. Returns whether Ray was started here, so that
+    whoever asked can end it.
     """
     import ray
 
@@ -30,7 +31,8 @@ def start_ray() -> bool:
     if on_cluster():
         ray.init(**quiet)
     else:
-        ray.init("local", include_dashboard=False, object_store_memory=_OBJECT_STORE, **quiet)
+        store = int(max(_STORE_GIB, 2 * _weights_gib(model)) * 2**30)
+        ray.init("local", include_dashboard=False, object_store_memory=store, **quiet)
     return True
 
 
@@ -68,14 +70,17 @@ def check_resources(section: RolloutSection, model: Path) -> None:
         )
     if on_cluster() or section.gpus_per_worker:
         return
-    weights = sum(file.stat().st_size for file in model.glob("*.safetensors")) / 2**30
-    need = section.workers * (_WORKER_GIB + section.kv_cache_gib + 2 * weights)
+    need = section.workers * (_WORKER_GIB + section.kv_cache_gib + 2 * _weights_gib(model))
     free = _free_gib()
     if need > free:
         raise FleetError(
             f"{section.workers} workers need about {need:.1f} GiB of memory, {free:.1f} GiB are "
             "free; lower rollout.workers or rollout.kv_cache_gib"
         )
+
+
+def _weights_gib(model: Path) -> float:
+    return sum(file.stat().st_size for file in model.glob("*.safetensors")) / 2**30
 
 
 def _free_gib() -> float:

@@ -36,6 +36,7 @@ from tooldojo.verifiers.reward import RewardShape
 if TYPE_CHECKING:
     from ray import ObjectRef
 
+_START = 900.0  # seconds in which a worker must have loaded its model
 _PATIENCE = 20.0  # seconds without a finished group before the workers are asked whether they live
 
 
@@ -106,7 +107,7 @@ class Fleet:
         self._arguments = (spec, call_format, tuple(worlds))
         self._update: ObjectRef | None = None
         self._running: dict[ObjectRef, _Run] = {}
-        self._owns_ray = start_ray()
+        self._owns_ray = start_ray(Path(model))
         try:
             check_resources(section, Path(model))
             self._seats = [self._open() for _ in range(section.workers)]
@@ -265,13 +266,15 @@ class Fleet:
     def _ready(self, seat: _Seat) -> _Seat:
         """The seat once its engine answers."""
         import ray
-        from ray.exceptions import RayActorError
+        from ray.exceptions import GetTimeoutError, RayActorError
 
         if seat.engine is None:
             try:
-                seat.engine = ray.get(seat.ready)
+                seat.engine = ray.get(seat.ready, timeout=_START)
             except RayActorError as error:
                 raise FleetError(f"a rollout worker cannot start: {_last_line(error)}") from error
+            except GetTimeoutError:
+                raise FleetError(f"a rollout worker did not start within {_START:g} s") from None
         return seat
 
     def _receipt(self, seat: _Seat, receipt: ObjectRef) -> DeliveryReceipt | None:

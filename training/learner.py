@@ -161,9 +161,10 @@ class Learner:
         network, mixed = self.policy.network, self.section.autocast == "bfloat16" and not exact
         with torch.autocast(batch.ids_T.device.type, torch.bfloat16, enabled=mixed):
             states_TH = packed_states(network, batch.ids_T, batch.positions_T, batch.layout)
-        weight = network.get_output_embeddings().weight
         compute = torch.bfloat16 if mixed else None
-        return score_tokens(states_TH[batch.at_N], weight, batch.target_N, temperature, compute)
+        return score_tokens(
+            states_TH[batch.at_N], self.policy.head_VH, batch.target_N, temperature, compute
+        )
 
     @torch.no_grad()
     def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
@@ -239,12 +240,11 @@ class Learner:
         twice = torch.cat([ids[:-1], ids[half:-1]])
         places = torch.arange(len(twice), device=ids.device)
         positions = torch.where(places < half + tail, places, places - tail)
-        states = packed_states(
-            self.policy.network, twice, positions, Layout((Block(half, (tail, tail)),))
-        )
+        layout = Layout((Block(half, (tail, tail)),))
+        with self._weights():
+            states = packed_states(self.policy.network, twice, positions, layout)
         second = torch.cat([states[:half], states[half + tail :]])
-        head = self.policy.network.get_output_embeddings().weight
-        packed = score_tokens(second, head, ids[1:]).logprob_N
+        packed = score_tokens(second, self.policy.head_VH, ids[1:]).logprob_N
         worst = float((packed - plain).abs().max())
         if not worst <= SELF_CHECK_NATS[states.dtype]:
             kind = type(self.policy.network).__name__

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 from peft import PeftModel
@@ -19,6 +20,8 @@ from peft.tuners.lora import LoraLayer
 from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from tooldojo.training.patching import forwards_replaced
 
 ADAPTER = "default"  # PEFT's name of the adapter in training
 
@@ -32,8 +35,9 @@ class LoraLinear:
     """
 
     name: str
-    module: LoraLayer
+    module: nn.Module
     base: nn.Module
+    bias: Tensor | None
     a: nn.Parameter
     b: nn.Parameter
     scale: float
@@ -70,9 +74,11 @@ def lora_linears(model: PeftModel) -> tuple[LoraLinear, ...]:
             raise ValueError(
                 f"{path}: only plain LoRA on linear layers can be trained (no DoRA, no LoRA bias)"
             )
-        a, b = module.lora_A[ADAPTER].weight, module.lora_B[ADAPTER].weight
-        base = module.get_base_layer()
-        found.append(LoraLinear(f"{path}.weight", module, base, a, b, module.scaling[ADAPTER]))
+        a, b = (cast(nn.Linear, x[ADAPTER]).weight for x in (module.lora_A, module.lora_B))
+        base = cast(nn.Linear, module.get_base_layer())
+        found.append(
+            LoraLinear(f"{path}.weight", module, base, base.bias, a, b, module.scaling[ADAPTER])
+        )
     return tuple(found)
 
 
@@ -107,13 +113,9 @@ def effective_weights(linears: Sequence[LoraLinear]) -> Iterator[Callable[[], No
                 _add_grad(linear.a, linear.scale * linear.b.T @ leaf.grad)
             leaf.grad = None
 
-    for linear, leaf in zip(linears, leaves, strict=True):
-        linear.module.forward = partial(_linear, leaf, linear.base.bias)
-    try:
+    forwards = [partial(_linear, leaf, x.bias) for x, leaf in zip(linears, leaves, strict=True)]
+    with forwards_replaced(zip((x.module for x in linears), forwards, strict=True)):
         yield hand_over
-    finally:
-        for linear in linears:
-            del linear.module.forward
 
 
 def _linear(weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:

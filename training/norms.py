@@ -8,35 +8,34 @@ the output is rounded to the dtype to which the linear layers behind it would ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm
+
+from tooldojo.training.patching import forwards_replaced
 
 NORMS = (LlamaRMSNorm, Qwen2RMSNorm, Qwen3RMSNorm)
 
 
 class _RmsNorm(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, x: Tensor, weight: Tensor, epsilon: float, dtype: torch.dtype
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
         scale = (norm.square_() / x.shape[-1]).add_(epsilon).rsqrt_()
         ctx.save_for_backward(x, weight, scale)
         return (x * scale).mul_(weight).to(dtype)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """dx = s g - x s^3 mean(g x) with g = w dy and s = 1 / sqrt(mean(x^2) + eps)."""
         x, weight, scale = ctx.saved_tensors
-        g = grad.float() * weight
+        g = grads[0].float() * weight
         along = torch.linalg.vecdot(g, x.float()).unsqueeze(-1)
         dx = g.mul_(scale).addcmul_(x, along * scale**3, value=-1 / x.shape[-1])
         return dx.to(x.dtype), None, None, None
@@ -51,14 +50,10 @@ def rms_norm(weight: Tensor, epsilon: float, x: Tensor) -> Tensor:
     return _RmsNorm.apply(x, weight, epsilon, dtype)
 
 
-@contextmanager
-def fused_norms(network: nn.Module) -> Iterator[None]:
+def fused_norms(network: nn.Module) -> AbstractContextManager[None]:
     """Inside, the network's frozen RMS norms compute through `rms_norm`."""
-    norms = [m for m in network.modules() if isinstance(m, NORMS) and not m.weight.requires_grad]
-    for norm in norms:
-        norm.forward = partial(rms_norm, norm.weight, norm.variance_epsilon)
-    try:
-        yield
-    finally:
-        for norm in norms:
-            del norm.forward
+    return forwards_replaced(
+        (norm, partial(rms_norm, norm.weight, norm.variance_epsilon))
+        for norm in network.modules()
+        if isinstance(norm, NORMS) and not norm.weight.requires_grad
+    )

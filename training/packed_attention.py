@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedModel
 
 from tooldojo.training.norms import fused_norms
 
@@ -97,7 +97,7 @@ class _Attend(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, q: Tensor, k: Tensor, v: Tensor, packing: Layout) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, packing: Layout) -> Tensor:
         ctx.packing = packing
         ctx.save_for_backward(q, k, v)
         out = torch.empty_like(q)
@@ -109,9 +109,9 @@ class _Attend(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v = ctx.saved_tensors
-        grad = grad.contiguous()
+        grad = grads[0].contiguous()
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         for piece in _pieces(ctx.packing, q):
             keys, values = piece.seen(k), piece.seen(v)
@@ -121,7 +121,7 @@ class _Attend(torch.autograd.Function):
                 mask = piece.mask[at - piece.at :][:rows].expand(len(q), -1, -1)
                 p = torch.baddbmm(mask, q[:, slab], keys.transpose(1, 2)).softmax(-1)
                 dp = torch.bmm(grad[:, slab], values.transpose(1, 2))
-                ds = torch._softmax_backward_data(dp, p, -1, p.dtype)
+                ds = torch.ops.aten._softmax_backward_data(dp, p, -1, p.dtype)
                 dq[:, slab] = torch.bmm(ds, keys)
                 piece.add(dk, torch.bmm(ds.transpose(1, 2), q[:, slab]))
                 piece.add(dv, torch.bmm(p.transpose(1, 2), grad[:, slab]))
@@ -175,7 +175,7 @@ def _pieces(packing: Layout, like: Tensor) -> Iterator[_Piece]:
 
 
 @contextmanager
-def packing_enabled(network: nn.Module) -> Iterator[None]:
+def packing_enabled(network: PreTrainedModel) -> Iterator[None]:
     """Inside, the model attends through `packed_attention`; afterwards as before."""
     before = network.config._attn_implementation
     network.config._attn_implementation = NAME
@@ -186,7 +186,7 @@ def packing_enabled(network: nn.Module) -> Iterator[None]:
 
 
 def packed_states(
-    network: nn.Module, ids_T: Tensor, positions_T: Tensor, packing: Layout
+    network: PreTrainedModel, ids_T: Tensor, positions_T: Tensor, packing: Layout
 ) -> Tensor:
     """Final hidden states [T, hidden] of one packed row, before the output matrix."""
     with packing_enabled(network), fused_norms(network):

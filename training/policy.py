@@ -12,13 +12,19 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save, save_file
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+)
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tooldojo.configs.schema import PolicySection
@@ -52,9 +58,14 @@ class Policy:
         self.linears: tuple[LoraLinear, ...] = lora_linears(model)
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> PreTrainedModel:
         """The transformers model, adapted layers inside."""
-        return self.model.get_base_model()
+        return cast(PreTrainedModel, self.model.get_base_model())
+
+    @property
+    def head_VH(self) -> Tensor:
+        """The output matrix; frozen."""
+        return cast(nn.Linear, self.network.get_output_embeddings()).weight
 
     @property
     def device(self) -> torch.device:
@@ -246,7 +257,7 @@ def _load_base(folder: Path, section: PolicySection, device: str) -> nn.Module:
     except (OSError, ValueError, KeyError) as error:
         raise PolicyError(f"{folder} is no causal language model: {_first_line(error)}") from error
     model.config.use_cache = False
-    return model if quantization else model.to(device)
+    return model if quantization else nn.Module.to(model, device)
 
 
 def _nf4(device: str) -> BitsAndBytesConfig:
@@ -260,7 +271,7 @@ def _nf4(device: str) -> BitsAndBytesConfig:
             f'policy.quantization = "nf4" needs a CUDA device, and there is none; {advice}'
         )
     try:
-        import bitsandbytes  # noqa: F401
+        import bitsandbytes  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise PolicyError(
             f'policy.quantization = "nf4" needs bitsandbytes ({error}); {advice}'

@@ -9,10 +9,10 @@ the entropy (it is reported, not optimised).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 CHUNK_NUMBERS = 1 << 22  # logits at hand at a time
 
@@ -43,7 +43,7 @@ def score_tokens(
 class _Score(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: FunctionCtx, states: Tensor, weight: Tensor, target: Tensor, temperature: float
+        ctx: Any, states: Tensor, weight: Tensor, target: Tensor, temperature: float
     ) -> tuple[Tensor, Tensor]:
         wanted = ctx.needs_input_grad[0]
         logprob = torch.empty(len(states), dtype=torch.float32, device=states.device)
@@ -75,8 +75,6 @@ class _Score(torch.autograd.Function):
         return logprob, entropy
 
     @staticmethod
-    def backward(
-        ctx: FunctionCtx, grad_logprob: Tensor, grad_entropy: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (direction,) = ctx.saved_tensors
-        return (grad_logprob[:, None] * direction).to(direction.dtype), None, None, None
+        return (grads[0][:, None] * direction).to(direction.dtype), None, None, None

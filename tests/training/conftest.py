@@ -144,7 +144,9 @@ def make_policy(model_folders: Callable[[str], Path]) -> Callable[..., Policy]:
     """Architecture -> a policy whose adapter already does something (B is not 0)."""
 
     def make(kind: str = "qwen3", **keys: object) -> Policy:
-        section = PolicySection(model=str(model_folders(kind)), lora_rank=4, lora_alpha=8, **keys)
+        section = PolicySection.model_validate(
+            {"model": str(model_folders(kind)), "lora_rank": 4, "lora_alpha": 8, **keys}
+        )
         policy = load_policy(section, CONVENTIONS, seed=3)
         generator = torch.Generator().manual_seed(5)
         with torch.no_grad():
@@ -164,8 +166,12 @@ def make_learner(make_policy: Callable[..., Policy]) -> Callable[..., Learner]:
         mine = {k: v for k, v in keys.items() if k in LearnerSection.model_fields}
         theirs = {k: v for k, v in keys.items() if k in ObjectiveSection.model_fields}
         assert len(mine) + len(theirs) == len(keys), f"unknown keys among {sorted(keys)}"
-        learner = LearnerSection(**{"autocast": "off", "threads": 1, "warmup_steps": 0, **mine})
-        return Learner(policy or make_policy(kind), learner, ObjectiveSection(**theirs), PROBE)
+        learner = LearnerSection.model_validate(
+            {"autocast": "off", "threads": 1, "warmup_steps": 0, **mine}
+        )
+        return Learner(
+            policy or make_policy(kind), learner, ObjectiveSection.model_validate(theirs), PROBE
+        )
 
     return make
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -55,7 +56,7 @@ def test_equal_rewards_and_lone_members_have_no_advantage(name: str, rewards: li
     [("token_mean", 0.1, 0.1), ("sequence_mean", 0.25, 0.0625), ("constant", 0.05, 0.05)],
 )
 def test_weights_of_lengths_two_and_eight(name: str, short: float, long: float) -> None:
-    section = ObjectiveSection(aggregation=name, constant_length=10)
+    section = ObjectiveSection.model_validate({"aggregation": name, "constant_length": 10})
     assert token_weights(torch.tensor([2, 8]), section).tolist() == pytest.approx([short, long])
     assert set(AGGREGATIONS) == {"token_mean", "sequence_mean", "constant"}
 
@@ -83,9 +84,8 @@ def test_clip(ratio: float, advantage: float, loss: float, slope: float, clipped
 
 
 def test_a_ratio_beyond_reason_stays_finite() -> None:
-    given = Tokens(
-        *(torch.tensor([x]) for x in (0.0, -500.0, -1.0)), torch.zeros(1).long(), torch.ones(1)
-    )
+    given = tokens(1.0, -1.0)
+    given = replace(given, old_N=given.old_N - 500)
     assert torch.isfinite(policy_loss(given, SECTION).total)
 
 

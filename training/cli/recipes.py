@@ -24,14 +24,14 @@ Keys = Annotated[
 
 
 def resolve(name: str | None, keys: Sequence[str] | None, *more: str) -> Recipe:
-    """The recipe of a command; `more` are overrides that the command's own options make.
+    """The recipe of a command; `more` are what its own options mean as keys, and yield to keys.
 
     A first argument of the form `section.key=value` means the default recipe; a run directory
     stands for the config.toml in it.
     """
     from tooldojo.configs.loading import load_recipe
 
-    overrides = [*(keys or ()), *more]
+    overrides = [*more, *(keys or ())]
     if name is not None and "=" in name and not Path(name).exists():
         name, overrides = None, [name, *overrides]
     if name is not None and (Path(name) / "config.toml").is_file():

@@ -27,6 +27,7 @@ from tooldojo.training.report.plots import Chart
 from tooldojo.training.report.provenance import Provenance
 from tooldojo.verifiers.records import Json
 
+NBSP = "\N{NO-BREAK SPACE}"
 ENGINES = {"vllm": "vLLM", "transformers": "transformers"}
 
 
@@ -71,7 +72,7 @@ def build_page(run: RunData) -> Page:
     return Page(
         title=f"{run.directory.name} · Tooldojo",
         headline=_headline(stages, run.recipe),
-        lead=_lead(run.recipe),
+        lead=_lead(run),
         stages=stages,
         sentences=_sentences(new),
         fine=_fine(new, run.recipe),
@@ -87,7 +88,7 @@ def build_page(run: RunData) -> Page:
         provenance=run.provenance,
         engine_kind=ENGINES.get(run.recipe.rollout.engine, run.recipe.rollout.engine),
         versions=_flat(run.versions),
-        summary=_flat(run.summary),
+        summary=_flat({k: v for k, v in run.summary.items() if k != "versions"}),
         recipe=_toml(run.recipe),
         directory=run.directory.name,
     )
@@ -100,9 +101,9 @@ def render(page: Page) -> str:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
     environment.filters |= {
-        "pct": lambda share: f"{100 * share:.1f} %" if 0 < share < 0.1 else _percent(share),
+        "pct": lambda share: f"{100 * share:.1f}{NBSP}%" if 0 < share < 0.1 else _percent(share),
         "pct0": _percent,
-        "between": lambda p: f"{100 * p.low:.0f}–{100 * p.high:.0f} %",  # noqa: RUF001
+        "between": lambda p: f"{100 * p.low:.0f}–{100 * p.high:.0f}{NBSP}%",  # noqa: RUF001
         "points": views.points,
         "world": views.world_name,
         "plain": _tokens,
@@ -126,7 +127,7 @@ def write_report(run: Path, chat: Chat | None = None) -> Path:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    return f"{100 * share:.0f}{NBSP}%"
 
 
 _TAG = re.compile(r"\s*(&lt;\|?/?\w+\|?&gt;)\s*")
@@ -154,16 +155,21 @@ def _headline(stages: Sequence[views.StageView], recipe: Recipe) -> str:
     return f"From {first} to {last} of held-out {worlds} tasks"
 
 
-def _lead(recipe: Recipe) -> str:
+def _lead(run: RunData) -> str:
+    """What was done, as far as it has been done."""
+    recipe, objective = run.recipe, run.recipe.objective
     model = "The default policy" if recipe.policy.model == "default" else recipe.policy.model
-    objective, learner = recipe.objective, recipe.learner
-    return (
-        f"{model}, with a LoRA adapter of rank {recipe.policy.lora_rank}: warmed up on "
-        f"{recipe.task.demos} verified demonstrations, then {learner.steps} steps of "
-        f"{objective.advantage.upper().replace('_', ' ')} on {objective.groups} groups of "
-        f"{objective.group_size} trajectories, played by "
-        f"{ENGINES.get(recipe.rollout.engine, recipe.rollout.engine)}."
-    )
+    parts = [f"{model}, with a LoRA adapter of rank {recipe.policy.lora_rank}"]
+    if "sft" in run.evaluations:
+        parts.append(f"warmed up on {recipe.task.demos} verified demonstrations")
+    if run.metrics:
+        method = objective.advantage.upper().replace("_", " ")
+        parts.append(
+            f"trained for {run.metrics[-1]['step']} steps of {method} on {objective.groups} groups "
+            f"of {objective.group_size} trajectories"
+        )
+    engine = ENGINES.get(recipe.rollout.engine, recipe.rollout.engine)
+    return f"{', '.join(parts)}. Played by {engine}."
 
 
 def _sentences(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
@@ -200,9 +206,14 @@ def _flat(data: dict[str, Json], prefix: str = "") -> tuple[tuple[str, str], ...
         if isinstance(value, dict):
             lines += _flat(value, f"{prefix}{name}.")
         elif value is not None:
-            text = f"{value:.4g}" if isinstance(value, float) else str(value)
-            lines.append((prefix + name, text))
+            lines.append((prefix + name, _text(value)))
     return tuple(lines)
+
+
+def _text(value: Json) -> str:
+    if isinstance(value, list):
+        return ", ".join(_text(item) for item in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _toml(recipe: Recipe) -> str:

@@ -226,7 +226,8 @@ CURVES: tuple[tuple[str, bool, tuple[tuple[str, str], ...]], ...] = (
     ("Reward per trajectory", False, (("reward", "reward"),)),
     ("Success", True, (("success", "training tasks"), ("val/success", "validation"))),
     ("Entropy (nats per token)", False, (("entropy", "entropy"),)),
-    ("KL to SFT (nats per token)", False, (("kl", "KL"),)),
+    ("KL to the start (nats per token)", False, (("kl", "KL"),)),
+    ("KL of an update (nats per token)", False, (("approx_kl", "KL"),)),
     ("Turns per trajectory", False, (("turns", "turns"),)),
     ("Groups without a signal", True, (("groups/dead", "dead groups"),)),
 )
@@ -274,7 +275,7 @@ def failure_rows(evaluations: Sequence[Evaluation]) -> tuple[FailureRow, ...]:
         answered = sum(row.ending == "answered" for row in each.scored)
         rows.append(
             FailureRow(
-                f"Eval of {stage_label(each.stage)}",
+                stage_label(each.stage),
                 len(each.rows),
                 answered,
                 len(each.scored) - answered,
