@@ -83,9 +83,9 @@ class RolloutSection(Section):
     """Of sampling in training; evaluation has its own."""
     max_turns: Positive = 8
     """Assistant turns before a trajectory is cut off and judged as it stands."""
-    max_turn_tokens: Positive = 96
+    max_turn_tokens: Positive = 128
     """Sampled tokens per turn, likewise."""
-    max_context: Positive = 1024
+    max_context: Positive = 1280
     """Tokens of a whole trajectory, prompt included, likewise."""
     max_malformed: Positive = 3
     """Malformed turns that are forgiven, likewise."""
@@ -97,7 +97,7 @@ class RolloutSection(Section):
     """GPUs that one engine spreads over."""
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
     """GPUs reserved for each worker; a fraction shares one."""
-    kv_cache_gib: Annotated[float, Field(gt=0)] = 1.0
+    kv_cache_gib: Annotated[float, Field(gt=0)] = 2.0
     """Memory of an engine's key-value cache, in GiB."""
     deadline: Annotated[float, Field(gt=0)] = 120.0
     """Seconds of wall clock for one engine answer or one tool call."""
@@ -181,7 +181,6 @@ class RunSection(Section):
     """Steps between checkpoints that `--resume` can go on from."""
     keep_checkpoints: Positive = 2
     """Older ones are deleted."""
-    deterministic: bool = False
     """Bit-equal reruns on one machine: float32, one engine, one order; slower."""
     tensorboard: bool = True
     """Write TensorBoard files beside metrics.jsonl."""

@@ -229,7 +229,7 @@ class Fleet:
             try:
                 group = ray.get(play)
             except (RayActorError, EngineLost) as error:
-                self._replace(run.seat, _last_line(error))
+                self._replace(run.seat, _why(error))
             else:
                 self._forget(play).job.sink.append(group)
 
@@ -284,7 +284,7 @@ class Fleet:
         try:
             return ray.get(receipt)
         except (RayActorError, EngineLost) as error:
-            return self._replace(seat, _last_line(error))
+            return self._replace(seat, _why(error))
         except RayTaskError as error:
             if isinstance(error.cause, DeliveryError):
                 raise error.cause from None  # its one line says all; Ray's traceback says nothing
@@ -323,7 +323,7 @@ class Fleet:
             try:
                 ray.get(seat.handle.ready.remote(), timeout=self.section.deadline)
             except (RayActorError, EngineLost, GetTimeoutError) as error:
-                self._replace(seat, _last_line(error))
+                self._replace(seat, _why(error))
 
     def _end_ray(self) -> None:
         import ray
@@ -366,6 +366,13 @@ def engine_spec(
     )
 
 
+def _why(error: BaseException) -> str:
+    """One line for a lost worker; Ray's own text runs over a dozen."""
+    if isinstance(error, EngineLost):
+        return _last_line(error)
+    return f"its process died or does not answer ({type(error).__name__})"
+
+
 def _last_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1] if lines else ''}"
+    return lines[-1] if lines else type(error).__name__

@@ -123,9 +123,9 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
     }
     (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
     save_file({n: t.contiguous() for n, t in learner.tensors.items()}, folder / TENSORS)
-    # Groups are nested frozen records with arrays and evidence: pickle keeps them bit for bit without
-    # a second schema. A checkpoint is private to its run, and its digest is checked before anything
-    # is unpickled.
+    # Groups are nested frozen records with arrays and evidence: pickle keeps them bit for bit
+    # without a second schema. A checkpoint is private to its run, and its digests are checked
+    # before anything is unpickled.
     (folder / GROUPS).write_bytes(pickle.dumps(checkpoint.groups, protocol=pickle.HIGHEST_PROTOCOL))
     files = {p.name: [p.stat().st_size, file_digest(p)] for p in sorted(folder.iterdir())}
     (folder / MANIFEST).write_text(json.dumps(files, indent=1) + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 def forwards_replaced(
     pairs: Iterable[tuple[nn.Module, Callable[[Tensor], Tensor]]],
 ) -> Iterator[None]:
-    """Inside, each module computes with the function beside it; instances only, classes stay untouched."""
+    """Inside, each module computes with the function beside it; classes stay untouched."""
     replaced = []
     try:
         for module, forward in pairs:

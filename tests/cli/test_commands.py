@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from tooldojo.envs.task import Task
 from tooldojo.training.cli import boundary
 from tooldojo.training.cli.main import app
+from tooldojo.training.cli.recipes import resolve
 from tooldojo.training.stats import wilson
 
 COMMANDS = [
@@ -191,6 +192,14 @@ def test_a_replay_that_diverges_fails(finished_run: Path, small_chat: Any, tmp_p
     done = run("replay", str(finished_run), "--model", str(other), "--verify", "--json")
     assert done.exit_code == 1 and "72 of 72 trajectories did not replay" in error_line(done)
     assert len(result_of(done)["divergences"]) == 72
+
+
+def test_keys_win_over_options_and_a_run_directory_is_a_recipe(tmp_path: Path) -> None:
+    assert resolve(None, None, "run.seed=3").run.seed == 3
+    assert resolve("quickstart", ["run.seed=5"], "run.seed=3").run.seed == 5
+    assert resolve("run.seed=7", ["learner.steps=2"], "run.seed=3").run.seed == 7
+    (tmp_path / "config.toml").write_text("[learner]\nsteps = 4\n")
+    assert resolve(str(tmp_path), ["run.seed=1"]).learner.steps == 4
 
 
 def test_ctrl_c_is_130_and_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The default policy's corpus shares nothing with the evaluated worlds that would make them known."""
+"""The default policy's corpus shares nothing with the evaluated worlds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ def corpus() -> tuple[str, ...]:
     found: list[str] = []
     for document in corpus_documents(0, DOCUMENTS):
         for message in document.messages:
-            found += [str(message.get("content") or ""), str(message.get("reasoning_content") or "")]
+            found += [
+                str(message.get("content") or ""),
+                str(message.get("reasoning_content") or ""),
+            ]
             found += [json.dumps(call["function"]) for call in message.get("tool_calls") or ()]
         found += [signature(tool) for tool in document.tools or ()]
     return tuple(found)

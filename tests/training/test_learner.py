@@ -91,7 +91,7 @@ def test_packed_equals_padded(
     loss, gradients = measured(learner, groups)
     expected_loss, expected = padded(learner, groups)
     assert len(gradients) == 2 * len(learner.policy.linears) == 28
-    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    assert loss == pytest.approx(expected_loss, rel=1e-5, abs=1e-6)
     assert furthest(gradients, expected) < 1e-5
 
 
@@ -102,7 +102,7 @@ def test_shared_prompt_equals_unshared(
     learner, groups = make_learner(kind), make_groups()
     loss, gradients = measured(learner, groups)
     other_loss, other = measured(learner, [unshared(group) for group in groups])
-    assert loss == pytest.approx(other_loss, rel=1e-5)
+    assert loss == pytest.approx(other_loss, rel=1e-5, abs=1e-6)
     assert furthest(gradients, other) < 1e-5
 
 
@@ -120,7 +120,7 @@ def test_microbatches_change_nothing(
             linear.b.data.mul_(1.5)  # away from the reference
         found.append(measured(learner, groups))
     for loss, gradients in found[1:]:
-        assert loss == pytest.approx(found[0][0], rel=1e-5)
+        assert loss == pytest.approx(found[0][0], rel=1e-5, abs=1e-6)
         assert furthest(gradients, found[0][1]) < 1e-5
 
 
@@ -251,7 +251,7 @@ def test_a_trajectory_of_several_segments_counts_once(
     assert members[0].length == plain[0].length + others[0].sampled_tokens
     loss, gradients = measured(learner, folded)
     other_loss, other = measured(learner, [unshared(group) for group in folded])
-    assert loss == pytest.approx(other_loss, rel=1e-5)
+    assert loss == pytest.approx(other_loss, rel=1e-5, abs=1e-6)
     assert furthest(gradients, other) < 1e-5
 
 
@@ -268,7 +268,7 @@ def test_a_segment_with_another_prompt_stands_alone(
     assert [s.shared for s in members[0].sequences] == [first.prompt_tokens, 0]
     loss, gradients = measured(make_learner(), [mixed])
     other_loss, other = padded(make_learner(), [mixed])
-    assert loss == pytest.approx(other_loss, rel=1e-5)
+    assert loss == pytest.approx(other_loss, rel=1e-5, abs=1e-6)
     assert furthest(gradients, other) < 1e-5
 
 

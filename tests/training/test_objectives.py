@@ -117,10 +117,7 @@ def test_gradient_of_the_kl_term_is_that_of_the_reverse_kl() -> None:
 
 def test_kl_is_added_with_its_coefficient() -> None:
     given = tokens(1.0, 1.0)
-    given = Tokens(
-        *(given.logprob_N, given.old_N, given.advantage_N, given.trajectory_N, given.weight_N),
-        given.old_N + 0.3,
-    )
+    given = replace(given, reference_N=given.old_N + 0.3)
     loss = policy_loss(given, ObjectiveSection(kl_coef=0.5))
     kl = math.exp(0.3) - 0.3 - 1
     assert loss.kl.item() == pytest.approx(kl)

@@ -47,7 +47,9 @@ def tokenizer_for(out: Path, seed: int) -> Tokenizer:
 
 def line(counts: Counts) -> str:
     """One line of shares."""
-    return "  ".join(f"{name} {c.right / c.n:.3f}" for name, c in sorted(counts["all"].items()) if c.n)
+    return "  ".join(
+        f"{name} {c.right / c.n:.3f}" for name, c in sorted(counts["all"].items()) if c.n
+    )
 
 
 def reporter(trainer: Trainer, progress: Progress) -> Callable[[State, float], None]:
@@ -62,21 +64,23 @@ def reporter(trainer: Trainer, progress: Progress) -> Callable[[State, float], N
         recent.append(loss)
         del recent[:-25]
         mean, speed = sum(recent) / len(recent), state.tokens / max(1.0, state.seconds)
-        text = f"{state.stage} {state.tokens / 1e6:.2f}M tokens, loss {mean:.3f}, {speed:,.0f} tok/s"
+        text = (
+            f"{state.stage} {state.tokens / 1e6:.2f}M tokens, loss {mean:.3f}, {speed:,.0f} tok/s"
+        )
         progress.update(task, completed=trainer.done(), description=text)
         if time.monotonic() - last > 120 and state.stage != "DRILL":
             counts = teacher_forced(trainer.network, trainer.tokenizer, probe[Stage[state.stage]])
             progress.console.print(f"{state.seconds:6.0f} s  {text}  {line(counts)}")
             figures = {name: round(c.right / c.n, 4) for name, c in counts["all"].items() if c.n}
-            state.trace.append({"tokens": state.tokens, "stage": state.stage, "loss": round(mean, 4), **figures})
+            state.trace.append(
+                {"tokens": state.tokens, "stage": state.stage, "loss": round(mean, 4), **figures}
+            )
             last = time.monotonic()
 
     return report
 
 
-def card(
-    trainer: Trainer, forced: Counts, played: Counts, played_dtype: str
-) -> dict[str, object]:
+def card(trainer: Trainer, forced: Counts, played: Counts, played_dtype: str) -> dict[str, object]:
     """What was trained, how, and what came out."""
     network: Network = trainer.network
     return {
@@ -101,7 +105,9 @@ def card(
 def main(
     out: Annotated[Path, typer.Option(help="folder for checkpoint and model")],
     tokens: Annotated[int, typer.Option(help="budget in padded tokens")] = Plan.tokens,
-    minutes: Annotated[float | None, typer.Option(help="stop after this time at the latest")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="stop after this time at the latest")
+    ] = None,
     seed: Annotated[int, typer.Option(help="seed of corpus, start and order")] = Plan.seed,
     threads: Annotated[int, typer.Option(help="cores to use")] = 2,
 ) -> None:
@@ -117,11 +123,18 @@ def main(
         console.print(f"going on from {trainer.state.tokens / 1e6:.2f}M tokens")
     if has_compiler():
         trainer.network.compile()
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as progress:
         trainer.run(reporter(trainer, progress))
     console.print("figures on held-out names ...")
-    forced = teacher_forced(trainer.network, tokenizer, corpus_documents(FINAL_SEED, 1500, heldout=True))
+    forced = teacher_forced(
+        trainer.network, tokenizer, corpus_documents(FINAL_SEED, 1500, heldout=True)
+    )
     model = as_transformers(trainer.network, tokenizer, torch.bfloat16).float()
     played = play(model, wrap(tokenizer), corpus_documents(PLAY_SEED, 200, heldout=True))
     size = export(trainer.network, tokenizer, card(trainer, forced, played, "bf16"), out / "model")

@@ -1,8 +1,10 @@
 """The corpus: a stream of generated documents, each a function of (seed, index) alone.
 
-Owns: the mixture of families by stage, `corpus_documents`, and the split into training and held-out names.
+Owns: the mixture of families by stage, `corpus_documents`, and the split into training and held-
+out names.
 Refuses: downloads, files and anything from the evaluated worlds.
-Invariant: the same seed and index give the same document; held-out documents use names that training never uses.
+Invariant: the same seed and index give the same document; held-out documents use names that
+training never uses.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Families that teach the call itself: unseen tools from their schemas, look-ups, errors, and no fitting tool.
+"""Families that teach the call itself: unseen tools from their schemas, look-ups, errors, and no
+fitting tool.
 
-Owns: `generic`, `lookup`, `parallel`, `no_tool`, `from_text`, and `with_errors`, which other families share.
+Owns: `generic`, `lookup`, `parallel`, `no_tool`, `from_text`, and `with_errors`, which other
+families share.
 Refuses: rules with conditions; those live in `corpus_policy`.
 Invariant: as in `corpus_parts`.
 """
@@ -112,7 +114,9 @@ def with_errors(
 
 
 def generic(draw: Draw) -> Document:
-    """One call of an unseen tool with values from the request, then a closing line from the result."""
+    """One call of an unseen tool with values from the request, then a closing line from the
+    result.
+    """
     d = Dialogue(draw, "generic")
     thing = draw.pick(words.THINGS) if draw.chance(0.6) else draw.word()
     verb = draw.pick(words.VERBS)
@@ -294,7 +298,7 @@ def no_tool(draw: Draw) -> Document:
     """A request that no tool serves: refuse with the stated code, without a call."""
     d = Dialogue(draw, "no_tool")
     kind = record_type(draw)
-    name, _, tool = reader(draw, kind)
+    _, _, tool = reader(draw, kind)
     d.tools = [tool, *distractors(draw, draw.randint(1, 5))]
     draw.shuffle(d.tools)
     closing = closing_format(draw, with_id=True)

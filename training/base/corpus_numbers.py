@@ -7,6 +7,8 @@ Invariant: as in `corpus_parts`.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from tooldojo.training.base import words
 from tooldojo.training.base.corpus_calls import any_value, spoken
 from tooldojo.training.base.corpus_parts import (
@@ -143,7 +145,7 @@ def copying(draw: Draw) -> Document:
     frame = draw.pick(
         ("{v}", "{k}: {v}", '{{"{k}": "{v}"}}', "It is {v}.", "{k} = {v}", "Call {v} now")
     )
-    for before, after in zip(asked, asked[1:], strict=False):
+    for before, after in pairwise(asked):
         d.messages.append({"role": "assistant", "content": frame.format(k=before, v=facts[before])})
         d.user(draw.pick((f"{after}?", f"And {after}?", f"Now {after}.")))
     last = frame.format(k=asked[-1], v=facts[asked[-1]])
@@ -152,7 +154,9 @@ def copying(draw: Draw) -> Document:
 
 
 def prose(draw: Draw) -> Document:
-    """Plain words in a row, to be repeated or looked up by neighbour: ordinary English gets its embeddings."""
+    """Plain words in a row, to be repeated or looked up by neighbour: ordinary English gets its
+    embeddings.
+    """
     d = Dialogue(draw, "prose")
     pool = words.COMMON + words.ADJECTIVES + words.VERBS + words.THINGS + words.FUNCTION_WORDS
     line = draw.some(pool, draw.randint(5, 14))
@@ -246,12 +250,12 @@ def filter_query(draw: Draw) -> Document:
 
 
 def sql_query(draw: Draw) -> Document:
-    """SQL over tables of invented names: see the columns, ask, repair a failed statement, answer."""
+    """SQL over tables of invented names: see columns, ask, repair a failed statement, answer."""
     d = Dialogue(draw, "sql")
     tables = [draw.word() for _ in range(2)]
     shape = {t: _columns(draw) for t in tables}
     t = tables[0]
-    columns, number, label, values = shape[t]
+    columns, _, label, _ = shape[t]
     runner, key = (
         draw.tool_name(["eval", "fire", "issue", "send", "exec"], draw.word()),
         draw.pick(("statement", "text", "select", "code")),

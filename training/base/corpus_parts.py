@@ -1,8 +1,10 @@
 """Building blocks of the corpus: documents, tool schemas, records and closing lines.
 
-Owns: `Document`, the `Dialogue` builder that the families fill, random schemas, random record types.
+Owns: `Document`, the `Dialogue` builder that the families fill, random schemas, random record
+types.
 Refuses: deciding what a dialogue is about; that is the families' part.
-Invariant: every value that an assistant turn needs stands earlier in the same dialogue or follows from it.
+Invariant: every value that an assistant turn needs stands earlier in the same dialogue or follows
+from it.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ class Dialogue:
     def call(
         self, thought: str, name: str, arguments: Json, result: object, learn: bool = True
     ) -> None:
-        """One call and its result; `learn` False for a mistake that is only there to be repaired."""
+        """One call and its result; `learn` False for a mistake that is there to be repaired."""
         at = len(self.messages)
         self.calls(thought, [(name, arguments, result)])
         if not learn:
@@ -204,7 +206,10 @@ class Closing:
         return self.form.replace("<code>", code).replace("<id>", ident).rstrip()
 
 
-LABELS = "Result Answer Outcome Final Verdict Status Done Closing Decision End Report Reply Summary Output".split()
+LABELS = (
+    *("Result", "Answer", "Outcome", "Final", "Verdict", "Status", "Done"),
+    *("Closing", "Decision", "End", "Report", "Reply", "Summary", "Output"),
+)
 
 
 def closing_format(draw: Draw, with_id: bool) -> Closing:
@@ -214,11 +219,11 @@ def closing_format(draw: Draw, with_id: bool) -> Closing:
         form = draw.pick(
             (f"{label}: <code> <id>",) * 4
             + (f"{label}: <id> <code>", f"{label} = <code> <id>", f"[{label}] <code> <id>", f"{label} <code> / <id>",
-               f"{label.upper()}: <code> (<id>)", f"## <code> <id>", f"{label}: <code>, <id>")
+               f"{label.upper()}: <code> (<id>)", "## <code> <id>", f"{label}: <code>, <id>")
         )  # fmt: skip
     else:
         form = draw.pick(
-            (f"{label}: <code>",) * 4 + (f"{label} = <code>", f"[{label}] <code>", f"=> <code>", f"{label.upper()}: <code>", f"{label} - <code>")
+            (f"{label}: <code>",) * 4 + (f"{label} = <code>", f"[{label}] <code>", "=> <code>", f"{label.upper()}: <code>", f"{label} - <code>")
         )  # fmt: skip
     shown = form if with_id else form.replace("<code>", "<value>")
     rule = draw.pick(

@@ -1,8 +1,10 @@
-"""Families that teach rules: act when the written conditions hold, refuse with the stated code when they do not.
+"""Families that teach rules: act when the written conditions hold, refuse with the stated code
+when they do not.
 
 Owns: `act`, `choose` and `branch`.
 Refuses: conditions that cannot be decided from the dialogue.
-Invariant: rules are checked in the order in which they are written; the first that fails gives the code.
+Invariant: rules are checked in the order in which they are written; the first that fails gives
+the code.
 """
 
 from __future__ import annotations
@@ -34,9 +36,11 @@ from tooldojo.training.base.words import Draw
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition on a record: its wording, the code of a refusal, the check and what to say about it.
+    """A condition on a record: its wording, the code of a refusal, the check and what to say
+    about it.
 
-    `plain` is the wording without the code, for system texts that list the codes with the closing lines.
+    `plain` is the wording without the code, for system texts that list the codes with the closing
+    lines.
     """
 
     text: str
@@ -113,7 +117,9 @@ def limit_rule(draw: Draw, kind: RecordType, verb: str) -> Rule:
 
     plain = draw.pick(
         (
-            f"{recase(verb)} only up to {label} {top}." if upper else f"{recase(verb)} only from {label} {top} on.",
+            f"{recase(verb)} only up to {label} {top}."
+            if upper
+            else f"{recase(verb)} only from {label} {top} on.",
             f"Do not {verb} with {label} {bound} {top}.",
         )
     )
@@ -281,7 +287,9 @@ def _finder(draw: Draw, kind: RecordType, d: Dialogue) -> tuple[str, str, bool]:
 
 
 def _policy(d: Dialogue, kind: RecordType, actions: list[Action], closing: Closing) -> None:
-    """The system text: rules of all actions, the codes and the closing line; distractor tools around."""
+    """The system text: rules of all actions, the codes and the closing line; distractor tools
+    around.
+    """
     draw = d.draw
     if draw.chance(0.4):
         _listing(d, kind, actions, closing)
@@ -322,11 +330,17 @@ def _policy(d: Dialogue, kind: RecordType, actions: list[Action], closing: Closi
 
 
 def _listing(d: Dialogue, kind: RecordType, actions: list[Action], closing: Closing) -> None:
-    """The other style of system text: rules without codes, then one closing line for each outcome."""
+    """The other style of system text: rules without codes, then one closing line for each
+    outcome.
+    """
     draw = d.draw
     rules = [rule.plain for action in actions for rule in action.rules]
     rules += draw.some(
-        (f"Look the {kind.thing} up first.", "Refuse what is forbidden.", "Repeat a call that failed."),
+        (
+            f"Look the {kind.thing} up first.",
+            "Refuse what is forbidden.",
+            "Repeat a call that failed.",
+        ),
         draw.randint(0, 2),
     )
     codes = [rule.code for action in actions for rule in action.rules]
@@ -336,7 +350,9 @@ def _listing(d: Dialogue, kind: RecordType, actions: list[Action], closing: Clos
     if draw.chance(0.4):
         lines.append(closing.line("unsupported", ident))
     draw.shuffle(lines)
-    head = draw.pick(("End with one line:", "Close with one of these lines:", "The last line is one of:"))
+    head = draw.pick(
+        ("End with one line:", "Close with one of these lines:", "The last line is one of:")
+    )
     listed = "\n".join(lines)
     d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, rules)}\n{head}\n{listed}")
     d.tools += distractors(draw, draw.pick((0, 0, 1, 2, 4)))
@@ -358,7 +374,13 @@ def _decide(
                 f"I cannot {action.verb} {ident}.",
                 closing.line(f"refused {rule.code}", ident),
             )
-    said: list[object] = [{"ok": True}, {"done": ident}, f"{ident} {action.verb}ed", f"{action.verb}: {ident}", "ok"]
+    said: list[object] = [
+        {"ok": True},
+        {"done": ident},
+        f"{ident} {action.verb}ed",
+        f"{action.verb}: {ident}",
+        "ok",
+    ]
     result = draw.pick(said)
     with_errors(d, "; ".join(facts) + f". Call {action.tool}.", action.tool, values, result, p=0.08)
     return d.finish(
@@ -379,7 +401,9 @@ def choose(draw: Draw) -> Document:
         draw.tool_name([verb], kind.thing),
         draw.pick((kind.id_field, "id", "choice", draw.word())),
     )
-    target: dict[str, Json] = {key: argument(draw, "string", f"{kind.id_field} of the one to {verb}")}
+    target: dict[str, Json] = {
+        key: argument(draw, "string", f"{kind.id_field} of the one to {verb}")
+    }
     extra: Json = {}
     if draw.chance(0.5):
         extra = {draw.pick(("name", "by", "person", "holder", draw.word())): draw.person()}

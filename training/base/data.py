@@ -1,8 +1,10 @@
 """From documents to padded batches, made ahead of the training by a worker process.
 
 Owns: tokenising with loss marks, batching by length, the shard stream.
-Refuses: packing; a row is one document, so attention never crosses documents and positions start at 0 as in serving.
-Invariant: shard k of a stage is a pure function of (seed, stage, k, tokenizer), which makes resuming exact.
+Refuses: packing; a row is one document, so attention never crosses documents and positions start
+at 0 as in serving.
+Invariant: shard k of a stage is a pure function of (seed, stage, k, tokenizer), which makes
+resuming exact.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class Encoded:
 
 
 def encode(documents: list[Document], tokenizer: Tokenizer) -> list[Encoded]:
-    """Documents as ids; a mark is True on every token that the assistant samples and learns from."""
+    """Documents as ids; a mark is True on every token that the assistant learns to write."""
     pieces = [segments(d.messages, d.tools) for d in documents]
     flat = tokenizer.encode_batch_fast([s.text for parts in pieces for s in parts])
     out, at = [], 0
@@ -96,7 +98,9 @@ def shard(seed: int, stage: Stage | None, k: int, tokenizer: Tokenizer, tokens: 
     for _ in range(len(batches) // 16 if stage else 32):
         length = int(rng.choice([64, 96, 128, 256] if not stage else [128, 256, 512]))
         repeats = float(rng.random() < 0.4)
-        drill = recall_rows(rng, len(SPECIALS), vocab, tokens // length, length, repeats, span=length)
+        drill = recall_rows(
+            rng, len(SPECIALS), vocab, tokens // length, length, repeats, span=length
+        )
         batches.append(Batch(drill.ids_BT, np.flatnonzero(drill.loss_BT)))
     order = rng.permutation(len(batches))
     return [batches[i] for i in order]

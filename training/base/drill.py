@@ -1,8 +1,10 @@
 """Recall drills: rows of random tokens in which what came before comes again.
 
 Owns: the rows that make attention learn to copy before there is any text to read.
-Refuses: text; the drill is about token identity, so that every token of the vocabulary becomes copyable.
-Invariant: loss falls only on tokens that the row itself determines (the second and later sightings of a value).
+Refuses: text; the drill is about token identity, so that every token of the vocabulary becomes
+copyable.
+Invariant: loss falls only on tokens that the row itself determines (the second and later
+sightings of a value).
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ def recall_rows(
     repeats: float,
     span: int,
 ) -> Rows:
-    """Rows over the ids [first, end); a share `repeats` plainly repeats a passage, the others list and recall pairs."""
+    """Rows over the ids [first, end); a share `repeats` plainly repeats a passage, the others
+    list and recall pairs.
+    """
     ids = np.zeros((batch, length), dtype=np.int64)
     loss = np.zeros((batch, length), dtype=bool)
     for row in range(batch):
@@ -42,7 +46,9 @@ def recall_rows(
 def _repeat(
     rng: np.random.Generator, first: int, end: int, length: int, span: int
 ) -> tuple[list[int], list[bool]]:
-    """A passage without repeated tokens, over and over; from its second token on a repetition is determined."""
+    """A passage without repeated tokens, over and over; from its second token on a repetition is
+    determined.
+    """
     size = int(rng.integers(4, max(5, min(span, length // 2)) + 1))
     passage = (first + rng.permutation(end - first)[:size]).tolist()
     tokens, marks = passage[:], [False] * size
@@ -57,7 +63,8 @@ def _repeat(
 def _pairs(
     rng: np.random.Generator, first: int, end: int, length: int, span: int
 ) -> tuple[list[int], list[bool]]:
-    """Keys of 1-2 tokens with values of 1-7 tokens, then recalled in random order until the row is full.
+    """Keys of 1-2 tokens with values of 1-7 tokens, then recalled in random order until the row
+    is full.
 
     A row draws its own two separators, so nothing can be learnt by heart.
     """

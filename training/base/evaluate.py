@@ -1,6 +1,7 @@
 """What the model gets right on held-out names, token by token under the true prefix.
 
-Owns: exact-call, tool-choice, closing-line and whole-dialogue accuracy with Wilson intervals, by family.
+Owns: exact-call, tool-choice, closing-line and whole-dialogue accuracy with Wilson intervals, by
+family.
 Refuses: sampling; free-running play is checked by `play`.
 Invariant: a unit counts as right only if every one of its tokens is the argmax.
 """
@@ -77,7 +78,9 @@ class Marked:
 
 
 def mark(document: Document, tokenizer: Tokenizer) -> Marked:
-    """Token ids with the units to score: calls, names in calls, the closing line, all that was sampled."""
+    """Token ids with the units to score: calls, names in calls, the closing line, all that was
+    sampled.
+    """
     ids: list[int] = []
     marks: list[bool] = []
     units: list[Unit] = []

@@ -1,9 +1,12 @@
 """The Qwen3 forward pass written for fast training on CPU cores with bf16 matrix units.
 
-Owns: the parameters (fused where Qwen3 keeps separate matrices), the forward pass, the loss at chosen positions and
+Owns: the parameters (fused where Qwen3 keeps separate matrices), the forward pass, the loss at
+chosen positions and
 the translation into the tensor names of `transformers.Qwen3ForCausalLM`.
-Refuses: generation, key-value caches and attention across documents (a row is one document, padded on the right).
-The norms before matrices have no weights of their own (the matrices absorb them); they are exported as ones.
+Refuses: generation, key-value caches and attention across documents (a row is one document,
+padded on the right).
+The norms before matrices have no weights of their own (the matrices absorb them); they are
+exported as ones.
 Invariant: `to_transformers` gives the same function as `forward`, up to rounding.
 """
 
@@ -100,7 +103,9 @@ def rotate(x_BTHD: Tensor, cos_T1D: Tensor, sin_T1D: Tensor) -> Tensor:
 
 
 def attend(q_BHTD: Tensor, k_BHTD: Tensor, v_BHTD: Tensor) -> Tensor:
-    """Causal attention by plain products: on CPU the flash kernel's backward is 2-5 times slower on short rows."""
+    """Causal attention by plain products: on CPU the flash kernel's backward is 2-5 times slower
+    on short rows.
+    """
     t, d = q_BHTD.shape[-2:]
     at = torch.arange(t)
     seen = torch.where(at[:, None] >= at[None], 0.0, float("-inf"))
@@ -133,7 +138,9 @@ class Network(nn.Module):
         return unit_norm(x) * self.norm.to(self.dtype)
 
     def forward(self, ids_BT: Tensor, where_N: Tensor) -> Tensor:
-        """Logits that predict the tokens at the flat positions `where_N` of [B, T], shape [N, vocab]."""
+        """Logits that predict the tokens at the flat positions `where_N` of [B, T], shape [N,
+        vocab].
+        """
         states = self.hidden(ids_BT).flatten(0, 1)
         return F.linear(states[where_N - 1], self.embed.to(self.dtype))
 

@@ -1,4 +1,5 @@
-"""Free-running play on generated dialogues: the model writes every turn, the script answers with the true results.
+"""Free-running play on generated dialogues: the model writes every turn, the script answers with
+the true results.
 
 Owns: batched greedy generation through transformers and the comparison with the true turns.
 Refuses: worlds; a dialogue stops at the first wrong call, because the script has no result for it.
@@ -34,7 +35,9 @@ class Game:
     written: list[str] = field(default_factory=list)
 
     def forward(self) -> None:
-        """Move to the next turn that the model has to write; mistakes that the script plants are given."""
+        """Move to the next turn that the model has to write; mistakes that the script plants are
+        given.
+        """
         messages = self.document.messages
         while self.at < len(messages):
             turn = messages[self.at]
@@ -46,13 +49,19 @@ class Game:
 
 @torch.no_grad()
 def generate(
-    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str], limit: int = 220
+    model: Qwen3ForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    prompts: Sequence[str],
+    limit: int = 220,
 ) -> list[str]:
     """Greedy completions, special tokens kept, up to and without the end of the turn."""
     tokenizer.padding_side = "left"
     batch = tokenizer(list(prompts), return_tensors="pt", padding=True, add_special_tokens=False)
     out = model.generate(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], max_new_tokens=limit, do_sample=False
+        input_ids=batch["input_ids"],
+        attention_mask=batch["attention_mask"],
+        max_new_tokens=limit,
+        do_sample=False,
     )
     texts = tokenizer.batch_decode(out[:, batch["input_ids"].shape[1] :], skip_special_tokens=False)
     return [text.split("<|im_end|>")[0] for text in texts]
@@ -72,11 +81,16 @@ def calls_in(text: str) -> list[object]:
 def true_calls(turn: Json) -> list[object]:
     blocks = turn.get("tool_calls") or []
     assert isinstance(blocks, list)
-    return [{"name": b["function"]["name"], "arguments": b["function"]["arguments"]} for b in blocks]
+    return [
+        {"name": b["function"]["name"], "arguments": b["function"]["arguments"]} for b in blocks
+    ]
 
 
 def play(
-    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, documents: Sequence[Document], batch: int = 32
+    model: Qwen3ForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    documents: Sequence[Document],
+    batch: int = 32,
 ) -> Counts:
     """Counts of exact calls, closing lines and whole dialogues; family "all" pools them."""
     counts: Counts = defaultdict(lambda: defaultdict(Count))
@@ -88,7 +102,10 @@ def play(
         prompts = [
             str(
                 tokenizer.apply_chat_template(
-                    g.document.messages[: g.at], tools=g.document.tools, add_generation_prompt=True, tokenize=False
+                    g.document.messages[: g.at],
+                    tools=g.document.tools,
+                    add_generation_prompt=True,
+                    tokenize=False,
                 )
             )
             for g in group

@@ -2,9 +2,12 @@
 
 Owns: the initial values that let copying appear within seconds of training instead of many minutes.
 Refuses: anything beyond a start; every value is trained afterwards like the others.
-Idea: layer 0 writes down the identities of the one and two tokens before; layer 1 looks for places whose predecessors
-are the current token and its predecessor, and copies what stands there ("induction heads", Olsson et al. 2022;
-mimetic initialisation, Trockman & Kolter 2023). Positions are told apart by the fast rotary pairs, contents are
+Idea: layer 0 writes down the identities of the one and two tokens before; layer 1 looks for
+places whose predecessors
+are the current token and its predecessor, and copies what stands there ("induction heads", Olsson
+et al. 2022;
+mimetic initialisation, Trockman & Kolter 2023). Positions are told apart by the fast rotary
+pairs, contents are
 compared on the slow ones.
 """
 
@@ -23,7 +26,9 @@ GAIN_COPY = 0.9
 
 @torch.no_grad()
 def start_near_recall(network: Network) -> None:
-    """Set embeddings and the first two layers; needs heads == kv_heads, heads even, heads * head_dim == hidden."""
+    """Set embeddings and the first two layers; needs heads == kv_heads, heads even, heads *
+    head_dim == hidden.
+    """
     shape = network.shape
     network.embed[:, 0] = 0.3
     for layer in network.layers:
@@ -39,7 +44,9 @@ def start_near_recall(network: Network) -> None:
 
 
 def _look_back(layer: Layer, read_PD: Tensor, back_DP: list[Tensor], theta: float) -> None:
-    """Half of the heads attend one token back, half two (constant query, key rotated by the distance)."""
+    """Half of the heads attend one token back, half two (constant query, key rotated by the
+    distance).
+    """
     s, pairs = layer.shape, layer.shape.head_dim // 2
     q, k, v = layer.qkv.view(3, s.heads, s.head_dim, s.hidden)
     q.mul_(0.1)
@@ -58,7 +65,9 @@ def _look_back(layer: Layer, read_PD: Tensor, back_DP: list[Tensor], theta: floa
 
 
 def _find_and_copy(layer: Layer, read_PD: Tensor, back_DP: list[Tensor]) -> None:
-    """Queries hold the current token and the one before, keys the one and the two before; values are copied."""
+    """Queries hold the current token and the one before, keys the one and the two before; values
+    are copied.
+    """
     s, pairs = layer.shape, layer.shape.head_dim // 2
     q, k, v = layer.qkv.view(3, s.heads, s.head_dim, s.hidden)
     q.mul_(0.1)
@@ -67,7 +76,10 @@ def _find_and_copy(layer: Layer, read_PD: Tensor, back_DP: list[Tensor]) -> None
     slow = torch.tensor([*range(first, pairs), *range(pairs + first, 2 * pairs)])
     near, far = slow[::2], slow[1::2]
     for head in range(s.heads):
-        for rows, asked, held in ((near, read_PD, back_DP[0].t()), (far, back_DP[0].t(), back_DP[1].t())):
+        for rows, asked, held in (
+            (near, read_PD, back_DP[0].t()),
+            (far, back_DP[0].t(), back_DP[1].t()),
+        ):
             mix = nn.init.orthogonal_(torch.empty(len(rows), len(asked)))
             q[head, rows] += mix @ asked
             k[head, rows] += mix @ held

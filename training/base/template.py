@@ -1,7 +1,10 @@
-"""Conversation to text, twice: the jinja template that ships with the model and its fast twin for the corpus.
+"""Conversation to text, twice: the jinja template that ships with the model and its fast twin for
+the corpus.
 
-Owns: `CHAT_TEMPLATE`, the special tokens, and `segments`, which also says what the assistant wrote itself.
-Refuses: dropping or rewriting earlier turns; the rendering of a conversation is a prefix of every longer one.
+Owns: `CHAT_TEMPLATE`, the special tokens, and `segments`, which also says what the assistant
+wrote itself.
+Refuses: dropping or rewriting earlier turns; the rendering of a conversation is a prefix of every
+longer one.
 Invariant: joining `segments` gives what the template gives.
 """
 
@@ -81,9 +84,11 @@ Json = dict[str, object]
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of a rendered conversation; `sampled` marks what the assistant writes and learns from.
+    """A piece of a rendered conversation; `sampled` marks what the assistant writes and learns
+    from.
 
-    A message with `learn` False is written by the assistant but is a mistake, so it counts as given.
+    A message with `learn` False is written by the assistant but is a mistake, so it counts as
+    given.
     """
 
     text: str

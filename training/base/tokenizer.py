@@ -1,8 +1,10 @@
 """The tokenizer: byte-level BPE made for exact copies.
 
 Owns: the split rule, training, and the assembly of the vocabulary.
-Refuses: tokens that depend on what stands before a value. A value has the same tokens in prose, in JSON and at the
-start of a line, because a space joins only to a fixed list of grammar words and JSON punctuation is apart from values.
+Refuses: tokens that depend on what stands before a value. A value has the same tokens in prose,
+in JSON and at the
+start of a line, because a space joins only to a fixed list of grammar words and JSON punctuation
+is apart from values.
 Invariant: decode(encode(text)) == text, and every run of up to three digits is one token.
 """
 
@@ -17,7 +19,8 @@ from transformers import PreTrainedTokenizerFast
 from tooldojo.training.base.template import CHAT_TEMPLATE, END_OF_TURN, PAD, SPECIALS
 from tooldojo.training.base.words import FUNCTION_WORDS
 
-# JSON glue with its inner spaces | grammar word or lower-case letters | other letters | digits by three | the rest alone
+# JSON glue with its inner spaces | grammar word or lower-case letters | other letters | digits by
+# three | the rest alone
 SPLIT = (
     r'(?:["{}\[\],:]+ ?)+'
     r"| (?:WORDS)(?![\p{L}\p{N}_\-])"
@@ -27,7 +30,9 @@ SPACE = "Ġ"
 
 
 def train_tokenizer(texts: Iterable[str], vocab: int) -> Tokenizer:
-    """BPE with `vocab` tokens: specials, bytes, all digit runs, learned pieces, spaced grammar words."""
+    """BPE with `vocab` tokens: specials, bytes, all digit runs, learned pieces, spaced grammar
+    words.
+    """
     words = sorted(set(FUNCTION_WORDS))
     digits = [f"{i:0{n}d}" for n in (2, 3) for i in range(10**n)]
     room = vocab - len(SPECIALS) - len(digits) - 2 * len(words)

@@ -31,12 +31,12 @@ def resolve(name: str | None, keys: Sequence[str] | None, *more: str) -> Recipe:
     """
     from tooldojo.configs.loading import load_recipe
 
-    overrides = [*more, *(keys or ())]
+    given = list(keys or ())
     if name is not None and "=" in name and not Path(name).exists():
-        name, overrides = None, [name, *overrides]
+        name, given = None, [name, *given]
     if name is not None and (Path(name) / "config.toml").is_file():
         name = str(Path(name) / "config.toml")
-    return load_recipe(name, overrides)
+    return load_recipe(name, [*more, *given])
 
 
 def check_split(split: str) -> None:

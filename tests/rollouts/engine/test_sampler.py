@@ -104,6 +104,23 @@ async def test_seeds_decide_whatever_the_company(engine, lab) -> None:
     assert len({answer.ids for answer in crowd}) == 24
 
 
+async def test_more_prompts_than_a_step_prefills(engine, lab) -> None:
+    prompts = [lab.ids(50 + i, 900) for i in range(8)]
+    answers = await sample_all(engine, [lab.request(i, p) for i, p in enumerate(prompts)])
+    alone = await engine.sample(lab.request(7, prompts[7]))
+    assert answers[7].ids == alone.ids
+
+
+async def test_a_small_cache_costs_time_only(engine, start, lab) -> None:
+    requests = [lab.request(i, lab.ids(i, 100), max_tokens=250) for i in range(24)]
+    expected = await sample_all(engine, requests)
+    with start(Transport.MERGED, kv_cache_gib=0.002) as small:  # 4096 tokens for 8400
+        answers = await sample_all(small, requests)
+    assert [a.ids for a in answers] == [e.ids for e in expected]
+    differences = [np.subtract(a.logprobs, e.logprobs) for a, e in zip(answers, expected, strict=True)]
+    assert np.abs(differences).max() < 1e-3
+
+
 async def test_later_turns_reuse_the_prefix(engine, lab, model, forward) -> None:
     prompt = lab.ids(8, 200)
     first = await engine.sample(lab.request(1, prompt))
