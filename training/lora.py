@@ -38,8 +38,8 @@ class LoraLinear:
     module: nn.Module
     base: nn.Module
     bias: Tensor | None
-    a: nn.Parameter
-    b: nn.Parameter
+    a: Tensor
+    b: Tensor
     scale: float
 
     @property
@@ -48,8 +48,7 @@ class LoraLinear:
         return isinstance(self.base, nn.Linear) and self.base.weight.dtype.is_floating_point
 
     def merged(self) -> Tensor:
-        """W + s B A, merged in fp32: a small update must not vanish in rounding. Shape [out,
-        in]."""
+        """W + s B A, [out, in], merged in fp32: a small update must not vanish in rounding."""
         with torch.no_grad():
             weight = dequantize_module_weight(self.base).float()
             return torch.addmm(weight, self.b.float(), self.a.float(), alpha=self.scale)
@@ -64,21 +63,15 @@ def lora_linears(model: PeftModel) -> tuple[LoraLinear, ...]:
     """
     found = []
     for path, module in model.get_base_model().named_modules():
-        if not isinstance(module, LoraLayer):
+        layer = module
+        if not isinstance(layer, LoraLayer):
             continue
-        if (
-            ADAPTER not in module.lora_A
-            or module.use_dora.get(ADAPTER)
-            or module.lora_bias.get(ADAPTER)
-        ):
-            raise ValueError(
-                f"{path}: only plain LoRA on linear layers can be trained (no DoRA, no LoRA bias)"
-            )
-        a, b = (cast(nn.Linear, x[ADAPTER]).weight for x in (module.lora_A, module.lora_B))
-        base = cast(nn.Linear, module.get_base_layer())
-        found.append(
-            LoraLinear(f"{path}.weight", module, base, base.bias, a, b, module.scaling[ADAPTER])
-        )
+        plain = ADAPTER in layer.lora_A and not layer.use_dora.get(ADAPTER)
+        if not plain or layer.lora_bias.get(ADAPTER):
+            raise ValueError(f"{path}: only plain LoRA on linear layers can be trained, no DoRA")
+        a, b = (cast(nn.Linear, x[ADAPTER]).weight for x in (layer.lora_A, layer.lora_B))
+        base, scale = cast(nn.Linear, layer.get_base_layer()), layer.scaling[ADAPTER]
+        found.append(LoraLinear(f"{path}.weight", module, base, base.bias, a, b, scale))
     return tuple(found)
 
 
@@ -122,5 +115,5 @@ def _linear(weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
     return F.linear(x, weight.to(x.dtype), bias)
 
 
-def _add_grad(parameter: nn.Parameter, grad: Tensor) -> None:
+def _add_grad(parameter: Tensor, grad: Tensor) -> None:
     parameter.grad = grad if parameter.grad is None else parameter.grad + grad

@@ -14,6 +14,7 @@ from enum import Enum
 from itertools import islice
 
 from tooldojo.training.base import corpus_calls as calls
+from tooldojo.training.base import corpus_choice as choice
 from tooldojo.training.base import corpus_numbers as nums
 from tooldojo.training.base import corpus_policy as policy
 from tooldojo.training.base.corpus_parts import Document
@@ -26,8 +27,8 @@ FAMILIES: dict[str, Callable[[Draw], Document]] = {
     "no_tool": calls.no_tool,
     "from_text": calls.from_text,
     "act": policy.act,
-    "choose": policy.choose,
-    "branch": policy.branch,
+    "choose": choice.choose,
+    "branch": choice.branch,
     "numbers": nums.numbers,
     "copying": nums.copying,
     "prose": nums.prose,
@@ -37,27 +38,30 @@ FAMILIES: dict[str, Callable[[Draw], Document]] = {
 
 
 class Stage(Enum):
-    """Which families come how often, as weights."""
+    """A part of the training; `WEIGHTS` says which families come how often."""
 
-    SHORT = {
-        "generic": 4,
-        "lookup": 3,
-        "copying": 4,
-        "prose": 2,
-        "numbers": 2,
-        "from_text": 1,
-        "filter": 1,
-    }
-    FULL = {
-        "act": 6, "choose": 5, "branch": 2, "generic": 2, "lookup": 1, "parallel": 2, "no_tool": 1, "from_text": 0.5,
-        "numbers": 2, "copying": 1, "prose": 0.5, "filter": 1, "sql": 2,
-    }  # fmt: skip
+    SHORT = "short"
+    FULL = "full"
+
+
+WEIGHTS: dict[Stage, dict[str, float]] = {
+    Stage.SHORT: {
+        **{"generic": 4, "lookup": 3, "copying": 4, "prose": 2, "numbers": 2},
+        **{"from_text": 1, "filter": 1},
+    },
+    Stage.FULL: {
+        **{"act": 6, "choose": 5, "branch": 2, "generic": 2, "lookup": 1, "parallel": 2},
+        **{"no_tool": 1, "from_text": 0.5, "numbers": 2, "copying": 1, "prose": 0.5},
+        **{"filter": 1, "sql": 2},
+    },
+}
 
 
 def document(seed: int, index: int, stage: Stage = Stage.FULL, heldout: bool = False) -> Document:
     """Document `index` of the stream `seed`."""
     draw = Draw(f"{seed}/{index}/{stage.name}/{heldout}", heldout)
-    kind = draw.choices(list(stage.value), list(stage.value.values()))[0]
+    weights = WEIGHTS[stage]
+    kind = draw.choices(list(weights), list(weights.values()))[0]
     return FAMILIES[kind](draw)
 
 

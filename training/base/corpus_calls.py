@@ -153,9 +153,8 @@ def generic(draw: Draw) -> Document:
     closing = closing_format(draw, with_id=False)
     result_key = draw.pick(("receipt", "ticket_no", "ref", "token", "confirmation", draw.word()))
     token = draw.code(draw.pick(words.ID_SHAPES))
-    d.system(
-        f"{role_line(draw, thing)}\n{tell_rules(draw, [closing.rule, f'The value is the {result_key} that the tool returns.'])}"
-    )
+    rules = [closing.rule, f"The value is the {result_key} that the tool returns."]
+    d.system(f"{role_line(draw, thing)}\n{tell_rules(draw, rules)}")
     stated = draw.pick((", ", " and ", "; ")).join(
         draw.pick(
             (
@@ -223,9 +222,12 @@ def lookup(draw: Draw) -> Document:
     closing = closing_format(draw, with_id=False)
     missing = draw.chance(0.12)
     absent = draw.pick(("not_found", "unknown", draw.word()))
-    d.system(
-        f"{role_line(draw, kind.thing)}\n{tell_rules(draw, draw.sample([closing.rule, f'If there is no such {kind.thing} the value is {absent}.', 'Look things up before you answer.'], 3))}"
-    )
+    rules = [
+        closing.rule,
+        f"If there is no such {kind.thing} the value is {absent}.",
+        "Look things up before you answer.",
+    ]
+    d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, draw.sample(rules, 3))}")
     label = field.replace("_", " ")
     ask = draw.pick(
         (
@@ -268,9 +270,8 @@ def parallel(draw: Draw) -> Document:
     d.tools = [tool, *distractors(draw, draw.pick((0, 1, 3, 5)))]
     draw.shuffle(d.tools)
     closing = closing_format(draw, with_id=False)
-    d.system(
-        f"{role_line(draw, kind.thing)}\n{tell_rules(draw, [closing.rule, 'Several calls may go in one turn.'])}"
-    )
+    rules = [closing.rule, "Several calls may go in one turn."]
+    d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, rules)}")
     listed = ", ".join(ids[:-1]) + " and " + ids[-1]
     label = kind.number.replace("_", " ")
     task = draw.pick(("high", "low", "sum") if small and n == 2 else ("high", "low"))

@@ -216,8 +216,10 @@ def filter_query(draw: Draw) -> Document:
         draw.pick((" limit ", " first ", " top ")),
     )
     closing = closing_format(draw, with_id=False)
+    grammar = f"column{equals}value{also}column > number{order}column desc{limit}n"
     d.system(
-        f"{role_line(draw, thing)}\nColumns: {', '.join(columns)}.\nExpressions: column{equals}value{also}column > number{order}column desc{limit}n.\n{tell_rules(draw, [closing.rule])}"
+        f"{role_line(draw, thing)}\nColumns: {', '.join(columns)}.\nExpressions: {grammar}.\n"
+        f"{tell_rules(draw, [closing.rule])}"
     )
     value, cut, top = draw.pick(values), draw.randint(1, 300), draw.randint(1, 5)
     query, said = f"{label}{equals}{value}", f"with {label} {value}"
@@ -229,7 +231,8 @@ def filter_query(draw: Draw) -> Document:
     if wants_id:
         down = draw.chance(0.5)
         query += f"{order}{number} {'desc' if down else 'asc'}{limit}1"
-        ask = f"which {columns[0]} has the {'highest' if down else 'lowest'} {number} of those {said}?"
+        side = "highest" if down else "lowest"
+        ask = f"which {columns[0]} has the {side} {number} of those {said}?"
         row = {
             columns[0]: draw.code(draw.pick(words.ID_SHAPES)),
             label: value,
@@ -364,10 +367,10 @@ def _sql_task(
         sql = f"SELECT {label} FROM {t} GROUP BY {label} ORDER BY COUNT(*) DESC LIMIT 1"
     else:
         far = shape[other]
-        said, got = (
-            f"what is the total {number} of {t} where {far[2]} in {other} is {far[3][0]}? They share {columns[0]}.",
-            n,
-        )
-        sql = f"SELECT SUM(a.{number}) FROM {t} a JOIN {other} b ON a.{columns[0]} = b.{columns[0]} WHERE b.{far[2]} = '{far[3][0]}'"
+        label, value, got = far[2], far[3][0], n
+        said = f"what is the total {number} of {t} where {label} in {other} is {value}?"
+        said += f" They share {columns[0]}."
+        sql = f"SELECT SUM(a.{number}) FROM {t} a JOIN {other} b"
+        sql += f" ON a.{columns[0]} = b.{columns[0]} WHERE b.{label} = '{value}'"
     head = sql.split(" FROM ")[0].removeprefix("SELECT ")
     return said, sql, draw.pick(([{head: got}], [[got]]))

@@ -217,14 +217,21 @@ def closing_format(draw: Draw, with_id: bool) -> Closing:
     label = draw.pick(LABELS) if draw.chance(0.8) else draw.word().capitalize()
     if with_id:
         form = draw.pick(
-            (f"{label}: <code> <id>",) * 4
-            + (f"{label}: <id> <code>", f"{label} = <code> <id>", f"[{label}] <code> <id>", f"{label} <code> / <id>",
-               f"{label.upper()}: <code> (<id>)", "## <code> <id>", f"{label}: <code>, <id>")
-        )  # fmt: skip
+            (
+                *(f"{label}: <code> <id>",) * 4,
+                *(f"{label}: <id> <code>", f"{label} = <code> <id>", f"[{label}] <code> <id>"),
+                *(f"{label} <code> / <id>", f"{label.upper()}: <code> (<id>)", "## <code> <id>"),
+                f"{label}: <code>, <id>",
+            )
+        )
     else:
         form = draw.pick(
-            (f"{label}: <code>",) * 4 + (f"{label} = <code>", f"[{label}] <code>", "=> <code>", f"{label.upper()}: <code>", f"{label} - <code>")
-        )  # fmt: skip
+            (
+                *(f"{label}: <code>",) * 4,
+                *(f"{label} = <code>", f"[{label}] <code>", "=> <code>"),
+                *(f"{label.upper()}: <code>", f"{label} - <code>"),
+            )
+        )
     shown = form if with_id else form.replace("<code>", "<value>")
     rule = draw.pick(
         (

@@ -167,7 +167,7 @@ def head_loss(states_ND: Tensor, embed_VD: Tensor, target_N: Tensor) -> Tensor:
 
 
 def to_transformers(network: Network) -> dict[str, Tensor]:
-    """Tensors under the names of `Qwen3ForCausalLM`, in fp32; the tied output matrix is left out."""
+    """Tensors under the names of `Qwen3ForCausalLM`, in fp32, without the tied output matrix."""
     s, ones = network.shape, torch.ones(network.shape.hidden)
     named = {"model.embed_tokens.weight": network.embed, "model.norm.weight": network.norm}
     for i, layer in enumerate(network.layers):

@@ -14,9 +14,9 @@ import json
 from dataclasses import dataclass
 
 SPECIALS = (
-    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>", "<tool_call>", "</tool_call>",
-    "<tool_response>", "</tool_response>", "<tools>", "</tools>",
-)  # fmt: skip
+    *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"),
+    *("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<tools>", "</tools>"),
+)
 PAD, END_OF_TURN = SPECIALS[0], SPECIALS[2]
 HOW_TO_CALL = 'Call a tool with <tool_call>{"name": …, "arguments": {…}}</tool_call>.'
 
@@ -40,7 +40,8 @@ CHAT_TEMPLATE = """\
                 {%- elif p.type in ['string', 'integer', 'number', 'boolean'] %}{{- p.type }}
                 {%- else %}{{- p | tojson }}
                 {%- endif %}
-                {{- (' (' + p.description + ')' if p.description else '') + ('' if loop.last else ', ') }}
+                {{- ' (' + p.description + ')' if p.description else '' }}
+                {{- '' if loop.last else ', ' }}
             {%- endfor %}
             {{- '): ' + f.description + '\\n' }}
         {%- endfor %}

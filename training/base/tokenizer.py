@@ -80,7 +80,7 @@ def _without_digits(text: str) -> str:
 
 
 def _spell(word: str, known: set[str]) -> list[tuple[str, str]]:
-    """Merges that build a grammar word from its letters, left to right, if it is not a token yet."""
+    """Merges that build a grammar word from its letters, left to right, if it is no token yet."""
     if word in known:
         return []
     merges, head = [], word[0]

@@ -237,7 +237,7 @@ class Draw(random.Random):
         return f"{local}{self.pick(('', '', str(self.randint(1, 9999))))}@{self.pick(DOMAINS)}"
 
     def code(self, shape: str) -> str:
-        """An identifier of the given shape: L letter, d digit, x hexadecimal digit, w invented word."""
+        """An identifier of a shape: L letter, d digit, x hexadecimal digit, w invented word."""
         out = []
         for i, char in enumerate(shape):
             if char == "L":
