@@ -15,7 +15,9 @@ def arguments(about: str) -> argparse.Namespace:
     """`--quick` for a few minutes, `--out` for where runs are kept."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--quick", action="store_true", help="a few minutes, smaller numbers")
-    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"), help="where runs are kept")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/benchmarks"), help="where runs are kept"
+    )
     return parser.parse_args()
 
 

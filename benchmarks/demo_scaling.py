@@ -26,8 +26,16 @@ def main() -> None:
             keys = [f"task.demos={factor * demos}", f"sft.epochs={max(1.0, 4 / factor**0.5)}"]
             tooldojo("quickstart", "--seed", "0", "--dir", str(directory), *stop, *resume, *keys)
         summary = json.loads((directory / "summary.json").read_text())
-        rows[f"{factor}x"] = {key: summary[key] for key in ("sft", "rl") if key in summary} | {"demos": factor * demos}
-    finish({"rows": rows, "ratio": rows[f"{factors[-1]}x"]["sft"]["success"] / max(1e-9, rows["1x"]["sft"]["success"])})
+        rows[f"{factor}x"] = {key: summary[key] for key in ("sft", "rl") if key in summary} | {
+            "demos": factor * demos
+        }
+    finish(
+        {
+            "rows": rows,
+            "ratio": rows[f"{factors[-1]}x"]["sft"]["success"]
+            / max(1e-9, rows["1x"]["sft"]["success"]),
+        }
+    )
 
 
 if __name__ == "__main__":

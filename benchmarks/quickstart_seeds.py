@@ -26,8 +26,14 @@ def main() -> None:
         rows.append({"seed": seed, **{key: summary[key] for key in keys}})
     low_rl = min(row["rl"]["ci95"][0] for row in rows)
     low_gain = min(row["paired_rl_minus_sft"]["ci95"][0] for row in rows)
-    worst = {"rl_low": low_rl, "gain_low": low_gain, "seconds": max(sum(r["seconds"].values()) for r in rows)}
-    finish({"seeds": rows, "worst": worst, "ratio": min(low_rl / TARGET_RL, low_gain / TARGET_GAIN)})
+    worst = {
+        "rl_low": low_rl,
+        "gain_low": low_gain,
+        "seconds": max(sum(r["seconds"].values()) for r in rows),
+    }
+    finish(
+        {"seeds": rows, "worst": worst, "ratio": min(low_rl / TARGET_RL, low_gain / TARGET_GAIN)}
+    )
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def train(session: Session, learning: Learning, on_step: OnStep) -> None:
             with clock("eval"):
                 figures |= session.validate(learning)
         with clock("checkpoint"):
+            session.run.record_provenance(session.fleet.engines, ())
             session.store.append(batch.groups, TRAIN, learning.step - 1)
             last = learning.step == recipe.learner.steps
             if last or learning.step % recipe.run.checkpoint_every == 0:

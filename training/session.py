@@ -129,7 +129,7 @@ class Session:
         seed, count = derive_seed(recipe.run.seed, "validation"), recipe.task.val_tasks
         tasks = take(recipe.task.worlds, Split.VAL, seed, count, recipe.task.levels)
         evaluation = self.evaluate(tasks, f"val_{learning.step:04d}", folder="validation")
-        return {"val/success": evaluation.summary().success.rate}
+        return evaluation.figures("val")
 
     def evaluate(self, tasks: Sequence[Task], stage: str, folder: str = "eval") -> Evaluation:
         """Play each task once with the policy that the engines hold; rows and trajectories are
@@ -143,10 +143,11 @@ class Session:
 
         seed = derive_seed(self.recipe.run.seed, "evaluation") % 2**31
         player = self.fleet.at(section.temperature, seed)
-        self.run.record_provenance(self.fleet.engines, (self.fleet.policy,))
         evaluation = evaluate(
             player, tasks, stage, temperature=section.temperature, seed=seed, on_group=keep
         )
+        # again, after playing: a worker that was replaced meanwhile has played some of the tasks
+        self.run.record_provenance(evaluation.engines, evaluation.policies)
         self.store.append(sorted(groups, key=lambda group: group.ordinal), stage, 0)
         write_json(self.run / folder / f"{stage}.json", evaluation.to_json())
         return evaluation

@@ -67,7 +67,13 @@ class Lab:
         return tuple(torch.randint(20, self.vocab, (length,), generator=generator).tolist())
 
     def request(self, key: int, ids: Sequence[int], **about: object) -> SampleRequest:
-        settings = {"temperature": 1.0, "max_tokens": 24, "stop_ids": (), "policy": BASE, "seed": key}
+        settings = {
+            "temperature": 1.0,
+            "max_tokens": 24,
+            "stop_ids": (),
+            "policy": BASE,
+            "seed": key,
+        }
         settings |= about
         sampling = SamplingSpec(*(settings[k] for k in ("temperature", "max_tokens", "stop_ids")))
         seed, policy = settings["seed"], settings["policy"]

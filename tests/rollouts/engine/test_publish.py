@@ -126,9 +126,7 @@ async def test_publishing_again_is_harmless(fresh, learner) -> None:
 async def test_requests_under_way_survive_a_publish(fresh, learner, lab) -> None:
     first, second = learner.step(), learner.step()
     await fresh.publish(first)
-    long = [
-        lab.request(i, lab.ids(i, 30), max_tokens=300, policy=first.ref) for i in range(3)
-    ]
+    long = [lab.request(i, lab.ids(i, 30), max_tokens=300, policy=first.ref) for i in range(3)]
     running = [asyncio.create_task(fresh.sample(each)) for each in long]
     await asyncio.sleep(0.1)
     await fresh.publish(second)

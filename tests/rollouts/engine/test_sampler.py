@@ -80,7 +80,12 @@ async def test_greedy_is_that_of_transformers(engine, lab, model) -> None:
     for prompt, answer in zip(prompts, await sample_all(engine, requests), strict=True):
         ids = torch.tensor([prompt])
         expected = model.generate(  # type: ignore[operator]
-            ids, attention_mask=torch.ones_like(ids), max_new_tokens=16, do_sample=False, eos_token_id=-1, pad_token_id=0
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=16,
+            do_sample=False,
+            eos_token_id=-1,
+            pad_token_id=0,
         )
         assert answer.ids == tuple(expected[0, len(prompt) :].tolist())
 
@@ -117,7 +122,9 @@ async def test_a_small_cache_costs_time_only(engine, start, lab) -> None:
     with start(Transport.MERGED, kv_cache_gib=0.002) as small:  # 4096 tokens for 8400
         answers = await sample_all(small, requests)
     assert [a.ids for a in answers] == [e.ids for e in expected]
-    differences = [np.subtract(a.logprobs, e.logprobs) for a, e in zip(answers, expected, strict=True)]
+    differences = [
+        np.subtract(a.logprobs, e.logprobs) for a, e in zip(answers, expected, strict=True)
+    ]
     assert np.abs(differences).max() < 1e-3
 
 
