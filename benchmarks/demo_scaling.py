@@ -1,4 +1,5 @@
-"""Success on held-out tasks after 1, 4 and 16 times the quickstart's demonstrations, and after RL from the 16-fold start.
+"""Success on held-out tasks after 1, 4 and 16 times the quickstart's demonstrations, and after RL
+from the 16-fold start.
 
 python benchmarks/demo_scaling.py [--quick]
 """

@@ -1,4 +1,5 @@
-"""The quickstart on several seeds: success of base, SFT and RL on held-out tasks, and the paired gain of RL over SFT.
+"""The quickstart on several seeds: success of base, SFT and RL on held-out tasks, and the paired
+gain of RL over SFT.
 
 python benchmarks/quickstart_seeds.py [--quick]
 """

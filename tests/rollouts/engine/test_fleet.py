@@ -1,4 +1,6 @@
-"""The fleet on real workers: everything comes back once, whatever is killed, and nothing is left."""
+"""The fleet on real workers: everything comes back once, whatever is killed, and nothing is
+left.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Both transports deliver, and a delivery that went wrong stops the run instead of passing unseen."""
+"""Both transports deliver, and a delivery that went wrong stops the run instead of passing
+unseen.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The vLLM sampler against transformers: same tokens, same logprobs, seeds that hold, no lost futures."""
+"""The vLLM sampler against transformers: same tokens, same logprobs, seeds that hold, no lost
+futures.
+"""
 
 from __future__ import annotations
 
