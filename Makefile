@@ -21,11 +21,11 @@ setup: ## .venv from the lock, some minutes once (PROFILE=cpu or gpu)
 venv:
 	@test -x $(BIN)/python || { echo "no .venv here: run \`make setup\` first" >&2; exit 1; }
 
-quickstart: venv ## see a small model learn to use tools, on this machine
+quickstart: setup ## see a small model learn to use tools, on this machine
 	@echo "== tooldojo quickstart"
 	@$(BIN)/tooldojo quickstart
 
-test: venv ## the tests (TIER=fast, default or all; ARGS='-k name' goes to pytest)
+test: setup ## the tests (TIER=fast, default or all; ARGS='-k name' goes to pytest)
 	@echo "== pytest, tier $(TIER)"
 	@case "$(TIER)" in fast|default|all) ;; *) echo "unknown TIER=$(TIER); it is fast, default or all" >&2; exit 1;; esac
 	@$(BIN)/pytest -m "$(SELECT_$(TIER))" --durations=10 $(ARGS)
@@ -40,10 +40,11 @@ format: venv ## let ruff fix what it can
 	@echo "== ruff check --fix, ruff format"
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: venv ## the measured comparisons (BENCH=name for benchmarks/bench_name.py)
-	@for script in benchmarks/bench_$(BENCH).py; do \
+bench: venv ## the measured comparisons (BENCH=name for benchmarks/name.py, ARGS=--quick)
+	@for script in benchmarks/$(BENCH).py; do \
 	  test -f "$$script" || { echo "no $$script" >&2; exit 1; }; \
-	  echo "== $$script"; $(BIN)/python "$$script"; done
+	  test "$$script" = benchmarks/common.py && continue; \
+	  echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
 
 lock: venv ## requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)
 	@echo "== resolving the locks"

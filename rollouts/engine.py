@@ -232,8 +232,12 @@ def _sampled(answer: Answer) -> Sampled:
 
 
 def _build(spec: EngineSpec) -> LLMEngine:
+    import torch
     from vllm import LLMEngine
 
+    if torch.cpu._is_amx_tile_supported():
+        # vLLM's bfloat16 kernels use AMX tiles without asking the kernel for them, and die (SIGILL)
+        torch.cpu._init_amx()
     engine = LLMEngine.from_engine_args(_engine_args(spec))
     engine.logger_manager = None  # our own counters; vLLM's cost time in every step
     return engine
