@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -20,12 +21,21 @@ from tooldojo.envs.seeding import derive_seed, derived_random
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Split
 from tooldojo.rollouts.chat import Chat
-from tooldojo.training.demonstrations import TokenRow, as_columns, demonstrations, token_counts
+from tooldojo.training.demonstrations import (
+    IGNORE,
+    TokenRow,
+    as_columns,
+    demonstrations,
+    token_counts,
+)
 from tooldojo.training.policy import Policy
 from tooldojo.training.progress import sft_reporter
 from tooldojo.training.run_dir import write_json
 from tooldojo.training.session import open_policy
 from tooldojo.verifiers.records import Json
+
+if TYPE_CHECKING:
+    from tooldojo.training.base.template import Segment
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
@@ -68,12 +78,21 @@ def rehearsal_rows(chat: Chat, demos: int, recipe: Recipe) -> list[TokenRow]:
         raise RecipeError(
             "sft.rehearsal needs the default policy's corpus; set sft.rehearsal=0 for other models"
         )
-    from tooldojo.training.base.corpus import rehearsal
+    from tooldojo.training.base.corpus import corpus_documents
+    from tooldojo.training.base.template import segments
 
-    return [
-        TokenRow(ids, labels)
-        for ids, labels in rehearsal(derive_seed(recipe.run.seed, "rehearsal"), count)
-    ]
+    documents = corpus_documents(derive_seed(recipe.run.seed, "rehearsal") % 2**31, count)
+    return [_written(segments(each.messages, each.tools), chat) for each in documents]
+
+
+def _written(pieces: Sequence[Segment], chat: Chat) -> TokenRow:
+    """A corpus document as a row: loss on what its assistant writes."""
+    row = TokenRow([], [])
+    for piece in pieces:
+        ids = chat.tokenizer.encode(piece.text, add_special_tokens=False)
+        row.input_ids.extend(ids)
+        row.labels.extend(ids if piece.sampled else [IGNORE] * len(ids))
+    return row
 
 
 def train_sft(
