@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 from tooldojo.configs.schema import RolloutSection
 
 _STORE_GIB = 0.4  # Ray's object store at least: groups and small updates
+_TRIES = 3  # Ray gives its own processes 30 s, which a busy machine can exceed
 _WORKER_GIB = 1.2  # resident memory of a worker without weights and key-value cache
 
 
@@ -27,12 +29,22 @@ def start_ray(model: Path) -> bool:
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if on_cluster():
-        ray.init(**quiet)
-    else:
+    os.environ.setdefault("RAY_worker_niceness", "0")  # engines are the work, not the background
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if not on_cluster():
+        # When the driver is killed, Ray's agents outlive the rest by this time.
+        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
         store = int(max(_STORE_GIB, 2 * _weights_gib(model)) * 2**30)
-        ray.init("local", include_dashboard=False, object_store_memory=store, **quiet)
+        settings |= {"address": "local", "include_dashboard": False, "object_store_memory": store}
+    for left in reversed(range(_TRIES)):
+        try:
+            ray.init(**settings)
+        except Exception as error:  # Ray raises no narrower one when it is too slow to start
+            ray.shutdown()
+            if not left:
+                raise FleetError(f"Ray did not start in {_TRIES} attempts: {error}") from error
+        else:
+            break
     return True
 
 

@@ -156,7 +156,11 @@ def summarise(
         apart[f"transfer {world}"] = _figures(
             {name: each.within([world]) for name, each in stages.items()}
         )
-    about = {"seconds": dict(seconds), "versions": versions(), "seeds": [recipe.run.seed]}
+    about: dict[str, Json] = {
+        "seconds": dict(seconds),
+        "versions": versions(),
+        "seeds": [recipe.run.seed],
+    }
     return _figures(test) | {"apart": apart} | about
 
 

@@ -35,6 +35,8 @@ from tooldojo.training.session import open_policy
 from tooldojo.verifiers.records import Json
 
 if TYPE_CHECKING:
+    from transformers import TrainerCallback
+
     from tooldojo.training.base.template import Segment
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -111,7 +113,8 @@ def train_sft(
     from datasets import Dataset
     from transformers import PrinterCallback
     from transformers.utils.logging import disable_progress_bar
-    from trl import SFTConfig, SFTTrainer
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
     disable_progress_bar()
@@ -159,15 +162,15 @@ def train_sft(
     trainer.train(resume_from_checkpoint=resume)
     losses = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
     counts = {f"train_{name}": value for name, value in token_counts(data.train).items()}
-    return {
+    figures: dict[str, Json] = {
         "steps": steps,
         "best_val_loss": min(losses, default=float("nan")),
         "val_losses": losses,
-        **counts,
     }
+    return figures | counts
 
 
-def _progress_callback(progress: Progress) -> object:
+def _progress_callback(progress: Progress) -> TrainerCallback:
     from transformers import TrainerCallback
 
     class Report(TrainerCallback):

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from tooldojo.configs.schema import LearnerSection, ObjectiveSection
 from tooldojo.rollouts.records import Group, Segment, Trajectory
 from tooldojo.training.batch import Member, members_of
 from tooldojo.training.learner import Learner
 from tooldojo.training.objectives import ADVANTAGES, token_weights
+from tooldojo.training.policy import Policy
 from tooldojo.verifiers.records import StopReason
 
 ARCHITECTURES = ("qwen3", "qwen2", "llama")
@@ -285,3 +287,48 @@ def test_a_batch_without_any_verdict_is_refused(
     dead = [replace(g, trajectories=()) for g in make_groups()]
     with pytest.raises(ValueError, match="no trajectory of this batch trains"):
         make_learner().update(dead)
+
+
+def test_minibatches_are_optimiser_steps_with_a_warm_up(
+    make_learner: MakeLearner, make_groups: MakeGroups
+) -> None:
+    learner = make_learner(minibatches=2, warmup_steps=4, learning_rate=1e-3)
+    rates = [learner.update(make_groups(4))["learning_rate"] for _ in range(3)]
+    assert learner.step == 6
+    assert rates == pytest.approx([5e-4, 1e-3, 1e-3])
+
+
+def test_figures_of_an_update(make_learner: MakeLearner, make_groups: MakeGroups) -> None:
+    groups = make_groups()
+    metrics = make_learner(kl_coef=0.1).update(groups)
+    trajectories = [t for group in groups for t in group.trajectories]
+    sampled = sum(t.sampled_tokens for t in trajectories)
+    members = members_of(groups, ADVANTAGES["grpo"])
+    shared = sum(group.trajectories[0].prompt_tokens for group in groups)
+    assert metrics["trajectories"] == len(trajectories) == 12
+    assert metrics["trainable_tokens"] == sampled
+    assert metrics["packed_tokens"] == shared + sum(member.inputs for member in members)
+    assert metrics["kl"] == pytest.approx(0, abs=1e-6)  # the first update starts at the reference
+    assert metrics["ratio_p01"] < metrics["ratio_p50"] < metrics["ratio_p99"]
+    assert metrics["ratio_p99"] <= metrics["ratio_max"]
+    assert 0 < metrics["entropy"] < np.log(97)
+
+
+def test_a_gradient_that_is_not_finite_updates_nothing(
+    make_learner: MakeLearner, make_groups: MakeGroups
+) -> None:
+    learner = make_learner()
+    before = learner.policy.adapter_digest()
+    learner.policy.linears[0].base.get_parameter("weight").data[0, 0] = float("inf")
+    with pytest.raises(FloatingPointError, match="optimiser step 0"):
+        learner.update(make_groups())
+    assert learner.policy.adapter_digest() == before
+    assert learner.step == 0
+
+
+def test_models_that_packing_would_change_are_refused(make_policy: Callable[..., Policy]) -> None:
+    policy = make_policy("llama")
+    head = policy.network.get_output_embeddings()
+    head.register_forward_hook(lambda module, args, out: 5 * torch.tanh(out / 5))
+    with pytest.raises(ValueError, match="LlamaForCausalLM cannot be trained in packed rows"):
+        Learner(policy, LearnerSection(threads=1), ObjectiveSection(), range(3, 27))

@@ -9,6 +9,8 @@ Invariant: as in `corpus_parts`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tooldojo.training.base import words
 from tooldojo.training.base.corpus_parts import (
     Dialogue,
@@ -27,6 +29,21 @@ from tooldojo.training.base.corpus_parts import (
 )
 from tooldojo.training.base.template import Json
 from tooldojo.training.base.words import Draw
+
+ARGUMENT_NAMES = (
+    "id",
+    "target",
+    "name",
+    "to",
+    "label",
+    "day",
+    "amount",
+    "note",
+    "mode",
+    "value",
+    "unit",
+    "key",
+)
 
 
 def any_value(draw: Draw) -> tuple[str, object]:
@@ -113,77 +130,89 @@ def with_errors(
     d.call(thought, name, arguments, result)
 
 
-def generic(draw: Draw) -> Document:
-    """One call of an unseen tool with values from the request, then a closing line from the
-    result.
-    """
-    d = Dialogue(draw, "generic")
-    thing = draw.pick(words.THINGS) if draw.chance(0.6) else draw.word()
+@dataclass(frozen=True)
+class Spec:
+    """A tool of `generic`: what it does, its name, its schema and the sorts of its arguments."""
+
+    verb: str
+    thing: str
+    name: str
+    tool: Json
+    keys: list[str]
+
+
+def _spec(draw: Draw) -> tuple[Spec, dict[str, tuple[str, object]]]:
+    """A random tool and a first set of values for it, as (JSON type, value)."""
+    thing = draw.pick(words.THINGS) if draw.chance(0.7) else draw.word()
     verb = draw.pick(words.VERBS)
     name = draw.tool_name([verb], thing)
-    n = draw.pick((1, 1, 2, 2, 3, 4))
-    pool = [
-        f"{thing}_id",
-        "id",
-        "target",
-        "name",
-        "to",
-        "label",
-        "day",
-        "amount",
-        "note",
-        "mode",
-        draw.word(),
-        draw.word(),
-        "value",
-        "unit",
-        "key",
-    ]
-    keys = draw.some(pool, n)
+    pool = [f"{thing}_id", *ARGUMENT_NAMES, draw.word()]
+    keys = draw.some(pool, draw.pick((1, 1, 2, 2, 3, 4)))
     values = {key: any_value(draw) for key in keys}
     properties = {
-        k: argument(draw, t, f"the {k.replace('_', ' ')}") for k, (t, _) in values.items()
+        key: argument(draw, kind, f"the {key.replace('_', ' ')}")
+        for key, (kind, _) in values.items()
     }
-    d.tools = [
-        schema(draw, name, f"{recase(verb)} a {thing}.", properties),
-        *distractors(draw, draw.pick((0, 1, 1, 2, 3, 5))),
+    tool = schema(draw, name, f"{recase(verb)} a {thing}.", properties)
+    return Spec(verb, thing, name, tool, keys), values
+
+
+def _stated(draw: Draw, values: Json) -> str:
+    """Arguments as a user gives them, in any order."""
+    shapes = ("{k} {v}", "{k} = {v}", "{k}: {v}", "the {p} is {v}", "with {p} {v}")
+    parts = [
+        draw.pick(shapes).format(k=key, v=spoken(value), p=key.replace("_", " "))
+        for key, value in draw.sample(list(values.items()), len(values))
     ]
-    draw.shuffle(d.tools)
-    arguments: Json = {k: v for k, (_, v) in values.items()}
-    closing = closing_format(draw, with_id=False)
-    result_key = draw.pick(("receipt", "ticket_no", "ref", "token", "confirmation", draw.word()))
-    token = draw.code(draw.pick(words.ID_SHAPES))
-    rules = [closing.rule, f"The value is the {result_key} that the tool returns."]
-    d.system(f"{role_line(draw, thing)}\n{tell_rules(draw, rules)}")
-    stated = draw.pick((", ", " and ", "; ")).join(
-        draw.pick(
-            (
-                f"{k} {spoken(v)}",
-                f"{k} = {spoken(v)}",
-                f"{k}: {spoken(v)}",
-                f"the {k.replace('_', ' ')} is {spoken(v)}",
-            )
-        )
-        for k, v in draw.sample(list(arguments.items()), n)
-    )
+    return draw.pick((", ", " and ", "; ")).join(parts)
+
+
+def _request(draw: Draw, spec: Spec, values: Json) -> str:
+    """A user's wish that this tool fulfils."""
+    verb, thing, stated = spec.verb, spec.thing, _stated(draw, values)
     ask = draw.pick(
         (
-            f"please {verb} the {thing} with {stated}.",
-            f"{verb} a {thing}: {stated}.",
+            f"please {verb} the {thing}: {stated}.",
+            f"{verb} a {thing}, {stated}.",
             f"I want to {verb} a {thing}, {stated}.",
             f"can you {verb} this {thing}? {recase(stated)}.",
         )
     )
-    d.user(recase(opener(draw) + ask))
-    with_errors(
-        d,
-        f"The request is to {verb} a {thing}, so call {name}.",
-        name,
-        arguments,
-        {**({"ok": True} if draw.chance(0.5) else {}), result_key: token},
-    )
-    message = f"The {thing} is taken care of."
-    return d.finish(f"The {result_key} is {token}.", message, closing.line(token))
+    return recase(opener(draw) + ask)
+
+
+def generic(draw: Draw) -> Document:
+    """Unseen tools, each request a call with its values, then a closing line from the result."""
+    d = Dialogue(draw, "generic")
+    made = [_spec(draw) for _ in range(draw.pick((1, 2, 3, 4, 6)))]
+    d.tools = [spec.tool for spec, _ in made]
+    closing = closing_format(draw, with_id=False)
+    result_key = draw.pick(("receipt", "ticket_no", "ref", "token", "confirmation", draw.word()))
+    rules = [closing.rule, f"The value is the {result_key} that the tool returns."]
+    d.system(f"{role_line(draw, made[0][0].thing)}\n{tell_rules(draw, rules)}")
+    rounds = draw.pick((1, 2, 3, 4))
+    for i in range(rounds):
+        spec, typed = draw.pick(made)
+        values: Json = {key: value for key, (_, value) in typed.items()}
+        if i:
+            values = {key: _like(draw, kind) for key, (kind, _) in typed.items()}
+        d.user(_request(draw, spec, values))
+        token = draw.code(draw.pick(words.ID_SHAPES))
+        result = {**({"ok": True} if draw.chance(0.5) else {}), result_key: token}
+        thought = f"The request is to {spec.verb} a {spec.thing}, so call {spec.name}."
+        with_errors(d, thought, spec.name, values, result)
+        thought, message = f"The {result_key} is {token}.", f"The {spec.thing} is taken care of."
+        if i + 1 < rounds:
+            d.say(thought, message, closing.line(token))
+    return d.finish(thought, message, closing.line(token))
+
+
+def _like(draw: Draw, kind: str) -> object:
+    """Another value of a JSON type."""
+    while True:
+        found, value = any_value(draw)
+        if found == kind:
+            return value
 
 
 def reader(draw: Draw, kind: RecordType) -> tuple[str, str, Json]:
@@ -210,17 +239,13 @@ def reader(draw: Draw, kind: RecordType) -> tuple[str, str, Json]:
 
 
 def lookup(draw: Draw) -> Document:
-    """A question about one field of one record."""
+    """Questions about single fields of records."""
     d = Dialogue(draw, "lookup")
     kind = record_type(draw)
     name, key, tool = reader(draw, kind)
-    code = draw.code(kind.shape)
-    found = record(draw, kind, code)
-    field = draw.pick([f for f in found if f != kind.id_field])
     d.tools = [tool, *distractors(draw, draw.pick((0, 1, 2, 4, 5)))]
     draw.shuffle(d.tools)
     closing = closing_format(draw, with_id=False)
-    missing = draw.chance(0.12)
     absent = draw.pick(("not_found", "unknown", draw.word()))
     rules = [
         closing.rule,
@@ -228,6 +253,31 @@ def lookup(draw: Draw) -> Document:
         "Look things up before you answer.",
     ]
     d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, draw.sample(rules, 3))}")
+    rounds = draw.pick((1, 1, 2, 3, 4))
+    for i, code in enumerate(draw.codes(kind.shape, rounds)):
+        found = record(draw, kind, code)
+        field = draw.pick([f for f in found if f != kind.id_field])
+        d.user(_question(draw, kind, code, field))
+        if draw.chance(0.12):
+            gone = draw.pick((f"{code} not found", f"no {kind.thing} {code}", "unknown id"))
+            d.call(f"Look up {code} first.", name, {key: code}, {"error": gone})
+            last = (f"There is no {code}.", f"I could not find {code}.", closing.line(absent))
+        else:
+            with_errors(d, f"Look up {code} first.", name, {key: code}, found)
+            value = spoken(found[field])
+            label = field.replace("_", " ")
+            last = (
+                f"{field} is {value}.",
+                f"The {label} of {code} is {value}.",
+                closing.line(value),
+            )
+        if i + 1 < rounds:
+            d.say(*last)
+    return d.finish(*last)
+
+
+def _question(draw: Draw, kind: RecordType, code: str, field: str) -> str:
+    """A question about one field."""
     label = field.replace("_", " ")
     ask = draw.pick(
         (
@@ -237,24 +287,7 @@ def lookup(draw: Draw) -> Document:
             f"{kind.thing} {code}: which {label}?",
         )
     )
-    d.user(recase(opener(draw) + ask))
-    thought = f"Look up {code} first."
-    if missing:
-        d.call(
-            thought,
-            name,
-            {key: code},
-            {
-                "error": draw.pick(
-                    (f"{code} not found", f"no {kind.thing} {code}", f"unknown {kind.id_field}")
-                )
-            },
-        )
-        return d.finish(f"There is no {code}.", f"I could not find {code}.", closing.line(absent))
-    with_errors(d, thought, name, {key: code}, found)
-    value = spoken(found[field])
-    message = f"The {label} of {code} is {value}."
-    return d.finish(f"{field} is {value}.", message, closing.line(value))
+    return recase(opener(draw) + ask)
 
 
 def parallel(draw: Draw) -> Document:

@@ -34,7 +34,7 @@ def numbers(draw: Draw) -> Document:
         d.system(f"You are {draw.word().capitalize()}. Answer in one line.")
     closing = ""
     thought = ""
-    for i in range(draw.randint(2, 5)):
+    for i in range(draw.randint(2, 6)):
         if i:
             d.messages.append(
                 {"role": "assistant", "content": closing, "reasoning_content": thought}
@@ -140,7 +140,7 @@ def copying(draw: Draw) -> Document:
         compact(facts),
         "; ".join(f"{k} is {v}" for k, v in facts.items()) + ".",
     ))  # fmt: skip
-    asked = [draw.pick(list(facts)) for _ in range(draw.randint(3, 8))]
+    asked = [draw.pick(list(facts)) for _ in range(draw.randint(5, 14))]
     d.user(f"{listed}\n{asked[0]}?")
     frame = draw.pick(
         ("{v}", "{k}: {v}", '{{"{k}": "{v}"}}', "It is {v}.", "{k} = {v}", "Call {v} now")

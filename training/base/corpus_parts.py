@@ -63,12 +63,16 @@ class Dialogue:
             text = result if isinstance(result, str) else compact(result)
             self.messages.append({"role": "tool", "content": text})
 
-    def finish(self, thought: str, message: str, closing: str) -> Document:
-        """The last assistant turn; the message ends with the closing line."""
+    def say(self, thought: str, message: str, closing: str) -> None:
+        """An answer without calls; it ends with the closing line."""
         content = f"{message}\n{closing}" if message else closing
         self.messages.append(
             {"role": "assistant", "content": content, "reasoning_content": thought}
         )
+
+    def finish(self, thought: str, message: str, closing: str) -> Document:
+        """The last assistant turn."""
+        self.say(thought, message, closing)
         return Document(self.kind, self.messages, self.tools or None, closing)
 
 
@@ -214,7 +218,7 @@ LABELS = (
 
 def closing_format(draw: Draw, with_id: bool) -> Closing:
     """A random closing line; `<code>` is what was decided or the value, `<id>` the record."""
-    label = draw.pick(LABELS) if draw.chance(0.8) else draw.word().capitalize()
+    label = draw.pick(LABELS) if draw.chance(0.9) else draw.word().capitalize()
     if with_id:
         form = draw.pick(
             (

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
 SHARD_DOCUMENTS = 1536
+LIMIT = {Stage.SHORT: 320, Stage.FULL: 1600}  # tokens; longer documents are left out
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def shard(seed: int, stage: Stage | None, k: int, tokenizer: Tokenizer, tokens: 
     batches: list[Batch] = []
     if stage:
         found = [document(seed, k * SHARD_DOCUMENTS + i, stage) for i in range(SHARD_DOCUMENTS)]
-        rows = [r for r in encode(found, tokenizer) if len(r.ids) <= 1600]
+        rows = [r for r in encode(found, tokenizer) if len(r.ids) <= LIMIT[stage]]
         batches = batches_of(rows, tokens)
     for _ in range(len(batches) // 16 if stage else 32):
         length = int(rng.choice([64, 96, 128, 256] if not stage else [128, 256, 512]))

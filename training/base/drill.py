@@ -82,8 +82,10 @@ def _pairs(
     for key, value in zip(keys, values, strict=True):
         tokens += [*key, assign, *value, close]
         marks += [False] * (len(key) + len(value) + 2)
+    # half of the rows ask from a distance, so that the key has to be looked for
+    between = rng.choice(alphabet, int(rng.integers(0, 6)) if rng.random() < 0.5 else 0).tolist()
     while len(tokens) < length:
         i = int(rng.integers(pairs))
-        tokens += [*keys[i], assign, *values[i], close]
-        marks += [False] * (len(keys[i]) + 1) + [True] * (len(values[i]) + 1)
+        tokens += [*keys[i], *between, assign, *values[i], close]
+        marks += [False] * (len(keys[i]) + len(between) + 1) + [True] * (len(values[i]) + 1)
     return tokens, marks

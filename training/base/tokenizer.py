@@ -23,7 +23,7 @@ from tooldojo.training.base.words import FUNCTION_WORDS
 # three | the rest alone
 SPLIT = (
     r'(?:["{}\[\],:]+ ?)+'
-    r"| (?:WORDS)(?![\p{L}\p{N}_\-])"
+    r"| (?:WORDS)(?![\p{L}\p{N}_\-@]|\.\S)"
     r"|\p{Ll}+|\p{Lu}+\p{Ll}*|\p{L}+|\p{N}{1,3}|\n+|\s|[^\s\p{L}\p{N}]"
 ).replace("WORDS", "|".join(sorted(set(FUNCTION_WORDS), key=len, reverse=True)))
 SPACE = "Ġ"
@@ -35,7 +35,7 @@ def train_tokenizer(texts: Iterable[str], vocab: int) -> Tokenizer:
     """
     words = sorted(set(FUNCTION_WORDS))
     digits = [f"{i:0{n}d}" for n in (2, 3) for i in range(10**n)]
-    room = vocab - len(SPECIALS) - len(digits) - 2 * len(words)
+    room = vocab - len(SPECIALS) - len(digits) - len(words) * 3 // 2
     learned = Tokenizer(models.BPE())
     learned.pre_tokenizer = _splitter()
     trainer = trainers.BpeTrainer(

@@ -30,13 +30,13 @@ class Plan:
 
     tokens: int = 24_000_000
     minutes: float | None = None
-    drill_share: float = 0.09
-    short_share: float = 0.2
+    drill_share: float = 0.06
+    short_share: float = 0.16
     batch_tokens: int = 6144
     lr: float = 1e-3
     embed_pace: float = 0.5
     warmup_steps: int = 40
-    decay_share: float = 0.4
+    decay_share: float = 0.5
     weight_decay: float = 0.02
     clip: float = 1.0
     seed: int = 0
@@ -97,7 +97,7 @@ class Trainer:
             {"params": vectors, "weight_decay": 0.0, "pace": 1.0},
             {"params": [network.embed], "weight_decay": 0.0, "pace": plan.embed_pace},
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=plan.lr, betas=(0.9, 0.95), fused=True)
+        self.optimizer = torch.optim.AdamW(groups, lr=plan.lr, betas=(0.9, 0.98), fused=True)
 
     @property
     def checkpoint(self) -> Path:
@@ -137,7 +137,7 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return float(loss)
+        return loss.item()
 
     def run(self, report: Callable[[State, float], None]) -> None:
         """Train until the budget is spent; `report` gets state and loss after every step."""

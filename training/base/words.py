@@ -270,8 +270,8 @@ class Draw(random.Random):
     def tool_name(self, verbs: Sequence[str], thing: str) -> str:
         """A function name of this part of the name space: verb and noun, or invented words."""
         while True:
-            verb = self.pick(verbs) if self.chance(0.75) else self.word()
-            noun = thing if self.chance(0.6) else self.word()
+            verb = self.pick(verbs) if self.chance(0.9) else self.word()
+            noun = thing if self.chance(0.75) else self.word()
             name = self.pick(
                 (
                     f"{verb}_{noun}",

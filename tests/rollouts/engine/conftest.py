@@ -102,7 +102,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, chat: Chat) -> Lab:
         tie_word_embeddings=True,
         initializer_range=0.15,  # sharp enough that greedy decoding has no near ties
         bos_token_id=None,
-        eos_token_id=chat.tokenizer.eos_token_id,
+        eos_token_id=chat.tokenizer.convert_tokens_to_ids(str(chat.tokenizer.eos_token)),
     )
     Qwen3ForCausalLM(config).save_pretrained(path / "model")
     chat.tokenizer.save_pretrained(path / "model")

@@ -193,7 +193,7 @@ def test_a_killed_driver_leaves_no_process(lab, tmp_path) -> None:
     finally:
         driver.kill()
         driver.wait()
-    assert wait_until(lambda: not any(alive(pid) for pid in family), 30)
+    assert wait_until(lambda: not any(alive(pid) for pid in family), 120)
 
 
 def descendants(root: int) -> set[int]:
