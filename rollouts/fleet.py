@@ -219,7 +219,7 @@ class Fleet:
     def _pump(self) -> None:
         """Wait until a group is done and put it where it belongs."""
         import ray
-        from ray.exceptions import RayActorError
+        from ray.exceptions import OutOfMemoryError, RayActorError
 
         done, _ = ray.wait(list(self._running), num_returns=1, timeout=_PATIENCE)
         if not done:
@@ -228,7 +228,7 @@ class Fleet:
             run = self._running[play]
             try:
                 group = ray.get(play)
-            except (RayActorError, EngineLost) as error:
+            except (RayActorError, OutOfMemoryError, EngineLost) as error:
                 self._replace(run.seat, _why(error))
             else:
                 self._forget(play).job.sink.append(group)
@@ -266,12 +266,12 @@ class Fleet:
     def _ready(self, seat: _Seat) -> _Seat:
         """The seat once its engine answers."""
         import ray
-        from ray.exceptions import GetTimeoutError, RayActorError
+        from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError
 
         if seat.engine is None:
             try:
                 seat.engine = ray.get(seat.ready, timeout=_START)
-            except RayActorError as error:
+            except (RayActorError, OutOfMemoryError) as error:
                 raise FleetError(f"a rollout worker cannot start: {_last_line(error)}") from error
             except GetTimeoutError:
                 raise FleetError(f"a rollout worker did not start within {_START:g} s") from None
@@ -279,11 +279,11 @@ class Fleet:
 
     def _receipt(self, seat: _Seat, receipt: ObjectRef) -> DeliveryReceipt | None:
         import ray
-        from ray.exceptions import RayActorError, RayTaskError
+        from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
         try:
             return ray.get(receipt)
-        except (RayActorError, EngineLost) as error:
+        except (RayActorError, OutOfMemoryError, EngineLost) as error:
             return self._replace(seat, _why(error))
         except RayTaskError as error:
             if isinstance(error.cause, DeliveryError):
@@ -317,12 +317,12 @@ class Fleet:
     def _check_alive(self) -> None:
         """Ask every worker; one that does not answer within the deadline is replaced."""
         import ray
-        from ray.exceptions import GetTimeoutError, RayActorError
+        from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError
 
         for seat in list(self._seats):
             try:
                 ray.get(seat.handle.ready.remote(), timeout=self.section.deadline)
-            except (RayActorError, EngineLost, GetTimeoutError) as error:
+            except (RayActorError, OutOfMemoryError, EngineLost, GetTimeoutError) as error:
                 self._replace(seat, _why(error))
 
     def _end_ray(self) -> None:

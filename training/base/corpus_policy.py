@@ -257,6 +257,7 @@ def act(draw: Draw) -> Document:
 def _fitting(draw: Draw, kind: RecordType, code: str, rules: list[Rule]) -> Json:
     """A record that passes all rules or fails a random one, so that outcomes are balanced."""
     want = draw.randint(0, len(rules)) if draw.chance(0.75) else 0
+    found: Json = {}
     for _ in range(200):
         found = record(
             draw,

@@ -34,7 +34,8 @@ def as_transformers(network: Network, tokenizer: Tokenizer, dtype: torch.dtype) 
     assert not unexpected and set(missing) <= {"lm_head.weight"}, (missing, unexpected)
     model.tie_weights()
     model.generation_config = GenerationConfig(**ends, do_sample=False)
-    return model.to(dtype).eval()
+    model.to(dtype=dtype)
+    return model.eval()
 
 
 def export(network: Network, tokenizer: Tokenizer, card: dict[str, object], out: Path) -> int:

