@@ -158,9 +158,7 @@ class _Piece:
 def _pieces(packing: Layout, like: Tensor) -> Iterator[_Piece]:
     """Prompts and continuations in order; empty ones are left out."""
     longest = max((n for block in packing.blocks for n in block.lengths), default=0)
-    own = torch.full((longest, longest), float("-inf"), dtype=like.dtype, device=like.device).triu(
-        1
-    )
+    own = like.new_full((longest, longest), float("-inf")).triu(1)
     at = 0
     for block in packing.blocks:
         start = at

@@ -328,7 +328,7 @@ def test_a_gradient_that_is_not_finite_updates_nothing(
 
 def test_models_that_packing_would_change_are_refused(make_policy: Callable[..., Policy]) -> None:
     policy = make_policy("llama")
-    head = policy.network.get_output_embeddings()
+    head = policy.network.get_submodule("lm_head")
     head.register_forward_hook(lambda module, args, out: 5 * torch.tanh(out / 5))
     with pytest.raises(ValueError, match="LlamaForCausalLM cannot be trained in packed rows"):
         Learner(policy, LearnerSection(threads=1), ObjectiveSection(), range(3, 27))

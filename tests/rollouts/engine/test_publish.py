@@ -75,8 +75,10 @@ def fresh(engine: VllmSampler) -> Iterator[VllmSampler]:
         Transport.ADAPTER: lambda: AdapterDelivery(keep=2),
     }
     engine.delivery.close()
-    engine.delivery = kinds[engine.spec.transport]()
+    made = engine.delivery = kinds[engine.spec.transport]()
     yield engine
+    made.close()
+    engine.delivery.close()
     if engine.spec.transport is Transport.ADAPTER:
         engine.loop.call(lambda e: [e.remove_lora(i) for i in e.list_loras()]).result()
 
