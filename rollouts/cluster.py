@@ -32,8 +32,6 @@ def start_ray(model: Path) -> bool:
     os.environ.setdefault("RAY_worker_niceness", "0")  # engines are the work, not the background
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not on_cluster():
-        # When the driver is killed, Ray's agents outlive the rest by this time.
-        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
         store = int(max(_STORE_GIB, 2 * _weights_gib(model)) * 2**30)
         settings |= {"address": "local", "include_dashboard": False, "object_store_memory": store}
     for left in reversed(range(_TRIES)):

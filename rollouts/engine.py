@@ -74,7 +74,7 @@ def environment(spec: EngineSpec) -> dict[str, str]:
 
 
 class VllmSampler:
-    """An in-process `LLMEngine`, stepped by its own thread.
+    """An in-process `LLMEngine`, stepped by its own thread; one at a time in a process.
 
     vLLM has no `AsyncLLM` without a second process; on GPUs one behind this interface would let
     scheduling and detokenising overlap with the device.

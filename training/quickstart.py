@@ -157,11 +157,12 @@ def summarise(
             {name: each.within([world]) for name, each in stages.items()}
         )
     about: dict[str, Json] = {
+        "apart": apart,
         "seconds": dict(seconds),
         "versions": versions(),
         "seeds": [recipe.run.seed],
     }
-    return _figures(test) | {"apart": apart} | about
+    return _figures(test) | about
 
 
 def _figures(stages: dict[str, Evaluation]) -> dict[str, Json]:

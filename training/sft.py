@@ -165,7 +165,7 @@ def train_sft(
     figures: dict[str, Json] = {
         "steps": steps,
         "best_val_loss": min(losses, default=float("nan")),
-        "val_losses": losses,
+        "val_losses": list[Json](losses),
     }
     return figures | counts
 

@@ -17,6 +17,7 @@ from tooldojo.training.base import corpus_calls as calls
 from tooldojo.training.base import corpus_choice as choice
 from tooldojo.training.base import corpus_numbers as nums
 from tooldojo.training.base import corpus_policy as policy
+from tooldojo.training.base import corpus_queries as queries
 from tooldojo.training.base.corpus_parts import Document
 from tooldojo.training.base.words import Draw
 
@@ -32,8 +33,8 @@ FAMILIES: dict[str, Callable[[Draw], Document]] = {
     "numbers": nums.numbers,
     "copying": nums.copying,
     "prose": nums.prose,
-    "filter": nums.filter_query,
-    "sql": nums.sql_query,
+    "filter": queries.filter_query,
+    "sql": queries.sql_query,
 }
 
 

@@ -187,11 +187,8 @@ def act(draw: Draw) -> Document:
     """Look a record up (perhaps by its owner), check the rules, then act or refuse."""
     d = Dialogue(draw, "act")
     kind = record_type(draw)
-    verbs = two_verbs(draw)
-    actions = [
-        make_action(draw, kind, verb, draw.pick((1, 1, 2)))
-        for verb in verbs[: draw.pick((1, 2, 2))]
-    ]
+    verbs = two_verbs(draw)[: draw.pick((1, 2, 2))]
+    actions = [make_action(draw, kind, verb, draw.pick((1, 1, 2))) for verb in verbs]
     action = actions[0]
     name, key, tool = reader(draw, kind)
     code = draw.code(kind.shape)
@@ -201,57 +198,61 @@ def act(draw: Draw) -> Document:
     d.tools = [tool]
     properties, values, said = _arguments(draw, kind, code, key)
     for each in actions:
-        own = (
-            properties
-            if each is action
-            else {key: argument(draw, "string", f"{kind.id_field} of the {kind.thing}")}
-        )
+        own = properties
+        if each is not action:
+            own = {key: argument(draw, "string", f"{kind.id_field} of the {kind.thing}")}
         d.tools.append(schema(draw, each.tool, f"{recase(each.verb)} a {kind.thing}.", own))
     closing = closing_format(draw, with_id=True)
     finder = _finder(draw, kind, d) if by_owner else None
     _policy(d, kind, actions, closing)
     if finder:
-        find, find_key, by_mail = finder
-        who = draw.email(person) if by_mail else person
-        d.user(
-            recase(
-                opener(draw)
-                + draw.pick(
-                    (
-                        f"please {action.verb} the {kind.thing} of {who}{said}.",
-                        f"{action.verb} the {kind.thing} that belongs to {who}{said}.",
-                    )
-                )
-            )
-        )
-        result: Json = (
-            {kind.owner: person, kind.id_field: code} if draw.chance(0.7) else {"matches": [code]}
-        )
-        with_errors(d, f"First find the {kind.thing} of {who}.", find, {find_key: who}, result)
+        _ask_by_owner(d, kind, action.verb, finder, person, code, said)
         thought = f"It is {code}. Look it up."
     else:
-        d.user(
-            recase(
-                opener(draw)
-                + draw.pick(
-                    (
-                        f"please {action.verb} {kind.thing} {code}{said}.",
-                        f"I want to {action.verb} {code}{said}.",
-                        f"can you {action.verb} the {kind.thing} {code}{said}?",
-                        f"{action.verb} {code}{said}, thanks.",
-                    )
-                )
-            )
-        )
+        _ask_by_id(d, kind, action.verb, code, said)
         thought = f"Look up {code} first."
     if draw.chance(0.06):
         d.call(thought, name, {key: code}, {"error": f"{code} not found"})
-        return d.finish(
-            f"There is no {code}.", "I could not find it.", closing.line("refused not_found", code)
-        )
+        closing_line = closing.line("refused not_found", code)
+        return d.finish(f"There is no {code}.", "I could not find it.", closing_line)
     with_errors(d, thought, name, {key: code}, found)
     filled = {k: found[k] if v is None else v for k, v in values.items()}
     return _decide(d, action, found, filled, closing, code)
+
+
+def _ask_by_owner(
+    d: Dialogue, kind: RecordType, verb: str, finder: Finder, person: str, code: str, said: str
+) -> None:
+    """The request names the owner, so a first call finds the id."""
+    draw = d.draw
+    who = draw.email(person) if finder.by_mail else person
+    begin = opener(draw)
+    ask = draw.pick(
+        (
+            f"please {verb} the {kind.thing} of {who}{said}.",
+            f"{verb} the {kind.thing} that belongs to {who}{said}.",
+        )
+    )
+    d.user(recase(begin + ask))
+    record_of: Json = {kind.owner: person, kind.id_field: code}
+    result = record_of if draw.chance(0.7) else {"matches": [code]}
+    thought = f"First find the {kind.thing} of {who}."
+    with_errors(d, thought, finder.name, {finder.key: who}, result)
+
+
+def _ask_by_id(d: Dialogue, kind: RecordType, verb: str, code: str, said: str) -> None:
+    """The request gives the id."""
+    draw = d.draw
+    begin = opener(draw)
+    ask = draw.pick(
+        (
+            f"please {verb} {kind.thing} {code}{said}.",
+            f"I want to {verb} {code}{said}.",
+            f"can you {verb} the {kind.thing} {code}{said}?",
+            f"{verb} {code}{said}, thanks.",
+        )
+    )
+    d.user(recase(begin + ask))
 
 
 def _fitting(draw: Draw, kind: RecordType, code: str, rules: list[Rule]) -> Json:
@@ -276,16 +277,24 @@ def _fitting(draw: Draw, kind: RecordType, code: str, rules: list[Rule]) -> Json
     return found
 
 
-def _finder(draw: Draw, kind: RecordType, d: Dialogue) -> tuple[str, str, bool]:
-    """A tool that finds a record by its owner's name or email."""
+@dataclass(frozen=True)
+class Finder:
+    """A tool that finds a record by its owner's email or name."""
+
+    name: str
+    key: str
+    by_mail: bool
+
+
+def _finder(draw: Draw, kind: RecordType, d: Dialogue) -> Finder:
+    """Draws such a tool and puts it into the dialogue."""
     by_mail = draw.chance(0.5)
-    find = draw.tool_name(words.FIND_VERBS, kind.thing)
-    find_key = draw.pick(
-        ("email", "mail", "address") if by_mail else (kind.owner, "name", "person")
-    )
+    name = draw.tool_name(words.FIND_VERBS, kind.thing)
+    keys = ("email", "mail", "address") if by_mail else (kind.owner, "name", "person")
+    key = draw.pick(keys)
     about = f"Find a {kind.thing} by the {'email' if by_mail else 'name'} of its {kind.owner}."
-    d.tools.append(schema(draw, find, about, {find_key: argument(draw, "string", about)}))
-    return find, find_key, by_mail
+    d.tools.append(schema(draw, name, about, {key: argument(draw, "string", about)}))
+    return Finder(name, key, by_mail)
 
 
 def _policy(d: Dialogue, kind: RecordType, actions: list[Action], closing: Closing) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import multiprocessing as mp
 from collections.abc import Iterator
 from dataclasses import dataclass
+from queue import Full
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -112,10 +113,18 @@ def _work(
 ) -> None:
     """Body of the worker: shards in order, as far ahead as the queue allows."""
     tokenizer = Tokenizer.from_str(text)
+    parent = mp.parent_process()
     k = first
-    while True:
-        queue.put(shard(seed, Stage[name] if name else None, k, tokenizer, tokens))
+    while parent is None or parent.is_alive():
+        batches = shard(seed, Stage[name] if name else None, k, tokenizer, tokens)
+        while parent is None or parent.is_alive():
+            try:
+                queue.put(batches, timeout=5.0)
+                break
+            except Full:
+                continue
         k += 1
+    queue.cancel_join_thread()
 
 
 def shards(
