@@ -24,6 +24,7 @@ from tooldojo.training.loop import train
 from tooldojo.training.progress import sft_reporter, step_reporter
 from tooldojo.training.report import write_report
 from tooldojo.training.run_dir import versions, write_json
+from tooldojo.training.runtime import release_memory
 from tooldojo.training.session import Session, open_session
 from tooldojo.training.sft import build_data, train_sft
 from tooldojo.verifiers.records import Json
@@ -139,6 +140,7 @@ def warm_up(session: Session, console: Console) -> None:
         )
     write_json(session.run / "sft.json", figures)
     session.save_adapter("sft")
+    release_memory()
 
 
 def summarise(

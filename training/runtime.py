@@ -5,6 +5,7 @@ work.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 
 # glibc's mallopt parameters (malloc.h). By default every large tensor is mapped and unmapped anew,
@@ -29,3 +30,12 @@ def tune_process(threads: int = 0) -> int:
     count = threads or len(os.sched_getaffinity(0))
     torch.set_num_threads(count)
     return count
+
+
+def release_memory() -> None:
+    """Give freed memory back to the system, after a stage that needed far more than the next."""
+    gc.collect()
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):  # another C library
+        return

@@ -51,26 +51,15 @@ def update_metrics(
 
     The mismatch compares learner and sampler on the first step only, before the policy has moved.
     """
-    batches = [batch for step in steps for batch in step.batches]
-    ratio = torch.cat([batch.ratio_N for batch in batches])
-    first = [(batch.logprob_N - batch.old_N).abs() for batch in steps[0].batches]
-    mismatch = torch.cat(first)
     members = [member for step in steps for member in step.members]
     advantage = torch.tensor([member.advantage for member in members], dtype=torch.float64)
     rewards = torch.tensor([r for group in groups for r in group.rewards], dtype=torch.float64)
-    packed = sum(batch.packed for batch in batches)
-    last = steps[-1]
-    metrics = {
+    figures = _token_figures(steps)
+    return figures | {
         "loss": _mean([step.loss for step in steps]),
         "policy_loss": _mean([step.policy_loss for step in steps]),
         "grad_norm": _mean([step.grad_norm for step in steps]),
-        "learning_rate": last.learning_rate,
-        "entropy": float(torch.cat([batch.entropy_N for batch in batches]).mean()),
-        "clip_fraction": float(torch.cat([batch.clipped_N for batch in batches]).float().mean()),
-        "approx_kl": float((ratio - 1 - ratio.log()).mean()),
-        "ratio_max": float(ratio.max()),
-        "mismatch_mean": float(mismatch.mean()),
-        "mismatch_max": float(mismatch.max()),
+        "learning_rate": steps[-1].learning_rate,
         "advantage_mean": float(advantage.mean()),
         "advantage_std": float(advantage.std(correction=0)),
         "advantage_max": float(advantage.abs().max()),
@@ -78,18 +67,33 @@ def update_metrics(
         "dead_groups": float(sum(group.dead for group in groups)),
         "trajectories": float(len(members)),
         "failed": float(sum(len(g.trajectories) - len(trainable(g)) for g in groups)),
-        "trainable_tokens": float(len(ratio)),
-        "packed_tokens": float(packed),
         "seconds": seconds,
-        "tokens_per_second": packed / seconds,
+        "tokens_per_second": figures["packed_tokens"] / seconds,
     }
-    for name, share in (("ratio_p01", 0.01), ("ratio_p50", 0.5), ("ratio_p99", 0.99)):
-        metrics[name] = quantile(ratio, share)
+
+
+def _token_figures(steps: Sequence[StepRecord]) -> dict[str, float]:
+    batches = [batch for step in steps for batch in step.batches]
+    ratio = torch.cat([batch.ratio_N for batch in batches])
+    mismatch = torch.cat([(batch.logprob_N - batch.old_N).abs() for batch in steps[0].batches])
+    figures = {
+        "entropy": float(torch.cat([batch.entropy_N for batch in batches]).mean()),
+        "clip_fraction": float(torch.cat([batch.clipped_N for batch in batches]).float().mean()),
+        "approx_kl": float((ratio - 1 - ratio.log()).mean()),
+        "ratio_p01": quantile(ratio, 0.01),
+        "ratio_p50": quantile(ratio, 0.5),
+        "ratio_p99": quantile(ratio, 0.99),
+        "ratio_max": float(ratio.max()),
+        "mismatch_mean": float(mismatch.mean()),
+        "mismatch_max": float(mismatch.max()),
+        "trainable_tokens": float(len(ratio)),
+        "packed_tokens": float(sum(batch.packed for batch in batches)),
+    }
     kl_parts = [batch.kl_N for batch in batches if batch.kl_N is not None]
     if kl_parts:
-        metrics["kl"] = float(torch.cat(kl_parts).mean())
-        metrics["kl_loss"] = _mean([step.kl_loss for step in steps])
-    return metrics
+        figures["kl"] = float(torch.cat(kl_parts).mean())
+        figures["kl_loss"] = _mean([step.kl_loss for step in steps])
+    return figures
 
 
 def quantile(values_N: Tensor, share: float) -> float:
