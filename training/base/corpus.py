@@ -14,6 +14,7 @@ from enum import Enum
 from itertools import islice
 
 from tooldojo.training.base import corpus_calls as calls
+from tooldojo.training.base import corpus_chain as chain
 from tooldojo.training.base import corpus_choice as choice
 from tooldojo.training.base import corpus_numbers as nums
 from tooldojo.training.base import corpus_policy as policy
@@ -28,6 +29,7 @@ FAMILIES: dict[str, Callable[[Draw], Document]] = {
     "no_tool": calls.no_tool,
     "from_text": calls.from_text,
     "act": policy.act,
+    "chain": chain.chain,
     "choose": choice.choose,
     "branch": choice.branch,
     "numbers": nums.numbers,
@@ -51,7 +53,15 @@ WEIGHTS: dict[Stage, dict[str, float]] = {
         **{"from_text": 1, "filter": 1},
     },
     Stage.FULL: {
-        **{"act": 6, "choose": 5, "branch": 2, "generic": 2, "lookup": 1, "parallel": 2},
+        **{
+            "act": 5,
+            "chain": 5,
+            "choose": 4,
+            "branch": 2,
+            "generic": 2,
+            "lookup": 1,
+            "parallel": 2,
+        },
         **{"no_tool": 1, "from_text": 0.5, "numbers": 2, "copying": 1, "prose": 0.5},
         **{"filter": 1, "sql": 2},
     },

@@ -1,7 +1,7 @@
 """Families that teach rules: act when the written conditions hold, refuse with the stated code
 when they do not.
 
-Owns: `act`.
+Owns: `act`, and the rules, texts and decisions that `corpus_chain` shares.
 Refuses: conditions that cannot be decided from the dialogue.
 Invariant: rules are checked in the order in which they are written; the first that fails gives
 the code.
@@ -9,7 +9,7 @@ the code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tooldojo.training.base import words
@@ -155,32 +155,59 @@ def two_verbs(draw: Draw) -> list[str]:
     return draw.some(words.VERBS, 2)
 
 
-def _arguments(
-    draw: Draw, kind: RecordType, code: str, key: str
-) -> tuple[dict[str, Json], Json, str]:
-    """Schema, values and wording of an action's arguments: the id and at most one more."""
-    properties = {key: argument(draw, "string", f"{kind.id_field} of the {kind.thing}")}
-    values: Json = {key: code}
-    said = ""
+@dataclass(frozen=True)
+class Extra:
+    """What an action's tool takes besides the id: its schema, and how a request fills it.
+
+    `fill` draws a value and its wording; None stands for the record's own value of that field.
+    """
+
+    properties: dict[str, Json]
+    fill: Callable[[], tuple[Json, str]]
+
+
+def _extra(draw: Draw, kind: RecordType) -> Extra:
+    """At most one argument more: a colour, a reason, an amount, or a field of the record."""
     sort = draw.pick(("none", "none", "colour", "reason", "amount", "field", "field"))
     if sort == "colour":
-        name, value = draw.pick(("to", "new_value", f"new_{kind.colour}")), draw.pick(kind.colours)
-        properties[name] = argument(draw, "string", f"new {kind.colour}", kind.colours)
-        values[name], said = value, f" to {value}"
-    elif sort == "reason":
+        name = draw.pick(("to", "new_value", f"new_{kind.colour}"))
+        schemas = {name: argument(draw, "string", f"new {kind.colour}", kind.colours)}
+        return Extra(schemas, lambda: _filled(name, draw.pick(kind.colours), " to {v}"))
+    if sort == "reason":
         options = [draw.pick(words.COMMON) + "_" + draw.pick(words.COMMON) for _ in range(3)]
-        name, value = draw.pick(("reason", "cause", "why")), draw.pick(options)
-        properties[name] = argument(draw, "string", "one of the reasons", options)
-        values[name], said = value, f", reason {value}"
-    elif sort == "amount":
-        name, number = draw.pick(("amount", "by", "units", "days")), draw.randint(1, 60)
-        properties[name] = argument(draw, "integer", f"{name} as a number")
-        values[name], said = number, f", {name} {number}"
-    elif sort == "field":
+        name = draw.pick(("reason", "cause", "why"))
+        schemas = {name: argument(draw, "string", "one of the reasons", options)}
+        return Extra(schemas, lambda: _filled(name, draw.pick(options), ", reason {v}"))
+    if sort == "amount":
+        name = draw.pick(("amount", "by", "units", "days"))
+        schemas = {name: argument(draw, "integer", f"{name} as a number")}
+        return Extra(schemas, lambda: _filled(name, draw.randint(1, 60), f", {name} {{v}}"))
+    if sort == "field":
         name, number = draw.pick(((kind.price, True), (kind.owner, False)))
-        properties[name] = argument(draw, "number" if number else "string", f"{name} in the record")
-        values[name] = None
-    return properties, values, said
+        type_ = "number" if number else "string"
+        schemas = {name: argument(draw, type_, f"{name} in the record")}
+        return Extra(schemas, lambda: ({name: None}, ""))
+    return Extra({}, lambda: ({}, ""))
+
+
+def _filled(name: str, value: object, said: str) -> tuple[Json, str]:
+    return {name: value}, said.format(v=value)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What stays the same over the requests of one dialogue."""
+
+    kind: RecordType
+    actions: list[Action]
+    extra: Extra  # of the first action
+    reader: str
+    key: str
+    closing: Closing
+    finder: Finder | None
+
+
+REQUESTS = (1, 1, 1, 2, 2, 3)  # later requests of a dialogue reuse its rules, which trains more
 
 
 def act(draw: Draw) -> Document:
@@ -189,35 +216,45 @@ def act(draw: Draw) -> Document:
     kind = record_type(draw)
     verbs = two_verbs(draw)[: draw.pick((1, 2, 2))]
     actions = [make_action(draw, kind, verb, draw.pick((1, 1, 2))) for verb in verbs]
-    action = actions[0]
     name, key, tool = reader(draw, kind)
-    code = draw.code(kind.shape)
-    found = _fitting(draw, kind, code, action.rules)
-    by_owner = draw.chance(0.25)
-    person = draw.person()
     d.tools = [tool]
-    properties, values, said = _arguments(draw, kind, code, key)
+    extra = _extra(draw, kind)
     for each in actions:
-        own = properties
-        if each is not action:
-            own = {key: argument(draw, "string", f"{kind.id_field} of the {kind.thing}")}
+        own = {key: argument(draw, "string", f"{kind.id_field} of the {kind.thing}")}
+        own |= extra.properties if each is actions[0] else {}
         d.tools.append(schema(draw, each.tool, f"{recase(each.verb)} a {kind.thing}.", own))
     closing = closing_format(draw, with_id=True)
-    finder = _finder(draw, kind, d) if by_owner else None
-    _policy(d, kind, actions, closing)
-    if finder:
-        _ask_by_owner(d, kind, action.verb, finder, person, code, said)
+    finder = _finder(draw, kind, d) if draw.chance(0.3) else None
+    tell_policy(d, kind, actions, closing)
+    setting = Setting(kind, actions, extra, name, key, closing, finder)
+    document = _request(d, setting)
+    for _ in range(draw.pick(REQUESTS) - 1):
+        document = _request(d, setting)
+    return document
+
+
+def _request(d: Dialogue, setting: Setting) -> Document:
+    """One request and all that follows from it."""
+    draw, kind, closing = d.draw, setting.kind, setting.closing
+    action = draw.pick(setting.actions)
+    code = draw.code(kind.shape)
+    found = fitting(draw, kind, code, action.rules)
+    values, said = setting.extra.fill() if action is setting.actions[0] else ({}, "")
+    if setting.finder and draw.chance(0.7):
+        person = str(found[kind.owner])
+        _ask_by_owner(d, kind, action.verb, setting.finder, person, code, said)
         thought = f"It is {code}. Look it up."
     else:
         _ask_by_id(d, kind, action.verb, code, said)
         thought = f"Look up {code} first."
+    look_up: Json = {setting.key: code}
     if draw.chance(0.06):
-        d.call(thought, name, {key: code}, {"error": f"{code} not found"})
+        d.call(thought, setting.reader, look_up, {"error": f"{code} not found"})
         closing_line = closing.line("refused not_found", code)
         return d.finish(f"There is no {code}.", "I could not find it.", closing_line)
-    with_errors(d, thought, name, {key: code}, found)
-    filled = {k: found[k] if v is None else v for k, v in values.items()}
-    return _decide(d, action, found, filled, closing, code)
+    with_errors(d, thought, setting.reader, look_up, found)
+    own = {k: found[k] if v is None else v for k, v in values.items()}
+    return decide(d, action, found, {setting.key: code, **own}, closing, code)
 
 
 def _ask_by_owner(
@@ -255,7 +292,7 @@ def _ask_by_id(d: Dialogue, kind: RecordType, verb: str, code: str, said: str) -
     d.user(recase(begin + ask))
 
 
-def _fitting(draw: Draw, kind: RecordType, code: str, rules: list[Rule]) -> Json:
+def fitting(draw: Draw, kind: RecordType, code: str, rules: list[Rule]) -> Json:
     """A record that passes all rules or fails a random one, so that outcomes are balanced."""
     want = draw.randint(0, len(rules)) if draw.chance(0.75) else 0
     found: Json = {}
@@ -297,13 +334,19 @@ def _finder(draw: Draw, kind: RecordType, d: Dialogue) -> Finder:
     return Finder(name, key, by_mail)
 
 
-def _policy(d: Dialogue, kind: RecordType, actions: list[Action], closing: Closing) -> None:
+def tell_policy(
+    d: Dialogue,
+    kind: RecordType,
+    actions: list[Action],
+    closing: Closing,
+    more: Sequence[str] = (),
+) -> None:
     """The system text: rules of all actions, the codes and the closing line; distractor tools
     around.
     """
     draw = d.draw
     if draw.chance(0.4):
-        _listing(d, kind, actions, closing)
+        _listing(d, kind, actions, closing, more)
         return
     rules = [rule.text for action in actions for rule in action.rules]
     for action in actions:
@@ -333,6 +376,7 @@ def _policy(d: Dialogue, kind: RecordType, actions: list[Action], closing: Closi
             "When refused, <code> is the word refused and the reason.",
         )
     )
+    extra = [*more, *extra]
     rules = rules + extra if draw.chance(0.5) else extra + rules
     rules += [refusal, closing.rule]
     d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, rules)}")
@@ -340,12 +384,18 @@ def _policy(d: Dialogue, kind: RecordType, actions: list[Action], closing: Closi
     draw.shuffle(d.tools)
 
 
-def _listing(d: Dialogue, kind: RecordType, actions: list[Action], closing: Closing) -> None:
+def _listing(
+    d: Dialogue,
+    kind: RecordType,
+    actions: list[Action],
+    closing: Closing,
+    more: Sequence[str] = (),
+) -> None:
     """The other style of system text: rules without codes, then one closing line for each
     outcome.
     """
     draw = d.draw
-    rules = [rule.plain for action in actions for rule in action.rules]
+    rules = [*more, *(rule.plain for action in actions for rule in action.rules)]
     rules += draw.some(
         (
             f"Look the {kind.thing} up first.",
@@ -370,10 +420,16 @@ def _listing(d: Dialogue, kind: RecordType, actions: list[Action], closing: Clos
     draw.shuffle(d.tools)
 
 
-def _decide(
-    d: Dialogue, action: Action, found: Json, values: Json, closing: Closing, ident: str
+def decide(
+    d: Dialogue,
+    action: Action,
+    found: Json,
+    values: Json,
+    closing: Closing,
+    ident: str,
+    note: str = "",
 ) -> Document:
-    """Check the rules aloud, then act or refuse."""
+    """Check the rules aloud, then act or refuse; `note` is a fact to say before the call."""
     draw, facts = d.draw, []
     for rule in action.rules:
         ok = rule.holds(found)
@@ -393,7 +449,9 @@ def _decide(
         "ok",
     ]
     result = draw.pick(said)
-    with_errors(d, "; ".join(facts) + f". Call {action.tool}.", action.tool, values, result, p=0.08)
+    facts += [note] if note else []
+    thought = "; ".join(facts) + ". " if facts else ""
+    with_errors(d, f"{thought}Call {action.tool}.", action.tool, values, result, p=0.08)
     return d.finish(
         f"{recase(action.verb)} worked, code {action.done}.",
         f"{ident} is taken care of.",

@@ -28,15 +28,15 @@ from tooldojo.training.base.start import start_near_recall
 class Plan:
     """Budget and schedule; shares are of the total number of padded tokens."""
 
-    tokens: int = 24_000_000
+    tokens: int = 40_000_000
     minutes: float | None = None
-    drill_share: float = 0.06
-    short_share: float = 0.16
+    drill_share: float = 0.04
+    short_share: float = 0.10
     batch_tokens: int = 6144
     lr: float = 1e-3
     embed_pace: float = 0.5
     warmup_steps: int = 40
-    decay_share: float = 0.5
+    decay_share: float = 0.45
     weight_decay: float = 0.02
     clip: float = 1.0
     seed: int = 0
