@@ -181,6 +181,9 @@ class Network(nn.Module):
 
     def compile(self) -> None:
         """Fuse element-wise work; all layers share one compiled function. Needs a C++ compiler."""
+        # rows of one, gradients on and off, last layer or not: each is a variant of its own, and
+        # beyond the default limit of 8 torch runs uncompiled
+        torch._dynamo.config.recompile_limit = 64
         for layer in self.layers:
             layer.forward = torch.compile(layer.forward, dynamic=True)
         self.head = torch.compile(self.head, dynamic=True)
