@@ -17,14 +17,16 @@ from tooldojo.envs.source import take
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.formats import call_format
+from tooldojo.rollouts.local_fleet import LocalFleet
 from tooldojo.rollouts.player import Limits
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import Sampled, SampleRequest
 from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.rollouts.worker import PlaySettings
 from tooldojo.training.evaluate import evaluate
-from tooldojo.training.local_player import LocalPlayer
 from tooldojo.training.metrics import MetricsLog, StepTimings, TrajectorySeconds
 from tooldojo.training.run_dir import RunDirectory, write_json
+from tooldojo.verifiers.reward import RewardShape
 
 LIMITS = Limits(max_turns=8, max_turn_tokens=256, max_context=4096, temperature=0.0)
 WORLD = "tooldojo/Orders-v0"
@@ -97,10 +99,11 @@ def _reversed(arguments: dict, luck: Random) -> dict:
     return {k: v[::-1] if k == name else v for k, v in arguments.items()}
 
 
-def skilled_player(skill: float, version: int, kind: str = "vllm") -> LocalPlayer:
+def skilled_player(skill: float, version: int, kind: str = "vllm") -> LocalFleet:
     engine = EngineId("engine-0", kind, 4711, "laptop")
     policy = PolicyRef("policy", version, "base" if version == 0 else f"{version:016x}")
-    return LocalPlayer(SkilledSampler(skill, engine), make_small_chat(), LIMITS, 0, policy)
+    settings = PlaySettings(LIMITS, RewardShape(), 0)
+    return LocalFleet(SkilledSampler(skill, engine), make_small_chat(), settings, policy=policy)
 
 
 def make_run(directory: Path, tasks: Sequence[Task], kind: str = "vllm") -> None:
@@ -161,7 +164,7 @@ def small_chat() -> Chat:
 
 
 @pytest.fixture
-def skilled() -> Callable[..., LocalPlayer]:
+def skilled() -> Callable[..., LocalFleet]:
     """`skilled(skill, version)`: a player that solves that share of all tasks."""
     return skilled_player
 

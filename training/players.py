@@ -18,13 +18,14 @@ from tooldojo.envs.source import take
 from tooldojo.envs.task import IssuedTask, Split, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.formats import call_format
+from tooldojo.rollouts.local_fleet import LocalFleet
 from tooldojo.rollouts.player import Limits
 from tooldojo.rollouts.publish import BASE
 from tooldojo.rollouts.records import Group, PolicyRef
 from tooldojo.rollouts.sampler import Sampler
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.store import TrajectoryStore
-from tooldojo.training.local_player import LocalPlayer
+from tooldojo.rollouts.worker import PlaySettings
 from tooldojo.training.sampling import Player
 from tooldojo.training.stats import wilson
 from tooldojo.verifiers.records import Json
@@ -80,8 +81,11 @@ def open_player(
         sampler = ScriptedSampler(chat, script, seed, demonstrations)
         ref = PolicyRef(script, 0, BASE.digest)
     limits = replace(Limits.of(recipe.rollout), temperature=temperature)
-    shape, inflight = reward_shape(recipe), recipe.rollout.max_inflight
-    yield OpenPlayer(LocalPlayer(sampler, chat, limits, seed, ref, shape, inflight), chat)
+    settings, inflight = (
+        PlaySettings(limits, reward_shape(recipe), seed),
+        recipe.rollout.max_inflight,
+    )
+    yield OpenPlayer(LocalFleet(sampler, chat, settings, policy=ref, max_inflight=inflight), chat)
 
 
 def reward_shape(recipe: Recipe) -> RewardShape:

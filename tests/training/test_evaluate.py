@@ -10,20 +10,20 @@ import pytest
 
 from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.rollouts.endings import ENDINGS
+from tooldojo.rollouts.local_fleet import LocalFleet
 from tooldojo.rollouts.records import Failure, Group
 from tooldojo.training.evaluate import compare, eval_ordinal, evaluate
 from tooldojo.training.evaluation import Evaluation, EvaluationError
-from tooldojo.training.local_player import LocalPlayer
 from tooldojo.verifiers.records import StopReason
 
-Skilled = Callable[..., LocalPlayer]
+Skilled = Callable[..., LocalFleet]
 HeldOut = Callable[[int], list[Task]]
 
 
 class Losing:
     """Plays, but loses the engine on the first tasks."""
 
-    def __init__(self, player: LocalPlayer, lost: int) -> None:
+    def __init__(self, player: LocalFleet, lost: int) -> None:
         self.player, self.lost = player, lost
 
     def play(self, issued: Sequence[IssuedTask], group_size: int) -> Iterator[Group]:

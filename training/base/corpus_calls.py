@@ -191,6 +191,7 @@ def generic(draw: Draw) -> Document:
     rules = [closing.rule, f"The value is the {result_key} that the tool returns."]
     d.system(f"{role_line(draw, made[0][0].thing)}\n{tell_rules(draw, rules)}")
     rounds = draw.pick((1, 2, 3, 4))
+    thought = message = token = ""
     for i in range(rounds):
         spec, typed = draw.pick(made)
         values: Json = {key: value for key, (_, value) in typed.items()}
@@ -254,6 +255,7 @@ def lookup(draw: Draw) -> Document:
     ]
     d.system(f"{role_line(draw, kind.thing)}\n{tell_rules(draw, draw.sample(rules, 3))}")
     rounds = draw.pick((1, 1, 2, 3, 4))
+    last = ("", "", "")
     for i, code in enumerate(draw.codes(kind.shape, rounds)):
         found = record(draw, kind, code)
         field = draw.pick([f for f in found if f != kind.id_field])
@@ -323,7 +325,9 @@ def parallel(draw: Draw) -> Document:
         best = (max if more else min)(numbers)
         value = ids[numbers.index(best)]
         why = f"{best} is the {'highest' if more else 'lowest'}, {value}"
-    made = [(name, {key: c}, r) for c, r in zip(ids, found, strict=True)]
+    made: list[tuple[str, Json, object]] = [
+        (name, {key: c}, r) for c, r in zip(ids, found, strict=True)
+    ]
     d.calls(f"Look up {listed}.", made)
     return d.finish(f"{shown}; {why}.", f"It is {value}.", closing.line(value))
 

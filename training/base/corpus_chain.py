@@ -105,8 +105,22 @@ def _holding(draw: Draw, d: Dialogue) -> Holding:
     hint = f"Lists have the {side} {kind.thing} first."
     tell_policy(d, kind, [whole, partial], closing, [hint] if draw.chance(0.6) else [])
     return Holding(
-        *(kind, part, parts_field, part_key, owner_key, *shapes, ask_by, finder, lister, name),
-        *(key, whole, partial, closing, order),
+        kind=kind,
+        part=part,
+        parts_field=parts_field,
+        part_key=part_key,
+        owner_key=owner_key,
+        owner_shape=shapes[0],
+        part_shape=shapes[1],
+        ask_by=ask_by,
+        finder=finder,
+        lister=lister,
+        reader=name,
+        key=key,
+        whole=whole,
+        partial=partial,
+        closing=closing,
+        newest_first=order,
     )
 
 

@@ -34,7 +34,7 @@ def as_transformers(network: Network, tokenizer: Tokenizer, dtype: torch.dtype) 
     assert not unexpected and set(missing) <= {"lm_head.weight"}, (missing, unexpected)
     model.tie_weights()
     model.generation_config = GenerationConfig(**ends, do_sample=False)
-    model.to(dtype=dtype)
+    torch.nn.Module.to(model, dtype)
     return model.eval()
 
 

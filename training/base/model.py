@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ class Shape:
     rope_theta: float = 1_000_000.0
     max_position: int = 4096
 
-    def transformers_config(self) -> dict[str, object]:
+    def transformers_config(self) -> dict[str, Any]:
         """Keyword arguments for `transformers.Qwen3Config`."""
         return {
             "vocab_size": self.vocab,
@@ -147,6 +148,9 @@ def _attend_from(
 class Network(nn.Module):
     """Decoder with tied embeddings; parameters in fp32, arithmetic in `dtype`."""
 
+    cos: Tensor
+    sin: Tensor
+
     def __init__(self, shape: Shape, dtype: torch.dtype = torch.bfloat16) -> None:
         super().__init__()
         self.shape, self.dtype, self.head = shape, dtype, head_loss
@@ -159,6 +163,11 @@ class Network(nn.Module):
         self.register_buffer("cos", angle.cos()[:, None], persistent=False)
         self.register_buffer("sin", angle.sin()[:, None], persistent=False)
 
+    @property
+    def blocks(self) -> list[Layer]:
+        """The layers in order."""
+        return [cast(Layer, layer) for layer in self.layers]
+
     def before(self, ids_BT: Tensor, where_N: Tensor) -> Tensor:
         """Final normed states from which the tokens at the flat positions `where_N` of [B, T] are
         predicted, [N, hidden]; the last layer computes no others.
@@ -166,7 +175,7 @@ class Network(nn.Module):
         t = ids_BT.shape[1]
         cos, sin = self.cos[:t].to(self.dtype), self.sin[:t].to(self.dtype)
         x = F.embedding(ids_BT, self.embed).to(self.dtype)
-        *lower, last = self.layers
+        *lower, last = self.blocks
         for layer in lower:
             x = layer(x, cos, sin)
         return unit_norm(last(x, cos, sin, where_N - 1)) * self.norm.to(self.dtype)
@@ -184,7 +193,7 @@ class Network(nn.Module):
         # rows of one, gradients on and off, last layer or not: each is a variant of its own, and
         # beyond the default limit of 8 torch runs uncompiled
         torch._dynamo.config.recompile_limit = 64
-        for layer in self.layers:
+        for layer in self.blocks:
             layer.forward = torch.compile(layer.forward, dynamic=True)
         self.head = torch.compile(self.head, dynamic=True)
 
@@ -203,7 +212,7 @@ def to_transformers(network: Network) -> dict[str, Tensor]:
     """Tensors under the names of `Qwen3ForCausalLM`, in fp32, without the tied output matrix."""
     s, ones = network.shape, torch.ones(network.shape.hidden)
     named = {"model.embed_tokens.weight": network.embed, "model.norm.weight": network.norm}
-    for i, layer in enumerate(network.layers):
+    for i, layer in enumerate(network.blocks):
         at = f"model.layers.{i}."
         heads = [s.heads * s.head_dim, s.kv_heads * s.head_dim, s.kv_heads * s.head_dim]
         q, k, v = layer.qkv.split(heads)

@@ -57,7 +57,7 @@ def generate(
     """Greedy completions, special tokens kept, up to and without the end of the turn."""
     tokenizer.padding_side = "left"
     batch = tokenizer(list(prompts), return_tensors="pt", padding=True, add_special_tokens=False)
-    out = model.generate(
+    out = model.generate(  # type: ignore[attr-defined]
         input_ids=batch["input_ids"],
         attention_mask=batch["attention_mask"],
         max_new_tokens=limit,
@@ -103,7 +103,7 @@ def play(
             str(
                 tokenizer.apply_chat_template(
                     g.document.messages[: g.at],
-                    tools=g.document.tools,
+                    tools=g.document.tools,  # type: ignore[arg-type]
                     add_generation_prompt=True,
                     tokenize=False,
                 )

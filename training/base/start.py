@@ -31,7 +31,7 @@ def start_near_recall(network: Network) -> None:
     """
     shape = network.shape
     network.embed[:, 0] = 0.3
-    for layer in network.layers:
+    for layer in network.blocks:
         layer.down.mul_(0.3)
         layer.out.mul_(0.3)
     half = shape.hidden // 2
@@ -39,8 +39,8 @@ def start_near_recall(network: Network) -> None:
     read[:, 0] = 0.0
     write = nn.init.orthogonal_(torch.empty(shape.hidden, shape.hidden))
     back = [write[:, :half], write[:, half:]]
-    _look_back(network.layers[0], read, back, shape.rope_theta)
-    _find_and_copy(network.layers[1], read, back)
+    _look_back(network.blocks[0], read, back, shape.rope_theta)
+    _find_and_copy(network.blocks[1], read, back)
 
 
 def _look_back(layer: Layer, read_PD: Tensor, back_DP: list[Tensor], theta: float) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 SPECIALS = (
     *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"),
@@ -80,7 +81,7 @@ CHAT_TEMPLATE = """\
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}
 """.replace("HOW_TO_CALL", HOW_TO_CALL)
 
-Json = dict[str, object]
+Json = dict[str, Any]  # a message, a schema, arguments: as the chat template takes them
 
 
 @dataclass(frozen=True)

@@ -247,7 +247,7 @@ class Draw(random.Random):
     """
 
     def __new__(cls, seed: str, heldout: bool = False) -> Draw:
-        return super().__new__(cls, seed)
+        return super().__new__(cls, seed)  # type: ignore[call-arg]
 
     def __init__(self, seed: str, heldout: bool = False) -> None:
         super().__init__(seed)

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from tooldojo.envs.task import IssuedTask, Task
+from tooldojo.rollouts.local_fleet import LocalFleet
 from tooldojo.rollouts.sampler import Sampled, SampleRequest
-from tooldojo.training.local_player import LocalPlayer
 
 
 class Counting:
     """Counts what is under way; raises on one task."""
 
-    def __init__(self, inner: LocalPlayer, bad: str | None = None) -> None:
+    def __init__(self, inner: LocalFleet, bad: str | None = None) -> None:
         self.inner, self.bad = inner.sampler, bad
         self.engine = inner.sampler.engine
         self.now = self.most = 0
@@ -36,7 +36,7 @@ def issue(tasks: list[Task]) -> list[IssuedTask]:
 
 
 def test_every_task_comes_back_once_within_the_limit(
-    skilled: Callable[..., LocalPlayer], heldout: Callable[[int], list[Task]]
+    skilled: Callable[..., LocalFleet], heldout: Callable[[int], list[Task]]
 ) -> None:
     player = skilled(1.0, 1)
     player.sampler = counting = Counting(player)
@@ -48,7 +48,7 @@ def test_every_task_comes_back_once_within_the_limit(
 
 
 def test_the_iterator_may_be_closed_early(
-    skilled: Callable[..., LocalPlayer], heldout: Callable[[int], list[Task]]
+    skilled: Callable[..., LocalFleet], heldout: Callable[[int], list[Task]]
 ) -> None:
     groups = skilled(1.0, 1).play(issue(heldout(5)), 1)
     next(groups)
@@ -56,7 +56,7 @@ def test_the_iterator_may_be_closed_early(
 
 
 def test_a_bug_propagates(
-    skilled: Callable[..., LocalPlayer],
+    skilled: Callable[..., LocalFleet],
     heldout: Callable[[int], list[Task]],
     capfd: pytest.CaptureFixture[str],
 ) -> None:
