@@ -114,7 +114,8 @@ def train_sft(
     from transformers import PrinterCallback
     from transformers.utils.logging import disable_progress_bar
     from trl.trainer.sft_config import SFTConfig
-    from trl.trainer.sft_trainer import SFTTrainer
+
+    from tooldojo.training.sft_trainer import MergedSftTrainer, trainer_class
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
     disable_progress_bar()
@@ -149,7 +150,7 @@ def train_sft(
         dataloader_pin_memory=False,
     )
     shuffled = derived_random(seed, "sft-order").sample(data.train, len(data.train))
-    trainer = SFTTrainer(
+    trainer = trainer_class(policy)(
         model=policy.model,
         args=config,
         train_dataset=Dataset.from_dict(as_columns(shuffled)),
@@ -157,6 +158,8 @@ def train_sft(
         processing_class=policy.tokenizer,
         callbacks=[_progress_callback(progress)] if progress else [],
     )
+    if isinstance(trainer, MergedSftTrainer):
+        trainer.policy = policy
     trainer.remove_callback(PrinterCallback)  # our own progress says it once
     resume = any(directory.glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=resume)
