@@ -115,7 +115,7 @@ def train_sft(
     from transformers.utils.logging import disable_progress_bar
     from trl.trainer.sft_config import SFTConfig
 
-    from tooldojo.training.sft_trainer import MergedSftTrainer, trainer_class
+    from tooldojo.training.sft_trainer import make_trainer
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
     disable_progress_bar()
@@ -140,7 +140,6 @@ def train_sft(
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
-        train_sampling_strategy="group_by_length",
         gradient_checkpointing=False,
         seed=derive_seed(seed, "sft") % 2**31,
         report_to=[],
@@ -150,16 +149,13 @@ def train_sft(
         dataloader_pin_memory=False,
     )
     shuffled = derived_random(seed, "sft-order").sample(data.train, len(data.train))
-    trainer = trainer_class(policy)(
-        model=policy.model,
+    trainer = make_trainer(
+        policy,
         args=config,
         train_dataset=Dataset.from_dict(as_columns(shuffled)),
         eval_dataset=Dataset.from_dict(as_columns(data.validation)),
-        processing_class=policy.tokenizer,
         callbacks=[_progress_callback(progress)] if progress else [],
     )
-    if isinstance(trainer, MergedSftTrainer):
-        trainer.policy = policy
     trainer.remove_callback(PrinterCallback)  # our own progress says it once
     resume = any(directory.glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=resume)

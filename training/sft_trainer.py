@@ -1,47 +1,112 @@
-"""TRL's SFTTrainer with the learner's faster way through a LoRA model.
+"""TRL's SFTTrainer on packed rows: a system prompt that several rows begin with is computed once.
 
-Refuses to change what TRL computes: losses, masks and schedule are its own. Invariant: gradients
-are those of the factors, up to rounding.
+Owns the collator and the learner's faster ways through attention, norms and LoRA. Refuses to
+change what TRL computes: losses, masks and schedule are its own. Invariant: gradients are those of
+the padded rows, up to rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import takewhile
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from trl.trainer.sft_trainer import SFTTrainer
 
+from tooldojo.training.demonstrations import IGNORE
 from tooldojo.training.lora import ADAPTER, effective_weights, prefers_merged
 from tooldojo.training.norms import fused_norms
+from tooldojo.training.packed_attention import Block, Layout, packing_enabled
 from tooldojo.training.policy import Policy
 
+Row = Mapping[str, list[int]]
+SHARED = 32  # a shorter common beginning is not worth a block of its own
 
-class MergedSftTrainer(SFTTrainer):
-    """Computes every step with merged matrices; see `training.lora`."""
+
+def pack(rows: Sequence[Row]) -> dict[str, Any]:
+    """Rows of `input_ids` and `labels` as one packed row: ids, labels and positions [1, T], and the
+    layout.
+
+    The first token of a continuation stands behind another row's last, so it carries no label.
+    """
+    ids: list[int] = []
+    labels: list[int] = []
+    positions: list[int] = []
+    blocks = []
+    for group in _alike(rows):
+        prompt = _common(group)
+        ids += group[0]["input_ids"][:prompt]
+        labels += [IGNORE] * prompt
+        positions += range(prompt)
+        for row in group:
+            ids += row["input_ids"][prompt:]
+            labels += [IGNORE, *row["labels"][prompt + 1 :]]
+            positions += range(prompt, len(row["input_ids"]))
+        blocks.append(Block(prompt, tuple(len(row["input_ids"]) - prompt for row in group)))
+    named = {"input_ids": ids, "labels": labels, "position_ids": positions}
+    tensors: dict[str, Any] = {name: torch.tensor([each]) for name, each in named.items()}
+    return {**tensors, "packing": Layout(tuple(blocks))}
+
+
+def _alike(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows with the same beginning together; rows too short or labelled too early alone."""
+    groups: dict[tuple[int, ...], list[Row]] = {}
+    for i, row in enumerate(rows):
+        shares = _unlabelled(row) > SHARED
+        key = tuple(row["input_ids"][:SHARED]) if shares else (-1, i)
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
+
+
+def _unlabelled(row: Row) -> int:
+    """Length of the beginning without labels."""
+    return sum(1 for _ in takewhile(lambda label: label == IGNORE, row["labels"]))
+
+
+def _common(rows: Sequence[Row]) -> int:
+    """Length of what all rows begin with, short of the last token without label; 0 for one row."""
+    if len(rows) == 1:
+        return 0
+    most = min(_unlabelled(row) for row in rows) - 1
+    columns = zip(*(row["input_ids"][:most] for row in rows), strict=True)
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+
+
+class PackedSftTrainer(SFTTrainer):
+    """Attends within packed rows, and computes with merged matrices where that pays."""
 
     policy: Policy  # set before training
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], *rest: Any) -> Tensor:
         """Forward and backward; the factors hold the gradient afterwards."""
-        with self._merged() as hand_over:
+        with self._fast() as hand_over:
             loss = super().training_step(model, inputs, *rest)
             hand_over()
         return loss
 
     def prediction_step(self, *arguments: Any, **named: Any) -> Any:
         """Forward only."""
-        with self._merged():
+        with self._fast():
             return super().prediction_step(*arguments, **named)
 
     @contextmanager
-    def _merged(self) -> Iterator[Callable[[], None]]:
-        with effective_weights(self.policy.linears) as hand_over, fused_norms(self.policy.network):
+    def _fast(self) -> Iterator[Callable[[], None]]:
+        network, linears = self.policy.network, self.policy.linears
+        merged = prefers_merged(linears)
+        weights = effective_weights(linears) if merged else nullcontext(lambda: None)
+        with weights as hand_over, fused_norms(network), packing_enabled(network):
             yield hand_over
 
 
-def trainer_class(policy: Policy) -> type[SFTTrainer]:
-    """The faster trainer where it is exact (no dropout) and pays; else TRL's own."""
-    exact = not policy.model.peft_config[ADAPTER].lora_dropout  # type: ignore[union-attr]
-    return MergedSftTrainer if exact and prefers_merged(policy.linears) else SFTTrainer
+def make_trainer(policy: Policy, **keys: Any) -> SFTTrainer:
+    """A trainer for the policy: packed where that is exact (no dropout), else TRL's own."""
+    if policy.model.peft_config[ADAPTER].lora_dropout:  # type: ignore[union-attr]
+        return SFTTrainer(model=policy.model, processing_class=policy.tokenizer, **keys)
+    trainer = PackedSftTrainer(
+        model=policy.model, processing_class=policy.tokenizer, data_collator=pack, **keys
+    )
+    trainer.policy = policy
+    return trainer
