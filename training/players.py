@@ -159,8 +159,8 @@ def base_and_adapter(recipe: Recipe, adapter: Path | None) -> tuple[Path, Path |
     from tooldojo.training.policy import ADAPTER_CONFIG, find_model
 
     model = recipe.policy.model
-    if adapter is None and (Path(model) / ADAPTER_CONFIG).exists():
-        return find_model(AdapterCard.read(Path(model)).base), Path(model)
+    if (Path(model) / ADAPTER_CONFIG).exists():
+        adapter, model = adapter or Path(model), AdapterCard.read(Path(model)).base
     return find_model(model), adapter
 
 

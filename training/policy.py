@@ -170,9 +170,8 @@ def load_policy(
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     name = section.model
-    if adapter is None and (Path(name) / ADAPTER_CONFIG).exists():
-        adapter = Path(name)
-        name = AdapterCard.read(adapter).base
+    if (Path(name) / ADAPTER_CONFIG).exists():
+        adapter, name = adapter or Path(name), AdapterCard.read(Path(name)).base
     folder = find_model(name)
     card = AdapterCard(conventions, name, base_digest(folder))
     if adapter is not None:
