@@ -5,12 +5,12 @@ Invariant: a demonstration uses only what the request says or an earlier tool re
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
 from tooldojo.envs.orders.shop import Shop, money
-from tooldojo.envs.orders.wordings import REASONS
+from tooldojo.envs.orders.wordings import PLANS, REASONS
 from tooldojo.envs.task import Call, GoldTurn
 from tooldojo.verifiers.records import Json
 
@@ -49,7 +49,8 @@ class Case:
 
     access: how the request points at the order: `id`, `latest` (of an email) or `check` (an id that
     may be unknown, and an email). slots: what the wording is filled with. asked: the order id that
-    the request gives. opened: orders whose items the demonstration has seen.
+    the request gives. opened: orders whose items the demonstration has seen. reason: why the
+    customer asks.
     """
 
     rng: Random
@@ -62,6 +63,7 @@ class Case:
     needs_email: bool = False
     customer: str = ""
     asked: str = ""
+    reason: str = ""
 
     def __post_init__(self) -> None:
         self.shop = Shop(self.rng)
@@ -106,6 +108,7 @@ class Case:
     def give_reason(self, reason: str, clause: str = "") -> str:
         """Let the request say why; `clause` picks other words for the same reason."""
         self.slots["why"] = self.rng.choice(REASONS[clause or reason])
+        self.reason = reason
         return reason
 
     def name_item(self, order: str) -> str:
@@ -117,6 +120,15 @@ class Case:
         return item
 
     # The demonstration
+
+    def plan(self, goal: str) -> None:
+        """Begin each thought with what is asked, so that no turn needs to read the request anew."""
+        if goal not in PLANS:
+            return
+        asked, details = (part.format(reason=self.reason, **self.slots) for part in PLANS[goal])
+        for i, turn in enumerate(self.turns):
+            head = f"Asked: {asked}" + (f"; {details}" if details and not i else "")
+            self.turns[i] = replace(turn, thought=f"{head}. {turn.thought}")
 
     def act(self, thought: str, tool: str, **arguments: Json) -> None:
         """One call."""

@@ -309,6 +309,7 @@ def draft_task(rng: Random, level: int) -> Draft:
     template.build(case)
     wording = rng.randrange(WORDINGS)
     goal = template.wording or template.build.__name__
+    case.plan(template.build.__name__)
     sentences = UNSUPPORTED[condition] if name == "unsupported" else SENTENCES[goal]
     lines = [sentences[wording], *([EMAIL[wording]] if case.needs_email else [])]
     prompt = " ".join(lines).format(**case.slots)

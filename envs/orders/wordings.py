@@ -33,6 +33,21 @@ REASONS = {
     "damaged": ("it arrived damaged", "it came broken", "it was cracked in the box"),
 }
 
+# What is asked, as demonstrations say it: in each thought, and the particulars in the first one.
+PLANS = {
+    "status": ("status", ""),
+    "stock": ("stock", "{variant} {product}"),
+    "cancel": ("cancel, {reason}", ""),
+    "refund": ("refund, {reason}", "{item}"),
+    "cancel_or_refund": ("cancel or refund the cheapest, {reason}", ""),
+    "exchange": ("exchange for {variant}, {reason}", "{item}"),
+    "exchange_or_refund": ("exchange for {variant} or refund, {reason}", "{item}"),
+    "exchange_any": ("exchange for any, {reason}", "{item}"),
+    "dearer": ("cancel the dearer, {reason}", ""),
+    "add_up": ("total", ""),
+    "cancel_all": ("cancel all, {reason}", ""),
+}
+
 UNSUPPORTED = {
     "address": (
         "Send order {order} to a new address.",
