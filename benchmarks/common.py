@@ -6,18 +6,22 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tooldojo.training.run_dir import versions
 
 
-def arguments(about: str) -> argparse.Namespace:
-    """`--quick` for a few minutes, `--out` for where runs are kept."""
+def arguments(
+    about: str, add: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+) -> argparse.Namespace:
+    """`--quick` for a few minutes, `--out` for where runs are kept; `add` adds a script's own."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--quick", action="store_true", help="a few minutes, smaller numbers")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/benchmarks"), help="where runs are kept"
     )
+    add(parser)
     return parser.parse_args()
 
 

@@ -1,0 +1,166 @@
+"""Our GRPO loop side by side with TRL's GRPOTrainer and its environments, on the orders world.
+
+python benchmarks/grpo_vs_trl.py [--quick] [--minutes M] [--sweep]
+
+Both sides start from one SFT adapter (made once by `tooldojo sft`), play the same stream of tasks
+under the same limits and rewards, and have the same budget of training time. Adapters that they had
+on the way are evaluated afterwards by our evaluator on the same held-out tasks. The peer's whole
+configuration is `trl_peer/settings.toml`; what it needs beyond TRL's public options stands in
+`trl_peer/trainer.py`. `--sweep` gives every point of the peer's sweep a whole budget on seed 0 and
+keeps the one with the best validation success; full runs then use it. `--quick` measures speed
+only: a few steps a side, ours without dynamic sampling, so that both play the same trajectories.
+Finished runs under `--out` are not repeated, unfinished ones begin anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from common import arguments, finish, tooldojo
+from trl_peer.report import compare_seed, compare_speed, worst
+from trl_peer.settings import PeerSettings, load_settings
+from trl_peer.sides import CURVE, apart, evaluate_adapters, play_ours, play_trl
+from trl_peer.timeline import NAME, Budget
+
+from tooldojo.configs.loading import load_recipe
+from tooldojo.configs.schema import Recipe
+
+SEEDS = (0, 1, 2)
+TARGET = 0.85  # success on held-out tasks
+CHOSEN = "sweep.json"
+ALWAYS = ("eval.every=0", "run.tensorboard=false", "learner.steps=100000")
+
+
+def main() -> None:
+    """Parse, then the sweep, the quick or the full comparison."""
+    args = arguments(__doc__ or "", _own_arguments)
+    out = args.out / ("grpo-vs-trl-quick" if args.quick else "grpo-vs-trl")
+    if args.quick:
+        finish(quick(args, out))
+    elif args.sweep:
+        finish(sweep(args, out))
+    else:
+        finish(full(args, out))
+
+
+def _own_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--minutes", type=float, default=10.0, help="training time a side")
+    parser.add_argument("--every", type=float, default=20.0, help="seconds between adapters kept")
+    parser.add_argument("--steps", type=int, default=6, help="steps a side with --quick")
+    parser.add_argument("--groups", type=int, help="tasks of a step, on both sides")
+    parser.add_argument("--sweep", action="store_true", help="choose the peer's settings")
+    parser.add_argument("--start", type=Path, help="an SFT adapter directory; made where missing")
+
+
+def quick(args: argparse.Namespace, out: Path) -> dict[str, Any]:
+    """A few steps a side on seed 0."""
+    start = args.start or warm_start(out, ["task.demos=100", "sft.epochs=2"])
+    budget = Budget(seconds=1e9, steps=args.steps, every=1e9)
+    settings = _sized(load_settings()[0], args)
+    recipe = _recipe(start, 0, args, "objective.dynamic_sampling=false")
+    ours = train_ours(recipe, budget, out / "ours-0")
+    peer = train_trl(recipe, settings, budget, out / "trl-0")
+    return compare_speed(ours, peer) | {"settings": settings.to_json()}
+
+
+def full(args: argparse.Namespace, out: Path) -> dict[str, Any]:
+    """Three seeds a side; the worst seed's ratio of minutes to the target."""
+    start = args.start or warm_start(out, [])
+    budget = Budget(seconds=60 * args.minutes, steps=10**5, every=args.every)
+    chosen = out / CHOSEN
+    settings = load_settings()[0]
+    if chosen.exists():
+        settings = PeerSettings(**json.loads(chosen.read_text())["settings"])
+    settings = _sized(settings, args)
+    rows = []
+    for seed in SEEDS:
+        recipe = _recipe(start, seed, args)
+        ours = train_ours(recipe, budget, out / f"ours-{seed}")
+        peer = train_trl(recipe, settings, budget, out / f"trl-{seed}")
+        chains = [_adapters(ours), _adapters(peer)]
+        curve = evaluate(recipe, chains, "test", TARGET, out / f"evaluation-{seed}")
+        rows.append({"seed": seed, **compare_seed(ours, peer, curve, TARGET, args.minutes)})
+    swept = "validation" if chosen.exists() else None
+    about = {"target": TARGET, "minutes": args.minutes, "swept": swept}
+    return about | {"seeds": rows, "settings": settings.to_json(), "ratio": worst(rows)}
+
+
+def sweep(args: argparse.Namespace, out: Path) -> dict[str, Any]:
+    """Every point of the peer's sweep on seed 0; the best by validation success is kept."""
+    start = args.start or warm_start(out, [])
+    budget = Budget(seconds=60 * args.minutes, steps=10**5, every=1e9)
+    points = [_sized(point, args) for point in load_settings()[1]]
+    recipe, runs = _recipe(start, 0, args), []
+    for number, point in enumerate(points):
+        runs.append(train_trl(recipe, point, budget, out / f"sweep-{number}"))
+    last = [_adapters(run)[-1:] for run in runs]
+    curve = evaluate(recipe, last, "val", 1.0, out / "evaluation-sweep")
+    success = [curve[chain[0]]["success"] for chain in last]
+    rows = [{"name": p.name, "success": s} for p, s in zip(points, success, strict=True)]
+    best = points[success.index(max(success))]
+    (out / CHOSEN).write_text(json.dumps({"settings": best.to_json(), "rows": rows}, indent=1))
+    return {"rows": rows, "settings": best.to_json(), "ratio": max(success) / max(1e-9, success[0])}
+
+
+def warm_start(out: Path, keys: list[str]) -> Path:
+    """The SFT adapter that both sides start from."""
+    adapter = out / "sft" / "adapters" / "sft"
+    if not adapter.exists():
+        resume = ["--resume"] if (out / "sft" / "config.toml").exists() else []
+        tooldojo("sft", "quickstart", *resume, f"run.dir={out / 'sft'}", *keys)
+    return adapter
+
+
+def train_ours(recipe: Recipe, budget: Budget, folder: Path) -> dict[str, Any]:
+    """Our side's timeline."""
+    if not (folder / NAME).exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        apart(play_ours, _in(recipe, folder / "run"), budget, folder)
+    return json.loads((folder / NAME).read_text())
+
+
+def train_trl(
+    recipe: Recipe, settings: PeerSettings, budget: Budget, folder: Path
+) -> dict[str, Any]:
+    """The peer's timeline."""
+    if not (folder / NAME).exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        apart(play_trl, _in(recipe, folder / "run"), settings, budget, folder)
+    return json.loads((folder / NAME).read_text())
+
+
+def evaluate(
+    recipe: Recipe, chains: list[list[str]], split: str, target: float, folder: Path
+) -> dict[str, Any]:
+    """Success by adapter; see `evaluate_adapters`."""
+    if not (folder / CURVE).exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        tasks = recipe.eval.tasks
+        apart(evaluate_adapters, _in(recipe, folder), chains, tasks, split, target)
+    return json.loads((folder / CURVE).read_text())
+
+
+def _recipe(start: Path, seed: int, args: argparse.Namespace, *keys: str) -> Recipe:
+    sized = [f"objective.groups={args.groups}"] if args.groups else []
+    model = f"policy.model={start.resolve()}"
+    return load_recipe("quickstart", [model, f"run.seed={seed}", *ALWAYS, *sized, *keys])
+
+
+def _sized(settings: PeerSettings, args: argparse.Namespace) -> PeerSettings:
+    return settings.varied(groups=args.groups) if args.groups else settings
+
+
+def _in(recipe: Recipe, folder: Path) -> Recipe:
+    return recipe.model_copy(update={"run": recipe.run.model_copy(update={"dir": str(folder)})})
+
+
+def _adapters(timeline: dict[str, Any]) -> list[str]:
+    return [mark["adapter"] for mark in timeline["marks"] if mark["adapter"]]
+
+
+if __name__ == "__main__":
+    main()

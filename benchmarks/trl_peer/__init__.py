@@ -1,0 +1,1 @@
+"""TRL's GRPOTrainer as the peer of our own loop; used by `grpo_vs_trl.py`."""

@@ -1,0 +1,172 @@
+"""A world behind TRL's `environment_factory`: its tools as methods, its verifier as the reward.
+
+Owns what `trl.GRPOTrainer` sees of a world. Refuses worlds whose tools carry a name that TRL keeps
+for itself. Invariant: a trajectory that TRL's tool loop plays to the same tokens as ours gets the
+same reward as ours.
+
+TRL hands an environment one call at a time and never the final message, so the end is judged from
+the completion's tokens by `world_rewards`. What TRL's loop does differently stays as it is: a
+malformed turn ends the trajectory instead of being answered, a call of an unknown tool is answered
+by TRL and does not reach the world, and the complete calls of a turn that a limit cut off do run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tooldojo.envs.task import Task
+from tooldojo.envs.world import World, WorldCrash
+from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.endings import ENDINGS
+from tooldojo.rollouts.player import action_of
+from tooldojo.verifiers.records import Json, Reward, ScoreStatus, StopReason
+from tooldojo.verifiers.reward import RewardShape, shape_reward
+
+RESERVED = frozenset({"reset", "get_reward", "play", "rules"})  # TRL calls the first two itself
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRules:
+    """What all environments of a run share.
+
+    invitation: what the chat template writes before an assistant turn. max_turns: assistant turns
+    of a trajectory; TRL's `max_tool_calling_iterations` must be one less.
+    """
+
+    world: type[World]
+    chat: Chat
+    shape: RewardShape
+    max_turns: int
+    invitation: str
+
+    @property
+    def schemas(self) -> list[dict[str, Json]]:
+        """The tools as our own prompts name them: the world's schemas, in its order."""
+        return [spec.schema for spec in self.world.tool_specs().values()]
+
+    def row(self, task: Task) -> dict[str, Json]:
+        """A task as a row of TRL's dataset; the column `task` goes to `reset`."""
+        system: Json = {"role": "system", "content": self.world.system_prompt}
+        user: Json = {"role": "user", "content": task.prompt}
+        return {"prompt": [system, user], "task": json.dumps(task.to_json())}
+
+
+class WorldPlay:
+    """One world under TRL's tool loop; `failure` is the bug that ended it without a verdict."""
+
+    def __init__(self, rules: PlayRules) -> None:
+        self.rules, self.world = rules, rules.world()
+        self.failure: WorldCrash | None = None
+
+    def start(self, task: Task) -> None:
+        """Begin a task. Turns are counted at the end: TRL does not say where one ends."""
+        self.failure = None
+        self.world.reset(options={"task": task, "max_turns": sys.maxsize})
+
+    def call(self, name: str, arguments: dict[str, Json]) -> str:
+        """Play one call and return the result that the model reads."""
+        try:
+            results = self.world.step({"calls": ({"name": name, "arguments": arguments},)})[0]
+        except WorldCrash as error:
+            self.failure = error  # TRL would show the model any exception as the call's result
+            return str(error)
+        return results[0]
+
+    def finish(self, completion: Sequence[int]) -> Reward | None:
+        """The reward of a whole completion; None where there is no verdict (our table of endings).
+
+        completion: all ids after the prompt, tool results included.
+        """
+        if self.failure is None:
+            try:
+                stop = self._end(list(completion))
+            except WorldCrash as error:
+                self.failure = error
+        score = self.world.score
+        if self.failure is not None or score is None or score.status is not ScoreStatus.SCORED:
+            return None
+        evidence, shape = self.world.evidence(), self.rules.shape
+        return shape_reward(score, evidence, shape, ENDINGS[stop].truncated)
+
+    def _end(self, completion: list[int]) -> StopReason:
+        """Play the last turn as our own player would, and say how the trajectory ended."""
+        chat, world = self.rules.chat, self.world
+        starts = turn_starts(completion, chat.tokenizer.encode(self.rules.invitation))
+        last = completion[starts[-1] :]
+        world.turn = len(starts) - 1
+        if not last or last[-1] not in chat.stop_ids:
+            world.turn += 1
+            return self._judge(StopReason.MAX_TOKENS)
+        parsed = chat.parse(last)
+        if parsed.malformed is not None:
+            world.step(action_of(parsed))
+            return self._judge(StopReason.MALFORMED)
+        if parsed.calls and len(starts) < self.rules.max_turns:
+            world.turn += 1  # the calls ran, but TRL had no room for their results
+            return self._judge(StopReason.CONTEXT_FULL)
+        world.turn_limit = self.rules.max_turns
+        world.step(action_of(parsed))
+        return world.stop or StopReason.MAX_TURNS
+
+    def _judge(self, stop: StopReason) -> StopReason:
+        self.world.finish(stop)
+        return stop
+
+
+class WorldEnvironment:
+    """What TRL calls: `reset`, and one method for each tool of the world (see
+    `environment_class`).
+    """
+
+    rules: ClassVar[PlayRules]
+
+    def __init__(self) -> None:
+        self.play = WorldPlay(self.rules)
+
+    def reset(self, task: str, **_: object) -> None:
+        """Start a row of `PlayRules.row`; the prompt stays as it is."""
+        self.play.start(Task.from_json(json.loads(task)))
+
+
+def environment_class(rules: PlayRules) -> type[WorldEnvironment]:
+    """TRL's `environment_factory` for a world.
+
+    Raises:
+        ValueError: for a tool that TRL would not offer, or would take for its own.
+    """
+    names = list(rules.world.tool_specs())
+    for name in names:
+        if name in RESERVED or name.startswith("_"):
+            raise ValueError(f"TRL offers no tool named {name!r}; rename it in {rules.world}")
+    members: dict[str, object] = {name: _method(name) for name in names}
+    return type(rules.world.__name__, (WorldEnvironment,), {**members, "rules": rules})
+
+
+def world_rewards(
+    environments: Sequence[WorldEnvironment],
+    completion_ids: Sequence[Sequence[int]],
+    **_: object,
+) -> list[float | None]:
+    """TRL's `reward_funcs`: the total reward, None for a trajectory that must not train."""
+    ends = zip(environments, completion_ids, strict=True)
+    rewards = [environment.play.finish(ids) for environment, ids in ends]
+    return [reward.total if reward else None for reward in rewards]
+
+
+def turn_starts(completion: Sequence[int], invitation: Sequence[int]) -> list[int]:
+    """Where assistant turns begin: at 0, and behind each invitation at the end of tool results."""
+    ids, head = list(completion), list(invitation)
+    places = range(len(ids) - len(head) + 1)
+    return [0, *(at + len(head) for at in places if ids[at : at + len(head)] == head)]
+
+
+def _method(name: str) -> Callable[..., str]:
+    def call(self: WorldEnvironment, **arguments: Json) -> str:
+        return self.play.call(name, arguments)
+
+    call.__name__ = name  # TRL finds a tool by this name
+    return call
