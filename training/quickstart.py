@@ -90,7 +90,7 @@ def run_quickstart(
             session = stack.enter_context(
                 open_session(recipe, resume, start, recipe.eval.transfer_worlds)
             )
-            session.wait_for_engines()
+            session.record_players()
         results = run_stages(session, stages, until)
     summary = summarise(results, stages.seconds, recipe)
     write_json(directory / "summary.json", summary)
@@ -136,7 +136,13 @@ def warm_up(session: Session, console: Console) -> None:
     data = build_data(recipe, session.chat)
     with sft_reporter(console) as report:
         figures = train_sft(
-            session.policy, data, recipe.sft, session.run / "sft", recipe.run.seed, report
+            session.policy,
+            data,
+            recipe.sft,
+            session.run / "sft",
+            recipe.run.seed,
+            report,
+            recipe.run.deterministic,
         )
     write_json(session.run / "sft.json", figures)
     session.save_adapter("sft")
