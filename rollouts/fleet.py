@@ -204,8 +204,8 @@ class Fleet:
 
     @property
     def engines_so_far(self) -> tuple[EngineId, ...]:
-        """Who has played: those that play now and those that were replaced."""
-        return tuple(dict.fromkeys((*self._seen, *self.engines)))
+        """Who can have played: all that ever answered, the replaced ones too; waits for none."""
+        return tuple(self._seen)
 
     def close(self) -> None:
         """Stop the workers, and Ray where this fleet started it."""

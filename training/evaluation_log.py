@@ -18,7 +18,8 @@ PART = 64  # groups per shard: at most so many are played again after kill -9
 class EvaluationLog:
     """`earlier`: the groups that an interrupted evaluation of this policy left; `add` the others.
 
-    keep: False starts from the beginning. before_store: called ahead of each shard.
+    keep: False starts from the beginning. part: groups per shard. before_store: called ahead of
+    each shard.
     """
 
     def __init__(
@@ -29,10 +30,12 @@ class EvaluationLog:
         seed: int,
         *,
         keep: bool,
+        part: int = PART,
         before_store: Callable[[], object] = lambda: None,
     ) -> None:
         self._store, self._stage, self._before_store = store, stage, before_store
         self._pending: list[Group] = []
+        self._size = part
         rows = list(store.read(stage)) if keep else []
         if any((r.trajectory.policy, r.trajectory.seed) != (policy, seed) for r in rows):
             rows = []
@@ -44,7 +47,7 @@ class EvaluationLog:
     def add(self, group: Group) -> None:
         """Keep a finished group."""
         self._pending.append(group)
-        if len(self._pending) == PART:
+        if len(self._pending) == self._size:
             self._write()
 
     def __enter__(self) -> EvaluationLog:

@@ -90,7 +90,7 @@ def run_quickstart(
             session = stack.enter_context(
                 open_session(recipe, resume, start, recipe.eval.transfer_worlds)
             )
-            session.record_players()
+            session.wait_for_engines()
         results = run_stages(session, stages, until)
     summary = summarise(results, stages.seconds, recipe)
     write_json(directory / "summary.json", summary)

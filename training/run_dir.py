@@ -25,6 +25,7 @@ import tomli_w
 from tooldojo.configs.loading import parse_recipe
 from tooldojo.configs.schema import Recipe
 from tooldojo.rollouts.records import EngineId, PolicyRef
+from tooldojo.training.atomic import remove_leftovers
 from tooldojo.verifiers.records import Json
 
 PACKAGES = (
@@ -62,6 +63,7 @@ class RunDirectory:
         self._lock = self._take_lock()
         if started:
             check_same(path / "config.toml", recipe)
+            remove_leftovers(path / "adapters")
         else:  # config.toml comes last: from then on there is a run to resume
             write_json(path / "versions.json", versions())
             write_recipe(path / "config.toml", recipe)

@@ -62,10 +62,12 @@ class Session:
     store: TrajectoryStore
     on_group: OnGroup = lambda group: None
 
+    def wait_for_engines(self) -> None:
+        """Return when every engine can play, with its identity on record."""
+        self.run.record_provenance(self.fleet.engines, (self.fleet.policy,))
+
     def record_players(self) -> None:
-        """Put every engine so far on record, also replaced ones, and the policy that they hold;
-        waits until all can play.
-        """
+        """Put every engine so far on record, replaced ones too, and the policy that they hold."""
         self.run.record_provenance(self.fleet.engines_so_far, (self.fleet.policy,))
 
     def start_learning(self) -> Learning:

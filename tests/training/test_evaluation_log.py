@@ -11,7 +11,6 @@ import pytest
 from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.rollouts.records import Group, PolicyRef
 from tooldojo.rollouts.store import TrajectoryStore
-from tooldojo.training import evaluation_log
 from tooldojo.training.evaluate import evaluate
 from tooldojo.training.evaluation import Evaluation
 from tooldojo.training.evaluation_log import EvaluationLog
@@ -39,7 +38,7 @@ class Stopping:
 def run(
     store: TrajectoryStore, player: Stopping, tasks: list[Task], policy: PolicyRef = POLICY
 ) -> Evaluation:
-    with EvaluationLog(store, "rl", policy, 0, keep=True) as log:
+    with EvaluationLog(store, "rl", policy, 0, keep=True, part=4) as log:
         return evaluate(
             player, tasks, "rl", temperature=0.0, seed=0, on_group=log.add, earlier=log.earlier
         )
@@ -49,10 +48,7 @@ def stored(store: TrajectoryStore) -> list[int]:
     return sorted(row.trajectory.ordinal for row in store.read("rl"))
 
 
-def test_it_goes_on_where_it_stopped(
-    skilled: Skilled, heldout: HeldOut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(evaluation_log, "PART", 4)
+def test_it_goes_on_where_it_stopped(skilled: Skilled, heldout: HeldOut, tmp_path: Path) -> None:
     store, tasks = TrajectoryStore(tmp_path), heldout(16)
     whole = evaluate(skilled(0.5, 1), tasks, "rl", temperature=0.0, seed=0)
     with pytest.raises(KeyboardInterrupt):
