@@ -13,6 +13,7 @@ from typing import Any
 
 import pydantic
 
+from tooldojo.configs.deterministic import contradictions, pinned
 from tooldojo.configs.schema import Recipe
 
 RECIPES = Path(__file__).parent
@@ -54,9 +55,13 @@ def recipe_path(source: str) -> Path:
 def parse_recipe(data: dict[str, Any]) -> Recipe:
     """Validate plain data as a recipe."""
     try:
-        return Recipe.model_validate(data)
+        recipe = Recipe.model_validate(pinned(data))
     except pydantic.ValidationError as error:
         raise RecipeError(_explain(error)) from None
+    contradiction = next(contradictions(recipe), None)
+    if contradiction is not None:
+        raise RecipeError(contradiction)
+    return recipe
 
 
 def _apply(data: dict[str, Any], override: str) -> None:

@@ -181,7 +181,9 @@ class RunSection(Section):
     """Steps between checkpoints that `--resume` can go on from."""
     keep_checkpoints: Positive = 2
     """Older ones are deleted."""
-    """Bit-equal reruns on one machine: float32, one engine, one order; slower."""
+    deterministic: bool = False
+    """Bit-equal reruns and resumes on one machine: float32, one engine, one thread unless
+    `learner.threads` says more, one order; slower. Keys that it cannot honour are refused."""
     tensorboard: bool = True
     """Write TensorBoard files beside metrics.jsonl."""
 

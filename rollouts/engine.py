@@ -12,9 +12,14 @@ import os
 import platform
 import time
 import uuid
+from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tooldojo.configs.schema import RolloutSection
 from tooldojo.rollouts.publish import (
     AdapterDelivery,
     Delivery,
@@ -33,6 +38,11 @@ if TYPE_CHECKING:
 
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM has kernels for
 _PREFILL = 4096  # tokens a step may prefill; bounds how long a step can take
+REPRODUCIBLE = {  # read by MKL and OpenMP when they first compute
+    "MKL_CBWR": "AUTO",  # one code path and one order of summation for a shape
+    "MKL_DYNAMIC": "FALSE",  # as many threads as asked for, whatever the load
+    "OMP_DYNAMIC": "FALSE",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,8 @@ class EngineSpec:
 
     model: a directory or Hugging Face id. max_context: tokens of a whole sequence. max_inflight:
     sequences that run at once. max_loras: adapter versions that can play at once. deadline: seconds
-    without any progress after which the engine counts as lost.
+    without any progress after which the engine counts as lost. deterministic: the same batches in
+    the same order give the same bits.
     """
 
     model: str
@@ -57,6 +68,43 @@ class EngineSpec:
     seed: int = 0
     deadline: float = 120.0
     prefix_caching: bool = True
+    deterministic: bool = False
+
+
+def choose_transport(section: RolloutSection) -> Transport:
+    """The recipe's transport; `auto` is adapter on GPUs and merged on CPUs.
+
+    On a CPU the adapter costs a factor of 2 to 6 per sampled token.
+    """
+    if section.transport != "auto":
+        return Transport(section.transport)
+    return Transport.ADAPTER if section.gpus_per_worker else Transport.MERGED
+
+
+def engine_spec(
+    section: RolloutSection,
+    model: str | Path,
+    transport: Transport,
+    lora_rank: int,
+    prefix_caching: bool,
+    deterministic: bool = False,
+) -> EngineSpec:
+    """What a recipe says about the engine. Greedy or not is up to the requests."""
+    return EngineSpec(
+        model=str(model),
+        dtype=section.engine_dtype,
+        kv_cache_gib=section.kv_cache_gib,
+        max_context=section.max_context,
+        max_inflight=section.max_inflight,
+        enforce_eager=section.enforce_eager,
+        transport=transport,
+        lora_rank=lora_rank,
+        max_loras=section.eta + 2,
+        tensor_parallel=section.tensor_parallel,
+        deadline=section.deadline,
+        prefix_caching=prefix_caching and not deterministic,
+        deterministic=deterministic,
+    )
 
 
 def environment(spec: EngineSpec) -> dict[str, str]:
@@ -68,6 +116,8 @@ def environment(spec: EngineSpec) -> dict[str, str]:
         "OMP_WAIT_POLICY": "passive",  # spinning threads cost a factor of 2 to 10 on busy cores
         "TOKENIZERS_PARALLELISM": "false",
     }
+    if spec.deterministic:
+        needed |= REPRODUCIBLE
     if spec.enforce_eager:
         needed["TORCHDYNAMO_DISABLE"] = "1"  # else vLLM's sampler compiles a helper for seconds
     return needed
@@ -103,14 +153,16 @@ class VllmSampler:
             EngineLost: when the engine died or hangs.
             ValueError: for a request that it cannot take.
         """
-        room = self.spec.max_context - len(request.ids)
-        if room < 1:
-            raise ValueError(
-                f"{request.key} has {len(request.ids)} tokens, which leaves no room to sample in "
-                f"a context of {self.spec.max_context}; end the trajectory or raise max_context"
-            )
-        future = self.loop.submit(lambda: self._prepare(request, room))
-        return _sampled(await asyncio.wrap_future(future))
+        return await self.submit([request])[0]
+
+    def submit(self, requests: Sequence[SampleRequest]) -> list[asyncio.Future[Sampled]]:
+        """Several turns at once: the engine takes all of them, in this order, before its next step.
+
+        Raises:
+            EngineLost: when the engine died or hangs.
+        """
+        asked = self.loop.submit([partial(self._prepare, request) for request in requests])
+        return [asyncio.ensure_future(_answered(each)) for each in asked]
 
     async def publish(self, update: PolicyUpdate) -> DeliveryReceipt:
         """Deliver a policy and prove it, after the turns that are being sampled now.
@@ -146,10 +198,16 @@ class VllmSampler:
 
     # On the engine's thread
 
-    def _prepare(self, request: SampleRequest, room: int) -> Prepared:
+    def _prepare(self, request: SampleRequest) -> Prepared:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
+        room = self.spec.max_context - len(request.ids)
+        if room < 1:
+            raise ValueError(
+                f"{request.key} has {len(request.ids)} tokens, which leaves no room to sample in "
+                f"a context of {self.spec.max_context}; end the trajectory or raise max_context"
+            )
         sampling = request.sampling
         params = SamplingParams(
             temperature=sampling.temperature,
@@ -212,8 +270,9 @@ class VllmSampler:
         return tuple(found.logprobs)
 
 
-def _sampled(answer: Answer) -> Sampled:
+async def _answered(asked: Future[Answer]) -> Sampled:
     """The answer in our words; vLLM says "stop" for a stop id and "length" for a limit."""
+    answer = await asyncio.wrap_future(asked)
     completion = answer.output.outputs[0]
     logprobs: Any = completion.logprobs
     times = answer.output.metrics

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,10 @@ from tooldojo.rollouts.cluster import (
     start_ray,
     threads_per_worker,
 )
-from tooldojo.rollouts.engine import EngineSpec, environment
+from tooldojo.rollouts.engine import choose_transport, engine_spec, environment
+from tooldojo.rollouts.interrupts import uninterrupted
 from tooldojo.rollouts.player import Limits
-from tooldojo.rollouts.publish import BASE, DeliveryReceipt, Transport
+from tooldojo.rollouts.publish import BASE, DeliveryReceipt
 from tooldojo.rollouts.records import EngineId, Group
 from tooldojo.rollouts.sampler import EngineLost
 from tooldojo.rollouts.steploop import EngineStats
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from ray import ObjectRef
 
 _START = 900.0  # seconds in which a worker must have loaded its model
+_PARTING = 5.0  # seconds in which engines may end what they are in when the fleet closes
 _PATIENCE = 20.0  # seconds without a finished group before the workers are asked whether they live
 
 
@@ -52,12 +55,17 @@ class _Seat:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """A group to play, and where it goes when it is done."""
+    """Groups to play on one worker, and where they go when all are done."""
 
-    issued: IssuedTask
+    issued: tuple[IssuedTask, ...]
     group_size: int
     settings: PlaySettings
     sink: deque[Group]
+
+    @property
+    def load(self) -> int:
+        """Trajectories."""
+        return len(self.issued) * self.group_size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,15 +105,23 @@ class Fleet:
         lora_rank: int = 32,
         prefix_caching: bool = True,
         replacements: int | None = None,
+        threads: int = 0,
+        deterministic: bool = False,
     ) -> None:
-        """replacements: how many lost workers may be replaced; None allows 3 and one per worker."""
+        """replacements: how many workers may be lost between two publishes; None allows 3 and one
+        per worker. threads: of each engine, 0 for its share of this machine. deterministic: play in
+        lockstep, one block of `max_inflight` trajectories after the other, without a prefix cache;
+        `section` must be a recipe's that `configs.deterministic` has passed.
+        """
         self.section, self.policy, self.replaced = section, BASE, list[str]()
         self.transport = choose_transport(section)
         self.settings = PlaySettings(Limits.of(section), shape or RewardShape(), run_seed)
         self._budget = 3 + section.workers if replacements is None else replacements
-        spec = engine_spec(section, model, self.transport, lora_rank, prefix_caching)
+        self._losses, self._threads = 0, threads
+        spec = engine_spec(section, model, self.transport, lora_rank, prefix_caching, deterministic)
         self._arguments = (spec, call_format, tuple(worlds))
         self._update: ObjectRef | None = None
+        self._seen: dict[EngineId, None] = {}
         self._running: dict[ObjectRef, _Run] = {}
         self._owns_ray = start_ray(Path(model))
         try:
@@ -140,13 +156,14 @@ class Fleet:
         """`play` under explicit settings."""
         sink: deque[Group] = deque()
         tasks, exhausted = iter(issued), False
+        at_once = self._at_once(group_size)
         try:
             while True:
-                while not exhausted and self._has_room(group_size):
-                    task = next(tasks, None)
-                    exhausted = task is None
-                    if task is not None:
-                        self._start(_Job(task, group_size, settings, sink))
+                while not exhausted and self._has_room(at_once * group_size):
+                    drawn = tuple(islice(tasks, at_once))
+                    exhausted = not drawn
+                    if drawn:
+                        self._start(_Job(drawn, group_size, settings, sink))
                 if sink:
                     yield sink.popleft()
                 elif exhausted and not any(r.job.sink is sink for r in self._running.values()):
@@ -170,6 +187,7 @@ class Fleet:
         self._update, self.policy = ray.put(update), update.ref
         sent = [(seat, seat.handle.publish.remote(self._update)) for seat in seats]
         receipts = [self._receipt(seat, receipt) for seat, receipt in sent]
+        self._losses = 0
         return tuple(receipt for receipt in receipts if receipt is not None)
 
     def stats(self) -> tuple[EngineStats, ...]:
@@ -184,18 +202,24 @@ class Fleet:
         ready = [self._ready(seat).engine for seat in self._seats]
         return tuple(engine for engine in ready if engine is not None)
 
+    @property
+    def engines_so_far(self) -> tuple[EngineId, ...]:
+        """Who can have played: all that ever answered, the replaced ones too; waits for none."""
+        return tuple(self._seen)
+
     def close(self) -> None:
         """Stop the workers, and Ray where this fleet started it."""
         import ray
         from ray.exceptions import RayError
 
-        stopping = [seat.handle.stop.remote() for seat in self._seats]
-        for seat, stopped in zip(self._seats, stopping, strict=True):
-            with suppress(RayError, TimeoutError):  # it is gone already, or will be now
-                ray.get(stopped, timeout=10)
-            ray.kill(seat.handle)
-        self._seats, self._running = [], {}
-        self._end_ray()
+        with uninterrupted():
+            started = [seat for seat in self._seats if seat.engine is not None]
+            with suppress(RayError, TimeoutError):  # they are gone already, or will be now
+                ray.get([seat.handle.stop.remote() for seat in started], timeout=_PARTING)
+            for seat in self._seats:
+                ray.kill(seat.handle)
+            self._seats, self._running = [], {}
+            self._end_ray()
 
     def __enter__(self) -> Fleet:
         return self
@@ -205,19 +229,24 @@ class Fleet:
 
     # Routing
 
-    def _has_room(self, group_size: int) -> bool:
+    def _at_once(self, group_size: int) -> int:
+        """Groups per job: lockstep needs all that play at once in one."""
+        lockstep = self._arguments[0].deterministic
+        return max(1, self.section.max_inflight // group_size) if lockstep else 1
+
+    def _has_room(self, trajectories: int) -> bool:
         load = sum(seat.load for seat in self._seats)
-        return load == 0 or load + group_size <= self.section.max_inflight
+        return load == 0 or load + trajectories <= self.section.max_inflight
 
     def _start(self, job: _Job) -> None:
-        """Give a group to the least loaded worker; it stays there."""
+        """Give groups to the least loaded worker; they stay there."""
         seat = self._ready(min(self._seats, key=lambda each: each.load))
         play = seat.handle.play.remote(job.issued, job.group_size, job.settings, self.policy)
-        seat.load += job.group_size
+        seat.load += job.load
         self._running[play] = _Run(job, seat)
 
     def _pump(self) -> None:
-        """Wait until a group is done and put it where it belongs."""
+        """Wait until a job is done and put its groups where they belong."""
         import ray
         from ray.exceptions import OutOfMemoryError, RayActorError
 
@@ -227,15 +256,15 @@ class Fleet:
         for play in done:
             run = self._running[play]
             try:
-                group = ray.get(play)
+                groups = ray.get(play)
             except (RayActorError, OutOfMemoryError, EngineLost) as error:
                 self._replace(run.seat, _why(error))
             else:
-                self._forget(play).job.sink.append(group)
+                self._forget(play).job.sink.extend(groups)
 
     def _forget(self, play: ObjectRef) -> _Run:
         run = self._running.pop(play)
-        run.seat.load -= run.job.group_size
+        run.seat.load -= run.job.load
         return run
 
     def _abandon(self, sink: deque[Group]) -> None:
@@ -252,8 +281,9 @@ class Fleet:
 
         section, spec = self.section, self._arguments[0]
         variables = environment(spec)
-        if not on_cluster():
-            variables["OMP_NUM_THREADS"] = str(threads_per_worker(section.workers))
+        if self._threads or not on_cluster():
+            threads = self._threads or threads_per_worker(section.workers)
+            variables["OMP_NUM_THREADS"] = str(threads)
         actor: Any = ray.remote(RolloutWorker)
         handle = actor.options(
             num_cpus=1 if on_cluster() else 0,
@@ -264,17 +294,24 @@ class Fleet:
         return _Seat(handle, handle.ready.remote())
 
     def _ready(self, seat: _Seat) -> _Seat:
-        """The seat once its engine answers."""
+        """The seat once its engine answers; another one where its process died meanwhile."""
         import ray
         from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError
 
-        if seat.engine is None:
+        while seat.engine is None:
+            place = self._seats.index(seat)
             try:
-                seat.engine = ray.get(seat.ready, timeout=_START)
+                engine: EngineId = ray.get(seat.ready, timeout=_START)
             except (RayActorError, OutOfMemoryError) as error:
+                if isinstance(error, RayActorError) and not error.actor_init_failed:
+                    self._replace(seat, _why(error))  # killed from outside, before it could play
+                    seat = self._seats[place]
+                    continue
                 raise FleetError(f"a rollout worker cannot start: {_last_line(error)}") from error
             except GetTimeoutError:
                 raise FleetError(f"a rollout worker did not start within {_START:g} s") from None
+            seat.engine = engine
+            self._seen[engine] = None
         return seat
 
     def _receipt(self, seat: _Seat, receipt: ObjectRef) -> DeliveryReceipt | None:
@@ -300,9 +337,10 @@ class Fleet:
         jobs = [self._forget(play).job for play in lost]
         ray.kill(seat.handle)
         self.replaced.append(f"{seat.engine.engine if seat.engine else 'a new worker'}: {why}")
-        if len(self.replaced) > self._budget:
+        self._losses += 1
+        if self._losses > self._budget:
             raise FleetError(
-                f"{len(self.replaced)} rollout workers were lost, which is more than chance: "
+                f"{self._losses} rollout workers were lost, which is more than chance: "
                 f"{'; '.join(self.replaced[-3:])}. Look for memory pressure or a crashing world"
             )
         new = self._seats[self._seats.index(seat)] = self._open()
@@ -330,40 +368,6 @@ class Fleet:
 
         if self._owns_ray:
             ray.shutdown()
-
-
-def choose_transport(section: RolloutSection) -> Transport:
-    """The recipe's transport; `auto` is adapter on GPUs and merged on CPUs.
-
-    On a CPU the adapter costs a factor of 2 to 6 per sampled token.
-    """
-    if section.transport != "auto":
-        return Transport(section.transport)
-    return Transport.ADAPTER if section.gpus_per_worker else Transport.MERGED
-
-
-def engine_spec(
-    section: RolloutSection,
-    model: str | Path,
-    transport: Transport,
-    lora_rank: int,
-    prefix_caching: bool,
-) -> EngineSpec:
-    """What a recipe says about the engine. Greedy or not is up to the requests."""
-    return EngineSpec(
-        model=str(model),
-        dtype=section.engine_dtype,
-        kv_cache_gib=section.kv_cache_gib,
-        max_context=section.max_context,
-        max_inflight=section.max_inflight,
-        enforce_eager=section.enforce_eager,
-        transport=transport,
-        lora_rank=lora_rank,
-        max_loras=section.eta + 2,
-        tensor_parallel=section.tensor_parallel,
-        deadline=section.deadline,
-        prefix_caching=prefix_caching,
-    )
 
 
 def _why(error: BaseException) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from tooldojo.configs.schema import RolloutSection
 from tooldojo.envs.registry import world_class
@@ -26,6 +26,8 @@ from tooldojo.rollouts.records import Failure, Group, PolicyRef, SpanKind, Traje
 from tooldojo.rollouts.sampler import EngineLost, Sampled, Sampler, SampleRequest, SamplingSpec
 from tooldojo.verifiers.records import Evidence, ScoreStatus, StopReason
 from tooldojo.verifiers.reward import RewardShape, shape_reward
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,7 @@ class _Player:
             task=self.task,
             turn=self.turn,
             results=results,
+            place=(key.ordinal, key.member),
         )
         async with asyncio.timeout(limits.deadline):
             sampled = await self.sampler.sample(request)
@@ -280,11 +283,12 @@ async def play_group(
     run_seed: int,
     policy: PolicyRef,
     threads: Executor | None = None,
+    on_settled: Callable[[], None] = lambda: None,
 ) -> Group:
     """Play one task `group_size` times at once, all from one snapshot.
 
     A failed member is played again with the same seeds as often as the table of endings says; if it
-    fails for good it stays in the group without a score.
+    fails for good it stays in the group without a score. on_settled: called once per member.
     """
     world = _world_at(issued.task, None, limits)
     start = world.snapshot()
@@ -296,17 +300,18 @@ async def play_group(
                 issued.task, start, sampler, chat, limits, shape, key, policy, threads
             )
             if key.attempt >= played.ending.retries:
+                on_settled()
                 return played
             key = replace(key, attempt=key.attempt + 1)
 
-    return Group(issued.ordinal, issued.task, await _all_or_bug(settle, group_size))
+    return Group(issued.ordinal, issued.task, await all_or_bug(settle, group_size))
 
 
-async def _all_or_bug(
-    settle: Callable[[int], Awaitable[Trajectory]], group_size: int
-) -> tuple[Trajectory, ...]:
-    """All members in order; the first bug cancels the others and is raised as it is."""
-    tasks = [asyncio.ensure_future(settle(member)) for member in range(group_size)]
+async def all_or_bug(work: Callable[[int], Awaitable[T]], count: int) -> tuple[T, ...]:
+    """The results of `work(0)` to `work(count - 1)`, done at once, in order; the first bug cancels
+    the others and is raised as it is.
+    """
+    tasks = [asyncio.ensure_future(work(index)) for index in range(count)]
     try:
         return tuple(await asyncio.gather(*tasks))
     except BaseException:

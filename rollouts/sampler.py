@@ -46,6 +46,7 @@ class SampleRequest:
     task: Task
     turn: int
     results: tuple[str, ...]  # results of the last turn's calls
+    place: tuple[int, ...] = ()  # ordinal and member: where it stands in a batch that must repeat
 
 
 @dataclass(frozen=True, slots=True)

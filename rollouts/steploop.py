@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -88,6 +88,13 @@ class _Ask:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """Requests between which no step may lie."""
+
+    asks: tuple[_Ask, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Call:
     work: Callable[[LLMEngine], Any]
     future: Future[Any]
@@ -109,7 +116,7 @@ class StepLoop:
 
     def __init__(self, build: Callable[[], LLMEngine], deadline: float) -> None:
         self._build, self._deadline = build, deadline
-        self._inbox: SimpleQueue[_Ask | _Call | str | None] = SimpleQueue()
+        self._inbox: SimpleQueue[_Batch | _Call | str | None] = SimpleQueue()
         self._waiting: deque[_Ask | _Call] = deque()
         self._running: dict[str, _Running] = {}
         self._open: set[Future[Any]] = set()
@@ -129,14 +136,14 @@ class StepLoop:
         self._ready.result()
         self._watchdog.start()
 
-    def submit(self, prepare: Callable[[], Prepared]) -> Future[Answer]:
-        """Sample; `prepare` runs on the engine's thread when the request is admitted.
+    def submit(self, prepares: Sequence[Callable[[], Prepared]]) -> list[Future[Answer]]:
+        """Sample; each `prepare` runs on the engine's thread when its request is admitted.
 
-        Cancelling the future aborts the request.
+        No step lies between the requests. Cancelling a future aborts its request.
         """
-        future: Future[Answer] = Future()
-        self._send(_Ask(prepare, future), future)
-        return future
+        asks = tuple(_Ask(prepare, Future()) for prepare in prepares)
+        self._send(_Batch(asks), *(ask.future for ask in asks))
+        return [ask.future for ask in asks]
 
     def call(self, work: Callable[[LLMEngine], Any], drain: bool = False) -> Future[Any]:
         """Run `work` on the engine's thread between two steps."""
@@ -171,14 +178,15 @@ class StepLoop:
 
     # Any thread
 
-    def _send(self, job: _Ask | _Call, future: Future[Any]) -> None:
+    def _send(self, job: _Batch | _Call, *futures: Future[Any]) -> None:
         with self._lock:
             if self._lost is not None:
                 raise EngineLost(self._lost)
             if not self._open:
                 self._progress = time.monotonic()
-            self._open.add(future)
-        future.add_done_callback(self._open.discard)
+            self._open.update(futures)
+        for future in futures:
+            future.add_done_callback(self._open.discard)
         self._inbox.put(job)
 
     def _lose(self, why: str) -> None:
@@ -223,7 +231,9 @@ class StepLoop:
         while block or not self._inbox.empty():
             job = self._inbox.get()
             block = False
-            if isinstance(job, (_Ask, _Call)):
+            if isinstance(job, _Batch):
+                self._waiting.extend(job.asks)
+            elif isinstance(job, _Call):
                 self._waiting.append(job)
             elif job is not None and self._running.pop(job, None):
                 engine.abort_request([job])

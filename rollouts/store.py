@@ -154,9 +154,12 @@ class TrajectoryStore:
                 yield _stored(table, index)
 
     def discard_after(self, stage: str, step: int) -> int:
-        """Delete a stage's shards of later steps, which a resumed run will play again; how many."""
+        """Delete a stage's shards of later steps, which a resumed run will play again; how many.
+
+        What a killed writer left half-written goes as well.
+        """
         late = [path for path in self.shards(stage) if int(path.stem.rsplit("-", 2)[1]) > step]
-        for path in late:
+        for path in (*late, *self.directory.glob(f".{stage}-*.tmp")):
             path.unlink()
         return len(late)
 

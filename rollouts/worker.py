@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import IssuedTask
+from tooldojo.rollouts.barrier import play_together
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.engine import EngineSpec, VllmSampler
-from tooldojo.rollouts.player import Limits, play_group
+from tooldojo.rollouts.player import Limits, all_or_bug, play_group
 from tooldojo.rollouts.publish import DeliveryReceipt
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import EngineLost
@@ -55,26 +56,28 @@ class RolloutWorker:
         return self._sampler.engine
 
     async def play(
-        self, issued: IssuedTask, group_size: int, settings: PlaySettings, policy: PolicyRef
-    ) -> Group:
-        """Play one group.
+        self,
+        issued: Sequence[IssuedTask],
+        group_size: int,
+        settings: PlaySettings,
+        policy: PolicyRef,
+    ) -> tuple[Group, ...]:
+        """Play a group per task: in lockstep where the engine is deterministic, else each on its
+        own.
 
         Raises:
-            EngineLost: when the engine was lost meanwhile; the group must be played elsewhere.
+            EngineLost: when the engine was lost meanwhile; the groups must be played elsewhere.
         """
-        group = await play_group(
-            issued,
-            group_size,
-            self._sampler,
-            self._chat,
-            settings.limits,
-            settings.shape,
-            settings.run_seed,
-            policy,
-            self._threads,
-        )
+        rest = (self._chat, settings.limits, settings.shape, settings.run_seed, policy)
+        if self._sampler.spec.deterministic:
+            groups = await play_together(issued, group_size, self._sampler, *rest, self._threads)
+        else:
+            groups = await all_or_bug(
+                lambda i: play_group(issued[i], group_size, self._sampler, *rest, self._threads),
+                len(issued),
+            )
         self._check()
-        return group
+        return groups
 
     async def publish(self, update: PolicyUpdate) -> DeliveryReceipt:
         """Deliver a policy and prove it; raises `DeliveryError` when the proof fails."""

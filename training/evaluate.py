@@ -8,7 +8,7 @@ task by task.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tooldojo.configs.schema import Recipe
@@ -24,8 +24,9 @@ from tooldojo.training.evaluation import (
     compare,
     read_evaluation,
 )
+from tooldojo.training.evaluation_log import EvaluationLog
 from tooldojo.training.players import open_player
-from tooldojo.training.run_dir import write_json
+from tooldojo.training.run_dir import RunDirectoryError, check_same, write_json, write_recipe
 from tooldojo.training.sampling import Player
 from tooldojo.verifiers.canonical import canonical_text
 from tooldojo.verifiers.records import CallOutcome, ScoreStatus
@@ -49,12 +50,14 @@ def evaluate(
     temperature: float,
     seed: int,
     on_group: Callable[[Group], None] = lambda group: None,
+    earlier: Iterable[Group] = (),
 ) -> Evaluation:
     """Play every task once and judge it.
 
     A task's ordinal, and with it every seed of its trajectory, derives from its id: all stages play
     the same tasks under the same seeds, in whatever order. `player` samples at `temperature` under
-    the run seed `seed`.
+    the run seed `seed`. earlier: groups that an interrupted evaluation has played already; their
+    tasks are not played again, and `on_group` does not see them.
 
     Raises:
         EvaluationError: for the same task twice, a task that never came back, or more than 2 %
@@ -68,10 +71,18 @@ def evaluate(
     rows: dict[int, EvalRow] = {}
     engines: dict[EngineId, None] = {}
     policies: dict[PolicyRef, None] = {}
-    for group in player.play(issued, 1):
+    wanted = {each.ordinal for each in issued}
+    played = {group.ordinal: group for group in earlier if group.ordinal in wanted}
+
+    def judge(group: Group) -> None:
         trajectory = group.trajectories[0]
         rows[group.ordinal] = eval_row(group.task, trajectory)
         engines[trajectory.engine], policies[trajectory.policy] = None, None
+
+    for group in played.values():
+        judge(group)
+    for group in player.play([each for each in issued if each.ordinal not in played], 1):
+        judge(group)
         on_group(group)
     missing = [each.task.id for each in issued if each.ordinal not in rows]
     if missing:
@@ -146,29 +157,56 @@ def run_eval(
     out: Path,
     tasks: Sequence[Task],
     on_group: Callable[[Group], None] = lambda group: None,
+    resume: bool = False,
 ) -> Evaluation:
     """Evaluate a recipe's model, with or without an adapter, on its engine.
 
-    Writes `out/<stage>.json` and the trajectories to `out/trajectories`.
+    Writes the recipe to `out/<stage>.toml`, the trajectories to `out/trajectories` while they are
+    played, and `out/<stage>.json` at the end. resume: go on with what an interrupted evaluation
+    left there.
 
     Raises:
         EvaluationError: see `evaluate`.
+        RunDirectoryError: when there is nothing to resume, or it ran under another recipe.
         PolicyError, FleetError, DeliveryError: when the policy cannot play.
     """
+    _open_stage(recipe, stage, out, resume)
     worlds = list(dict.fromkeys(task.env for task in tasks))
     temperature = recipe.eval.temperature
     seed = derive_seed(recipe.run.seed, "evaluation") % 2**31
-    groups: list[Group] = []
+    store, keep = TrajectoryStore(out / "trajectories"), resume and not recipe.run.deterministic
+    with (
+        open_player(recipe, worlds, temperature=temperature, seed=seed, adapter=adapter) as opened,
+        EvaluationLog(store, stage, opened.policy, seed, keep=keep) as log,
+    ):
 
-    def keep(group: Group) -> None:
-        groups.append(group)
-        on_group(group)
+        def finished(group: Group) -> None:
+            log.add(group)
+            on_group(group)
 
-    with open_player(recipe, worlds, temperature=temperature, seed=seed, adapter=adapter) as opened:
+        for group in log.earlier:
+            on_group(group)
         done = evaluate(
-            opened.player, tasks, stage, temperature=temperature, seed=seed, on_group=keep
+            opened.player,
+            tasks,
+            stage,
+            temperature=temperature,
+            seed=seed,
+            on_group=finished,
+            earlier=log.earlier,
         )
-    groups.sort(key=lambda group: group.ordinal)
-    TrajectoryStore(out / "trajectories").append(groups, stage, 0)
     write_json(out / f"{stage}.json", done.to_json())
     return done
+
+
+def _open_stage(recipe: Recipe, stage: str, out: Path, resume: bool) -> None:
+    saved = out / f"{stage}.toml"
+    if not resume:
+        out.mkdir(parents=True, exist_ok=True)
+        write_recipe(saved, recipe)
+    elif saved.exists():
+        check_same(saved, recipe)
+    else:
+        raise RunDirectoryError(
+            f"{out} holds no evaluation {stage!r} to resume; leave --resume out to start one"
+        )

@@ -214,7 +214,10 @@ class Learner:
         self.policy.load_adapter_tensors(
             {n.removeprefix("adapter/"): t for n, t in tensors.items() if n.startswith("adapter/")}
         )
-        self.reference = {n: tensors[f"reference/{n}"].to(device) for n in self._parameters}
+        # Copies, not views of the file: kernels may choose their way by how memory is aligned.
+        self.reference = {
+            n: tensors[f"reference/{n}"].to(device, copy=True) for n in self._parameters
+        }
         for name, parameter in self._parameters.items():
             stored = {m: tensors.get(f"optimiser/{name}/{m}") for m in MOMENTS}
             self._optimiser.state[parameter] = {

@@ -1,7 +1,8 @@
 """The loop: sample, score, advantage, update, publish.
 
 Owns the order of things and what is written down after each step. Invariant: what a step trains on
-was sampled by the version published before it, and a checkpoint lies between two steps.
+was sampled by the version published before it, and a checkpoint lies between two steps: its seconds
+are charged to the step that follows it.
 """
 
 from __future__ import annotations
@@ -25,9 +26,8 @@ OnStep = Callable[[int, dict[str, float], str], None]
 
 def train(session: Session, learning: Learning, on_step: OnStep) -> None:
     """Train to the recipe's last step; a step's figures are on disk before the next begins."""
-    recipe, learner = session.recipe, learning.learner
+    recipe, learner, clock = session.recipe, learning.learner, Clock()
     while learning.step < recipe.learner.steps:
-        clock = Clock()
         with clock("rollout"):
             batch = learning.tasks.batch(session.fleet, session.on_group)  # sample, score
         with clock("learner"):
@@ -38,16 +38,18 @@ def train(session: Session, learning: Learning, on_step: OnStep) -> None:
         if recipe.eval.every and learning.step % recipe.eval.every == 0:
             with clock("eval"):
                 figures |= session.validate(learning)
-        with clock("checkpoint"):
-            session.run.record_provenance(session.fleet.engines, ())
+        with clock("store"):
+            session.record_players()
             session.store.append(batch.groups, TRAIN, learning.step - 1)
-            last = learning.step == recipe.learner.steps
-            if last or learning.step % recipe.run.checkpoint_every == 0:
-                session.checkpoint(learning)
         timings = clock.timings(batch, recipe.rollout.max_inflight)
         metrics = batch.statistics() | figures | timings.to_metrics()
         learning.metrics.write(learning.step, metrics)
         on_step(learning.step, metrics, bottleneck_line(timings))
+        clock = Clock()
+        last = learning.step == recipe.learner.steps
+        if last or learning.step % recipe.run.checkpoint_every == 0:
+            with clock("checkpoint"):  # last: what it counts as done must be on disk
+                session.checkpoint(learning)
 
 
 def run_training(recipe: Recipe, resume: bool, console: Console) -> dict[str, Json]:

@@ -40,10 +40,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OpenPlayer:
-    """A player and the chat that it speaks through."""
+    """A player, the chat that it speaks through, and the policy that it plays."""
 
     player: Player
     chat: Chat
+    policy: PolicyRef
 
 
 @contextmanager
@@ -73,7 +74,7 @@ def open_player(
     seed = recipe.run.seed if seed is None else seed
     if script is None and recipe.rollout.engine == "vllm":
         with _fleet(recipe, chat, worlds, adapter) as fleet:
-            yield OpenPlayer(fleet.at(temperature, seed), chat)
+            yield OpenPlayer(fleet.at(temperature, seed), chat, fleet.policy)
         return
     if script is None:
         sampler, ref = _transformers(recipe, chat, adapter)
@@ -81,11 +82,11 @@ def open_player(
         sampler = ScriptedSampler(chat, script, seed, demonstrations)
         ref = PolicyRef(script, 0, BASE.digest)
     limits = replace(Limits.of(recipe.rollout), temperature=temperature)
-    settings, inflight = (
-        PlaySettings(limits, reward_shape(recipe), seed),
-        recipe.rollout.max_inflight,
+    settings = PlaySettings(limits, reward_shape(recipe), seed)
+    fleet = LocalFleet(
+        sampler, chat, settings, policy=ref, max_inflight=recipe.rollout.max_inflight
     )
-    yield OpenPlayer(LocalFleet(sampler, chat, settings, policy=ref, max_inflight=inflight), chat)
+    yield OpenPlayer(fleet, chat, ref)
 
 
 def reward_shape(recipe: Recipe) -> RewardShape:
@@ -101,24 +102,34 @@ def _transformers(recipe: Recipe, chat: Chat, adapter: Path | None) -> tuple[Sam
     return TransformersSampler(policy.network, chat, ref), ref  # type: ignore[arg-type]
 
 
+def open_fleet(recipe: Recipe, model: Path, worlds: Sequence[str]) -> Fleet:
+    """Engines for a base model, as the recipe asks for them; they start in the background."""
+    from tooldojo.rollouts.fleet import Fleet
+
+    exact = recipe.run.deterministic
+    return Fleet(
+        recipe.rollout,
+        model,
+        recipe.policy.call_format,
+        worlds,
+        recipe.run.seed,
+        shape=reward_shape(recipe),
+        lora_rank=recipe.policy.lora_rank,
+        threads=recipe.learner.threads if exact else 0,
+        deterministic=exact,
+    )
+
+
 @contextmanager
 def _fleet(
     recipe: Recipe, chat: Chat, worlds: Sequence[str], adapter: Path | None
 ) -> Iterator[Fleet]:
     """Engines that hold the recipe's model, or the adapter after its delivery has been proven."""
-    from tooldojo.rollouts.fleet import Fleet
+    from tooldojo.training.runtime import tune_process
 
     model, adapter = base_and_adapter(recipe, adapter)
-    section, seed = recipe.policy, recipe.run.seed
-    with Fleet(
-        recipe.rollout,
-        model,
-        section.call_format,
-        worlds,
-        seed,
-        shape=reward_shape(recipe),
-        lora_rank=section.lora_rank,
-    ) as fleet:
+    tune_process(recipe.learner.threads, recipe.run.deterministic)
+    with open_fleet(recipe, model, worlds) as fleet:
         if adapter is not None:
             fleet.publish(_update(recipe, chat, adapter, fleet.transport))
         yield fleet

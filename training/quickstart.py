@@ -136,7 +136,13 @@ def warm_up(session: Session, console: Console) -> None:
     data = build_data(recipe, session.chat)
     with sft_reporter(console) as report:
         figures = train_sft(
-            session.policy, data, recipe.sft, session.run / "sft", recipe.run.seed, report
+            session.policy,
+            data,
+            recipe.sft,
+            session.run / "sft",
+            recipe.run.seed,
+            report,
+            recipe.run.deterministic,
         )
     write_json(session.run / "sft.json", figures)
     session.save_adapter("sft")

@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import subprocess
+import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict
 from io import TextIOWrapper
@@ -24,6 +25,7 @@ import tomli_w
 from tooldojo.configs.loading import parse_recipe
 from tooldojo.configs.schema import Recipe
 from tooldojo.rollouts.records import EngineId, PolicyRef
+from tooldojo.training.atomic import remove_leftovers
 from tooldojo.verifiers.records import Json
 
 PACKAGES = (
@@ -60,12 +62,11 @@ class RunDirectory:
         path.mkdir(parents=True, exist_ok=True)
         self._lock = self._take_lock()
         if started:
-            self._check_same(recipe)
-        else:
-            write_text(
-                path / "config.toml", tomli_w.dumps(_without_none(recipe.model_dump(mode="json")))
-            )
+            check_same(path / "config.toml", recipe)
+            remove_leftovers(path / "adapters")
+        else:  # config.toml comes last: from then on there is a run to resume
             write_json(path / "versions.json", versions())
+            write_recipe(path / "config.toml", recipe)
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -97,19 +98,6 @@ class RunDirectory:
             ) from None
         return lock
 
-    def _check_same(self, recipe: Recipe) -> None:
-        import tomllib
-
-        saved = parse_recipe(tomllib.loads((self.path / "config.toml").read_text())).model_dump()
-        for section, values in recipe.model_dump().items():
-            for key, value in values.items():
-                if saved[section][key] != value and (section, key) not in RESUMABLE:
-                    raise RunDirectoryError(
-                        f"{self.path} was started with {section}.{key} = "
-                        f"{saved[section][key]!r}, not {value!r}; "
-                        "resume with the saved config.toml or choose another run.dir"
-                    )
-
 
 # Keys that a resumed run may change: they steer how long and where it runs, not what it computes.
 RESUMABLE = {
@@ -123,6 +111,30 @@ RESUMABLE = {
     ("rollout", "deadline"),
     ("learner", "threads"),
 }
+NOT_BIT_FOR_BIT = {("rollout", "max_inflight"), ("learner", "threads")}  # of them, other sums
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """The resolved recipe as TOML, all or nothing."""
+    write_text(path, tomli_w.dumps(_without_none(recipe.model_dump(mode="json"))))
+
+
+def check_same(saved: Path, recipe: Recipe) -> None:
+    """Refuse to go on under another recipe than the one saved at the start.
+
+    Raises:
+        RunDirectoryError: naming the first key that differs and may not.
+    """
+    before = parse_recipe(tomllib.loads(saved.read_text())).model_dump()
+    free = RESUMABLE - NOT_BIT_FOR_BIT if recipe.run.deterministic else RESUMABLE
+    for section, values in recipe.model_dump().items():
+        for key, value in values.items():
+            if before[section][key] != value and (section, key) not in free:
+                raise RunDirectoryError(
+                    f"{saved.parent} was started with {section}.{key} = "
+                    f"{before[section][key]!r}, not {value!r}; "
+                    f"resume with the saved {saved.name} or choose another directory"
+                )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,5 +1,5 @@
-"""Process-wide settings for fast CPU training; call `tune_process` once, before torch does heavy
-work.
+"""Process-wide settings for fast, or for reproducible, CPU training; call `tune_process` before
+torch does heavy work.
 """
 
 from __future__ import annotations
@@ -8,17 +8,24 @@ import ctypes
 import gc
 import os
 
+from tooldojo.rollouts.engine import REPRODUCIBLE
+
 # glibc's mallopt parameters (malloc.h). By default every large tensor is mapped and unmapped anew,
 # and on virtual machines those page faults cost more than the arithmetic of a small model.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
-def tune_process(threads: int = 0) -> int:
+def tune_process(threads: int = 0, deterministic: bool = False) -> int:
     """Keep freed memory for the next step, and use `threads` torch threads (0: all cores); returns
     the number.
+
+    deterministic: let no operation choose its order of summation by chance, from here on.
     """
     import torch
 
+    if deterministic:
+        os.environ.update(REPRODUCIBLE)
+        torch.use_deterministic_algorithms(True)  # else index backward adds by atomics
     try:
         libc = ctypes.CDLL("libc.so.6")
     except OSError:  # another C library: its allocator keeps its own defaults

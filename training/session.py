@@ -27,9 +27,10 @@ from tooldojo.training.card import conventions_of
 from tooldojo.training.checkpoint import Checkpoint, latest, save_checkpoint
 from tooldojo.training.demonstrations import demonstration
 from tooldojo.training.evaluate import Evaluation, evaluate
+from tooldojo.training.evaluation_log import EvaluationLog
 from tooldojo.training.learner import Learner
 from tooldojo.training.metrics import MetricsLog
-from tooldojo.training.players import base_and_adapter, reward_shape
+from tooldojo.training.players import base_and_adapter, open_fleet
 from tooldojo.training.policy import DTYPES, Policy, load_policy, load_tokenizer
 from tooldojo.training.run_dir import RunDirectory, write_json
 from tooldojo.training.runtime import tune_process
@@ -65,6 +66,10 @@ class Session:
         """Return when every engine can play, with its identity on record."""
         self.run.record_provenance(self.fleet.engines, (self.fleet.policy,))
 
+    def record_players(self) -> None:
+        """Put every engine so far on record, replaced ones too, and the policy that they hold."""
+        self.run.record_provenance(self.fleet.engines_so_far, (self.fleet.policy,))
+
     def start_learning(self) -> Learning:
         """The learner on the policy as it stands, or where its last checkpoint left off; published.
 
@@ -88,6 +93,7 @@ class Session:
             learner.load_state_dict(checkpoint.learner)
             source.load_state_dict(checkpoint.source)
             tasks.live_rate = float(checkpoint.sampler["live_rate"])  # type: ignore[arg-type]
+            self.save_adapter(f"v{step + 1}")  # a kill may have come between the two
         self.store.discard_after(TRAIN, step - 1)
         metrics = MetricsLog(self.run.path, step + 1, recipe.run.tensorboard)
         learning = Learning(learner, tasks, metrics, step)
@@ -101,7 +107,7 @@ class Session:
         merged = self.fleet.transport is Transport.MERGED
         dtype = DTYPES[self.recipe.rollout.engine_dtype] if merged else None
         update = learning.learner.export(learning.step + 1, dtype)
-        self.run.record_provenance(self.fleet.engines, (update.ref,))
+        self.run.record_provenance(self.fleet.engines_so_far, (update.ref,))
         self.fleet.publish(update)
 
     def checkpoint(self, learning: Learning) -> None:
@@ -117,10 +123,9 @@ class Session:
         self.save_adapter(f"v{learning.step + 1}")
 
     def save_adapter(self, name: str) -> Path:
-        """The adapter as it stands, under adapters/."""
+        """The adapter as it stands, under adapters/; replaces one of a step that was run again."""
         folder = self.run / "adapters" / name
-        if not folder.exists():
-            self.policy.save_adapter(folder)
+        self.policy.save_adapter(folder)
         return folder
 
     def validate(self, learning: Learning) -> dict[str, float]:
@@ -135,20 +140,31 @@ class Session:
         """Play each task once with the policy that the engines hold; rows and trajectories are
         kept.
         """
-        section, groups = self.recipe.eval, []
-
-        def keep(group: Group) -> None:
-            groups.append(group)
-            self.on_group(group)
-
+        temperature = self.recipe.eval.temperature
         seed = derive_seed(self.recipe.run.seed, "evaluation") % 2**31
-        player = self.fleet.at(section.temperature, seed)
-        evaluation = evaluate(
-            player, tasks, stage, temperature=section.temperature, seed=seed, on_group=keep
-        )
-        # again, after playing: a worker that was replaced meanwhile has played some of the tasks
-        self.run.record_provenance(evaluation.engines, evaluation.policies)
-        self.store.append(sorted(groups, key=lambda group: group.ordinal), stage, 0)
+        player = self.fleet.at(temperature, seed)
+        with EvaluationLog(
+            self.store,
+            stage,
+            self.fleet.policy,
+            seed,
+            keep=not self.recipe.run.deterministic,  # there a batch is what it is as a whole
+            before_store=self.record_players,
+        ) as log:
+
+            def finished(group: Group) -> None:
+                log.add(group)
+                self.on_group(group)
+
+            evaluation = evaluate(
+                player,
+                tasks,
+                stage,
+                temperature=temperature,
+                seed=seed,
+                on_group=finished,
+                earlier=log.earlier,
+            )
         write_json(self.run / folder / f"{stage}.json", evaluation.to_json())
         return evaluation
 
@@ -172,7 +188,7 @@ def open_policy(
     chat.check_prefix()
     run = RunDirectory(Path(recipe.run.dir), recipe, resume)
     try:
-        tune_process(recipe.learner.threads)
+        tune_process(recipe.learner.threads, recipe.run.deterministic)
         seed = derive_seed(recipe.run.seed, "adapter") % 2**31
         worlds = [*recipe.task.worlds, *extra_worlds]
         policy = load_policy(recipe.policy, conventions_of(chat, worlds), adapter, seed)
@@ -189,15 +205,7 @@ def open_session(
     model, _ = base_and_adapter(recipe, adapter)
     with (
         open_policy(recipe, resume, adapter, extra_worlds) as opened,
-        Fleet(
-            recipe.rollout,
-            model,
-            recipe.policy.call_format,
-            [*recipe.task.worlds, *extra_worlds],
-            recipe.run.seed,
-            shape=reward_shape(recipe),
-            lora_rank=recipe.policy.lora_rank,
-        ) as fleet,
+        open_fleet(recipe, model, [*recipe.task.worlds, *extra_worlds]) as fleet,
     ):
         store = TrajectoryStore(opened.run / "trajectories")
         yield Session(recipe, opened.run, opened.chat, opened.policy, fleet, store)

@@ -6,8 +6,10 @@ messages, never on tool results. The checkpoint with the best validation loss is
 
 from __future__ import annotations
 
+import json
 import logging
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,14 @@ if TYPE_CHECKING:
     from tooldojo.training.base.template import Segment
 
 Progress = Callable[[int, int, dict[str, float]], None]
+TRAINER_STATE = "trainer_state.json"
+CHECKPOINT_FILES = (  # of a checkpoint as transformers writes it, in this order
+    "adapter_model.safetensors",
+    "optimizer.pt",
+    "scheduler.pt",
+    "rng_state.pth",
+    TRAINER_STATE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +114,12 @@ def train_sft(
     directory: Path,
     seed: int,
     progress: Progress | None = None,
+    deterministic: bool = False,
 ) -> dict[str, Json]:
     """Train the policy's adapter in place; returns figures of the run.
 
     The model holds the best checkpoint's weights afterwards. Interrupted runs go on from the last
-    checkpoint.
+    whole checkpoint, on the rows that would have followed. deterministic: in float32.
     """
     from datasets import Dataset
     from transformers import PrinterCallback
@@ -129,7 +140,7 @@ def train_sft(
         lr_scheduler_type="cosine",
         warmup_steps=min(10, steps // 5),
         weight_decay=0.0,
-        bf16=True,
+        bf16=not deterministic,
         use_cpu=policy.device.type == "cpu",
         max_length=None,
         eval_strategy="steps",
@@ -140,6 +151,7 @@ def train_sft(
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
+        train_sampling_strategy="sequential",  # `row_order` has laid the rows out
         gradient_checkpointing=False,
         seed=derive_seed(seed, "sft") % 2**31,
         report_to=[],
@@ -148,17 +160,16 @@ def train_sft(
         log_level="error",
         dataloader_pin_memory=False,
     )
-    shuffled = derived_random(seed, "sft-order").sample(data.train, len(data.train))
+    order = row_order(len(data.train), section.epochs, seed)
     trainer = make_trainer(
         policy,
         args=config,
-        train_dataset=Dataset.from_dict(as_columns(shuffled)),
+        train_dataset=Dataset.from_dict(as_columns(data.train)).select(order),
         eval_dataset=Dataset.from_dict(as_columns(data.validation)),
         callbacks=[_progress_callback(progress)] if progress else [],
     )
     trainer.remove_callback(PrinterCallback)  # our own progress says it once
-    resume = any(directory.glob("checkpoint-*"))
-    trainer.train(resume_from_checkpoint=resume)
+    trainer.train(resume_from_checkpoint=resume_point(directory))
     losses = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
     counts = {f"train_{name}": value for name, value in token_counts(data.train).items()}
     figures: dict[str, Json] = {
@@ -167,6 +178,48 @@ def train_sft(
         "val_losses": list[Json](losses),
     }
     return figures | counts
+
+
+def row_order(rows: int, epochs: float, seed: int) -> list[int]:
+    """Which row stands at each place of the whole training, every epoch shuffled anew.
+
+    One list for all epochs: a resumed training needs no generator's state to find its place.
+    """
+    order: list[int] = []
+    for epoch in range(math.ceil(epochs)):
+        order += derived_random(seed, "sft-order", epoch).sample(range(rows), rows)
+    return order[: math.ceil(rows * epochs)]
+
+
+def resume_point(directory: Path) -> str | None:
+    """The newest whole checkpoint under an SFT directory, made fit to be resumed where it lies now;
+    None for a start from the beginning.
+
+    What a kill left half-written or half-deleted is removed.
+    """
+    found = sorted(directory.glob("checkpoint-*"), key=lambda each: int(each.name[11:]))
+    while found:
+        newest = found.pop()
+        state = _whole(newest)
+        if state is None:
+            shutil.rmtree(newest)
+            continue
+        best = state["best_model_checkpoint"]
+        if best is not None:  # TRL writes it as an absolute path, and the run may have moved
+            state["best_model_checkpoint"] = str(directory / Path(best).name)
+        write_json(newest / TRAINER_STATE, state)
+        return str(newest)
+    return None
+
+
+def _whole(checkpoint: Path) -> dict | None:
+    """A checkpoint's trainer state, if that and everything else of it is there."""
+    if not all((checkpoint / name).exists() for name in CHECKPOINT_FILES):
+        return None
+    try:
+        return json.loads((checkpoint / TRAINER_STATE).read_text())
+    except json.JSONDecodeError:
+        return None
 
 
 def _progress_callback(progress: Progress) -> TrainerCallback:
@@ -207,7 +260,10 @@ def run_sft(recipe: Recipe, resume: bool, console: Console) -> dict[str, Json]:
         run, policy = opened.run, opened.policy
         data = build_data(recipe, opened.chat)
         with sft_reporter(console) as report:
-            figures = train_sft(policy, data, recipe.sft, run / "sft", recipe.run.seed, report)
+            exact = recipe.run.deterministic
+            figures = train_sft(
+                policy, data, recipe.sft, run / "sft", recipe.run.seed, report, exact
+            )
         write_json(run / "sft.json", figures)
         policy.save_adapter(run / "adapters" / "sft")
     return {**figures, "adapter": str(Path(recipe.run.dir) / "adapters" / "sft")}

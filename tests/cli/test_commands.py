@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -198,20 +199,46 @@ def test_keys_win_over_options_and_a_run_directory_is_a_recipe(tmp_path: Path) -
     assert resolve(None, None, "run.seed=3").run.seed == 3
     assert resolve("quickstart", ["run.seed=5"], "run.seed=3").run.seed == 5
     assert resolve("run.seed=7", ["learner.steps=2"], "run.seed=3").run.seed == 7
-    (tmp_path / "config.toml").write_text("[learner]\nsteps = 4\n")
-    assert resolve(str(tmp_path), ["run.seed=1"]).learner.steps == 4
+    (tmp_path / "config.toml").write_text("[learner]\nsteps = 4\n[run]\ndir = 'where/it/was'\n")
+    moved = resolve(str(tmp_path), ["run.seed=1"])
+    assert (moved.learner.steps, moved.run.dir) == (4, str(tmp_path))
 
 
-def test_ctrl_c_is_130_and_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    import tooldojo.configs.loading as loading
+STOPPABLE = {  # command: where its work happens, its options, and the file that it keeps
+    "train": ("tooldojo.training.loop.run_training", "run.dir={}", "config.toml"),
+    "sft": ("tooldojo.training.sft.run_sft", "run.dir={}", "config.toml"),
+    "quickstart": ("tooldojo.training.quickstart.run_quickstart", "--dir={}", "config.toml"),
+    "eval": ("tooldojo.training.evaluate.run_eval", "--out={}", "policy.toml"),
+    "base": ("tooldojo.training.base.__main__.main", "--out={}", "checkpoint.pt"),
+}
 
-    def stop(*_: object) -> None:
+
+@pytest.mark.parametrize("command", STOPPABLE)
+def test_ctrl_c_is_130_and_says_how_to_go_on(
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    work, option, kept = STOPPABLE[command]
+
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loading, "load_recipe", stop)
-    done = run("train", "quickstart")
-    assert done.exit_code == 130 and "--resume goes on" in done.stderr
-    assert result_of(run("train", "--json"))["kind"] == "KeyboardInterrupt"
+    monkeypatch.setattr(work, stop)
+    words = [command, option.format(tmp_path / "a run")]
+    early = run(*words)
+    assert early.exit_code == 130 and early.stderr.strip() == "stopped"
+    (tmp_path / "a run").mkdir()
+    (tmp_path / "a run" / kept).touch()
+    done = run(*words, "--json")
+    typed = shlex.split(result_of(done)["go_on"])
+    assert done.exit_code == 130 and typed[1:] == [*words, "--json", "--resume"]
+    assert f"go on with: {result_of(done)['go_on']}" in done.stderr.replace("\n", "")
+    assert shlex.split(result_of(run(*words, "--resume", "--json"))["go_on"]).count("--resume") == 1
+
+
+def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
+    for command, (_, option, _) in STOPPABLE.items():
+        done = run(command, option.format(tmp_path / "none"), "--resume")
+        assert done.exit_code == 2 and "leave --resume out" in error_line(done), command
 
 
 def test_a_bug_is_one_line_unless_its_trace_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ resuming exact.
 from __future__ import annotations
 
 import multiprocessing as mp
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from queue import Full
@@ -112,6 +113,7 @@ def _work(
     queue: Queue[list[Batch]], seed: int, name: str, first: int, text: str, tokens: int
 ) -> None:
     """Body of the worker: shards in order, as far ahead as the queue allows."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer, which ends us
     tokenizer = Tokenizer.from_str(text)
     parent = mp.parent_process()
     k = first

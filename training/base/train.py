@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
+from tooldojo.rollouts.interrupts import uninterrupted
 from tooldojo.training.base.corpus import Stage
 from tooldojo.training.base.data import Batch, shards
 from tooldojo.training.base.model import Network, Shape
@@ -140,7 +141,18 @@ class Trainer:
         return loss.item()
 
     def run(self, report: Callable[[State, float], None]) -> None:
-        """Train until the budget is spent; `report` gets state and loss after every step."""
+        """Train until the budget is spent; `report` gets state and loss after every step.
+
+        Ctrl-C comes between two steps, and what was done up to there is saved.
+        """
+        try:
+            self._run(report)
+        except KeyboardInterrupt:
+            self.save()
+            raise
+        self.save()
+
+    def _run(self, report: Callable[[State, float], None]) -> None:
         state, plan = self.state, self.plan
         clock = saved = time.monotonic()
         while self.done() < 1.0:
@@ -152,11 +164,12 @@ class Trainer:
             try:
                 for batches in source:
                     for batch in batches[state.batch :]:
-                        loss = self.step(batch)
-                        now = time.monotonic()
-                        state.step, state.batch = state.step + 1, state.batch + 1
-                        state.tokens += batch.ids_BT.size
-                        state.seconds, clock = state.seconds + now - clock, now
+                        with uninterrupted():
+                            loss = self.step(batch)
+                            now = time.monotonic()
+                            state.step, state.batch = state.step + 1, state.batch + 1
+                            state.tokens += batch.ids_BT.size
+                            state.seconds, clock = state.seconds + now - clock, now
                         report(state, loss)
                         if now - saved > plan.save_seconds:
                             self.save()
@@ -169,4 +182,3 @@ class Trainer:
                     break
             finally:
                 source.close()  # type: ignore[attr-defined]
-        self.save()

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,13 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DEBUG = "TOOLDOJO_DEBUG"
-GO_ON = {  # what to type after Ctrl-C
-    "base": "the same command goes on from the last checkpoint",
-    **dict.fromkeys(
-        ("train", "quickstart", "sft"),
-        "the same command with --resume goes on from the last checkpoint",
-    ),
-}
+RESUME = "--resume"
 USAGE: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]  # click's, vendored
 
 # By name, so that no heavy module is imported to compare types: what the user asked for is wrong.
@@ -68,13 +64,18 @@ class CheckFailed(RuntimeError):
         self.data = data
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Output:
-    """Where a command writes: `console` for people, `emit` for programs."""
+    """Where a command writes: `console` for people, `emit` for programs.
 
-    command: str
+    typed: the whole command line. kept: set by commands that can be resumed, a file that exists as
+    soon as there is something to go on from.
+    """
+
+    typed: tuple[str, ...]
     as_json: bool
     traced: bool
+    kept: Path | None = None
 
     @property
     def console(self) -> Console:
@@ -88,15 +89,21 @@ class Output:
         if self.as_json:
             print(json.dumps({"ok": ok, **data}, ensure_ascii=False, default=str), flush=True)
 
+    def go_on(self) -> str | None:
+        """What to type to go on after Ctrl-C; None where nothing was kept."""
+        if self.kept is None or not self.kept.exists():
+            return None
+        return shlex.join([*self.typed, *([] if RESUME in self.typed else [RESUME])])
+
 
 class Boundary(TyperGroup):
     """Gives each command its `Output` and turns its exceptions into one line and an exit code."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """See the flags that steer output before any command parses them."""
-        command = next((word for word in args if not word.startswith("-")), "")
         traced = "--traceback" in args or bool(os.environ.get(DEBUG))
-        ctx.obj = Output(command, "--json" in args, traced)
+        typed = (*str(ctx.info_name).split(), *args)
+        ctx.obj = Output(typed, "--json" in args, traced)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -158,8 +165,9 @@ def _cause(error: Exception) -> Exception:
 
 
 def _stopped(output: Output) -> int:
-    _say("; ".join(["stopped", *filter(None, [GO_ON.get(output.command)])]))
-    output.emit({"error": "stopped", "kind": "KeyboardInterrupt"}, ok=False)
+    command = output.go_on()
+    _say("stopped" if command is None else f"stopped; go on with: {escape(command)}")
+    output.emit({"error": "stopped", "kind": "KeyboardInterrupt", "go_on": command}, ok=False)
     return 130
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +28,7 @@ def resolve(name: str | None, keys: Sequence[str] | None, *more: str) -> Recipe:
     """The recipe of a command; `more` are what its own options mean as keys, and yield to keys.
 
     A first argument of the form `section.key=value` means the default recipe; a run directory
-    stands for the config.toml in it.
+    stands for the config.toml in it, wherever the directory has moved to.
     """
     from tooldojo.configs.loading import load_recipe
 
@@ -35,6 +36,7 @@ def resolve(name: str | None, keys: Sequence[str] | None, *more: str) -> Recipe:
     if name is not None and "=" in name and not Path(name).exists():
         name, given = None, [name, *given]
     if name is not None and (Path(name) / "config.toml").is_file():
+        more = (f"run.dir={json.dumps(name)}", *more)
         name = str(Path(name) / "config.toml")
     return load_recipe(name, [*more, *given])
 

@@ -32,6 +32,7 @@ def quickstart(
     if until not in ("base", "sft", "rl"):
         raise InputError(f"there is no stage {until!r}; --until takes base, sft or rl")
     recipe = resolve("quickstart", keys, f"run.seed={seed}", f"run.dir={directory}")
+    output.kept = Path(recipe.run.dir) / "config.toml"
     from tooldojo.training.quickstart import run_quickstart
 
     output.emit(run_quickstart(recipe, resume=resume, until=until, console=output.console))
@@ -48,6 +49,7 @@ def sft(
     """Warm a policy up on verified demonstrations."""
     output: Output = ctx.obj
     resolved = resolve(recipe, keys)
+    output.kept = Path(resolved.run.dir) / "config.toml"
     from tooldojo.training.sft import run_sft
 
     output.emit(run_sft(resolved, resume, output.console))
@@ -64,6 +66,7 @@ def train(
     """Improve a policy by reinforcement learning on verified rewards."""
     output: Output = ctx.obj
     resolved = resolve(recipe, keys)
+    output.kept = Path(resolved.run.dir) / "config.toml"
     from tooldojo.training.loop import run_training
 
     output.emit(run_training(resolved, resume, output.console))
@@ -81,6 +84,9 @@ def evaluate(
     against: Annotated[
         Path | None, typer.Option(help="A result file to compare with, task by task.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what was stopped there.")
+    ] = False,
     json: JsonFlag = False,
     traceback: Trace = False,
 ) -> None:
@@ -88,6 +94,7 @@ def evaluate(
     output: Output = ctx.obj
     resolved = resolve(recipe, keys)
     check_stage(stage)
+    output.kept = out / f"{stage}.toml"
     earlier = _existing(against) if against else None
     from tooldojo.training.cli.tables import show_comparison, show_evaluation
     from tooldojo.training.evaluate import compare, read_evaluation, run_eval
@@ -97,7 +104,7 @@ def evaluate(
     before = read_evaluation(earlier) if earlier else None
     tasks = held_out_tasks(resolved)
     with counter(output.console, "tasks", len(tasks)) as count:
-        after = run_eval(resolved, adapter, stage, out, tasks, count)
+        after = run_eval(resolved, adapter, stage, out, tasks, count, resume)
     show_evaluation(output.console, after)
     data: dict[str, Any] = {"path": str(out / f"{stage}.json")}
     data |= {"stage": stage, "summary": asdict(after.summary())}
@@ -131,14 +138,20 @@ def base(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of corpus, start and order.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Cores to use.")] = 2,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Insist on a checkpoint to go on from.")
+    ] = False,
     json: JsonFlag = False,
     traceback: Trace = False,
 ) -> None:
-    """Train the default policy itself, from nothing."""
+    """Train the default policy itself, from nothing; goes on from a checkpoint in --out."""
+    output: Output = ctx.obj
+    output.kept = out / "checkpoint.pt"
+    if resume and not output.kept.exists():
+        raise InputError(f"{out} holds no checkpoint to resume; leave --resume out to start")
     from tooldojo.training.base.__main__ import main as train_base
     from tooldojo.training.base.train import Plan
 
-    output: Output = ctx.obj
     train_base(out, tokens or Plan.tokens, minutes, seed, threads)
     output.emit({"path": str(out / "model")})
 

@@ -1,0 +1,52 @@
+"""`run.deterministic` decides keys that are left out and refuses keys that contradict it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tooldojo.configs.loading import RecipeError, load_recipe
+
+EXACT = "run.deterministic=true"
+
+
+def test_it_decides_what_the_recipe_leaves_out() -> None:
+    recipe = load_recipe("quickstart", [EXACT])
+    assert (recipe.learner.autocast, recipe.learner.threads) == ("off", 1)
+    assert (recipe.policy.dtype, recipe.rollout.engine_dtype) == ("float32", "float32")
+    assert recipe.rollout.transport == "merged"
+    assert load_recipe("quickstart", [EXACT, "learner.threads=2"]).learner.threads == 2
+
+
+def test_without_it_nothing_changes() -> None:
+    assert load_recipe(None) == load_recipe(None, ["run.deterministic=false"])
+    assert load_recipe(None).learner.autocast == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("rollout.workers", "2", "1"),
+        ("rollout.eta", "1", "0"),
+        ("rollout.engine_dtype", "bfloat16", "float32"),
+        ("rollout.engine", "transformers", "vllm"),
+        ("rollout.transport", "adapter", "merged or auto"),
+        ("rollout.enforce_eager", "false", "true"),
+        ("rollout.gpus_per_worker", "0.5", "0.0"),
+        ("learner.autocast", "bfloat16", "off"),
+        ("learner.threads", "0", "a fixed number, 1 or more"),
+        ("policy.dtype", "bfloat16", "float32"),
+        ("policy.quantization", "nf4", "none"),
+    ],
+)
+def test_a_contradiction_is_one_line(key: str, value: str, allowed: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("quickstart", [EXACT, f"{key}={value}"])
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith(f"{key} = {value} cannot be reproduced")
+    assert f"allows {allowed}; set {key}=" in line and line.endswith("or run.deterministic=false")
+
+
+def test_a_malformed_section_is_still_the_schema_s_error() -> None:
+    with pytest.raises(RecipeError, match=r"run.deterministic = 'maybe'"):
+        load_recipe(None, ["run.deterministic=maybe"])

@@ -1,0 +1,61 @@
+"""The step loop on a counting engine: a batch is admitted whole before the next step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from tooldojo.rollouts.publish import BASE
+from tooldojo.rollouts.steploop import Prepared, StepLoop
+
+
+@dataclass
+class Engine:
+    """Answers each request in the second step after it came; notes what ran in each step."""
+
+    running: dict[str, int] = field(default_factory=dict)
+    steps: list[list[str]] = field(default_factory=list)
+
+    @property
+    def engine_core(self) -> SimpleNamespace:
+        return SimpleNamespace(shutdown=lambda: None)
+
+    def add_request(self, name: str, prompt: Any, params: Any, lora_request: Any) -> None:
+        self.running[name] = 2
+
+    def step(self) -> list[SimpleNamespace]:
+        self.steps.append(list(self.running))
+        self.running = {name: left - 1 for name, left in self.running.items()}
+        done = [name for name, left in self.running.items() if not left]
+        for name in done:
+            del self.running[name]
+        part = SimpleNamespace(token_ids=[1])
+        return [
+            SimpleNamespace(
+                request_id=name, prompt_token_ids=[1], num_cached_tokens=0, outputs=[part]
+            )
+            for name in done
+        ]
+
+
+def refuse() -> Prepared:
+    raise ValueError("no room")
+
+
+def test_a_batch_starts_whole_and_a_refused_request_spoils_no_other() -> None:
+    engine = Engine()
+    loop = StepLoop(lambda: engine, deadline=10)  # type: ignore[arg-type,return-value]
+    loop.start()
+    plain = Prepared(None, None, None, BASE)  # type: ignore[arg-type]
+    answers = [
+        *loop.submit([lambda: plain] * 40),
+        *loop.submit([lambda: plain, refuse, lambda: plain]),
+    ]
+    errors = [each.exception(timeout=10) for each in answers]
+    loop.stop()
+    assert [str(error) for error in errors if error] == ["no room"]
+    assert errors[41] is not None
+    first, others = engine.steps[0], [step for step in engine.steps if "41" in step]
+    assert first[:40] == [str(i) for i in range(1, 41)]
+    assert all("42" in step for step in others) and len(others) == 2

@@ -1,0 +1,64 @@
+"""An evaluation under way, stored in parts so that an interrupted one goes on: `EvaluationLog`.
+
+Owns a stage of a trajectory store while it is being evaluated. Refuses to mix: what another policy
+or other seeds left under the stage's name is deleted. Invariant: after `with`, every finished group
+is stored once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tooldojo.rollouts.records import Group, PolicyRef
+from tooldojo.rollouts.store import TrajectoryStore
+
+PART = 64  # groups per shard: at most so many are played again after kill -9
+
+
+class EvaluationLog:
+    """`earlier`: the groups that an interrupted evaluation of this policy left; `add` the others.
+
+    keep: False starts from the beginning. part: groups per shard. before_store: called ahead of
+    each shard.
+    """
+
+    def __init__(
+        self,
+        store: TrajectoryStore,
+        stage: str,
+        policy: PolicyRef,
+        seed: int,
+        *,
+        keep: bool,
+        part: int = PART,
+        before_store: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._store, self._stage, self._before_store = store, stage, before_store
+        self._pending: list[Group] = []
+        self._size = part
+        rows = list(store.read(stage)) if keep else []
+        if any((r.trajectory.policy, r.trajectory.seed) != (policy, seed) for r in rows):
+            rows = []
+        if not rows:
+            store.discard_after(stage, -1)
+        self._part = 1 + max((row.step for row in rows), default=-1)
+        self.earlier = tuple(Group(r.trajectory.ordinal, r.task, (r.trajectory,)) for r in rows)
+
+    def add(self, group: Group) -> None:
+        """Keep a finished group."""
+        self._pending.append(group)
+        if len(self._pending) == self._size:
+            self._write()
+
+    def __enter__(self) -> EvaluationLog:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pending:
+            self._write()
+
+    def _write(self) -> None:
+        self._before_store()
+        ordered = sorted(self._pending, key=lambda group: group.ordinal)
+        self._store.append(ordered, self._stage, self._part)
+        self._part, self._pending = self._part + 1, []
