@@ -85,7 +85,7 @@ class RolloutSection(Section):
     """Assistant turns before a trajectory is cut off and judged as it stands."""
     max_turn_tokens: Positive = 128
     """Sampled tokens per turn, likewise."""
-    max_context: Positive = 1280
+    max_context: Positive = 1408
     """Tokens of a whole trajectory, prompt included, likewise."""
     max_malformed: Positive = 3
     """Malformed turns that are forgiven, likewise."""

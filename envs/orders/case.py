@@ -122,13 +122,13 @@ class Case:
     # The demonstration
 
     def plan(self, goal: str) -> None:
-        """Begin each thought with what is asked, so that no turn needs to read the request anew."""
-        if goal not in PLANS:
-            return
-        asked, details = (part.format(reason=self.reason, **self.slots) for part in PLANS[goal])
-        for i, turn in enumerate(self.turns):
-            head = f"Asked: {asked}" + (f"; {details}" if details and not i else "")
-            self.turns[i] = replace(turn, thought=f"{head}. {turn.thought}")
+        """Begin the first thought with what is asked, so that later turns need not read the request
+        anew.
+        """
+        if goal in PLANS:
+            asked = PLANS[goal].format(reason=self.reason, **self.slots)
+            first = self.turns[0]
+            self.turns[0] = replace(first, thought=f"Asked: {asked}. {first.thought}")
 
     def act(self, thought: str, tool: str, **arguments: Json) -> None:
         """One call."""

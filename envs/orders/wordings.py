@@ -33,19 +33,19 @@ REASONS = {
     "damaged": ("it arrived damaged", "it came broken", "it was cracked in the box"),
 }
 
-# What is asked, as demonstrations say it: in each thought, and the particulars in the first one.
+# What a demonstration says first, by goal.
 PLANS = {
-    "status": ("status", ""),
-    "stock": ("stock", "{variant} {product}"),
-    "cancel": ("cancel, {reason}", ""),
-    "refund": ("refund, {reason}", "{item}"),
-    "cancel_or_refund": ("cancel or refund the cheapest, {reason}", ""),
-    "exchange": ("exchange for {variant}, {reason}", "{item}"),
-    "exchange_or_refund": ("exchange for {variant} or refund, {reason}", "{item}"),
-    "exchange_any": ("exchange for any, {reason}", "{item}"),
-    "dearer": ("cancel the dearer, {reason}", ""),
-    "add_up": ("total", ""),
-    "cancel_all": ("cancel all, {reason}", ""),
+    "status": "status",
+    "stock": "stock of {variant} {product}",
+    "cancel": "cancel, {reason}",
+    "refund": "refund {item}, {reason}",
+    "cancel_or_refund": "cancel or else refund the cheapest, {reason}",
+    "exchange": "exchange {item} for {variant}, {reason}",
+    "exchange_or_refund": "exchange {item} for {variant} or else refund, {reason}",
+    "exchange_any": "exchange {item} for another, {reason}",
+    "dearer": "cancel the dearer, {reason}",
+    "add_up": "total",
+    "cancel_all": "cancel all pending, {reason}",
 }
 
 UNSUPPORTED = {
