@@ -6,7 +6,7 @@ python benchmarks/resume_kills.py [--quick]
 A small recipe on real Ray workers and vLLM. Cells: `again`, a second undisturbed run; `driver` and
 `worker`, runs whose driver or rollout worker is killed and which are resumed to their end. All of
 these are in deterministic mode and compared with the first run, trajectory by trajectory and
-adapter by adapter. `normal` is killed both ways without deterministic mode: there each (ordinal,
+adapter by adapter. `normal-...` are killed likewise without that mode: there each (ordinal,
 member) must settle exactly once. `ratio` is the worst cell's share of what is as it must be.
 """
 
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +37,7 @@ KEYS = [
     "rollout.max_turn_tokens=40",
     "rollout.max_inflight=8",  # two blocks a step in deterministic mode
     "rollout.kv_cache_gib=0.25",
+    "rollout.deadline=600",  # a busy machine is no reason to fail
     "objective.groups=4",
     "objective.group_size=4",
     "objective.call_error_penalty=0.3",  # without SFT the errors alone make rewards differ
@@ -59,7 +60,7 @@ class Plan:
 
     driver: int
     worker: int
-    normal: int  # of each
+    normal: int  # of each kind, without deterministic mode
 
 
 @dataclass(slots=True)
@@ -124,6 +125,8 @@ def kill_drivers(job: Job, kills: int, moments: random.Random, seconds: float) -
             process.kill()
             process.wait()
             hit += 1
+        if process.returncode == 0:
+            break
     job.process = None
     return hit
 
@@ -161,6 +164,7 @@ def row(job: Job, kills: int, reference: Fingerprint | None) -> dict:
         "lost": len(found.lost),
         "duplicated": len(found.duplicated),
         "settled": found.counts(),
+        "compared": 0,
         "share": 1 - wrong / max(1, total),
     }
     if reference is not None:
@@ -180,35 +184,50 @@ def orphans(tag: str) -> list[str]:
     return left
 
 
+@dataclass(frozen=True, slots=True)
+class Killing:
+    """Where runs go, their tag, the luck of the moments, and how long an undisturbed run takes."""
+
+    out: Path
+    tag: str
+    moments: random.Random
+    seconds: float
+
+    def cells(
+        self,
+        name: str,
+        kills: int,
+        kill: Callable[[Job, int, random.Random, float], int],
+        reference: Fingerprint | None,
+    ) -> dict[str, dict]:
+        """Runs of one kind until there were so many kills; most of the time it is one run, but one
+        that ends before its kills is followed by another.
+        """
+        found: dict[str, dict] = {}
+        while (left := kills - sum(cell["kills"] for cell in found.values())) > 0:
+            label = f"{name}-{len(found) + 1}"
+            job = Job(self.out / label, KEYS if reference is None else [*KEYS, *EXACT], self.tag)
+            hit = kill(job, left, self.moments, self.seconds)
+            job.end()
+            found[label] = row(job, hit, reference)
+        return found
+
+
 def run_cells(out: Path, plan: Plan, tag: str) -> dict[str, dict]:
     """All cells, one run after the other."""
-    moments = random.Random(uuid.UUID(tag).int)
-    exact = [*KEYS, *EXACT]
-    first = Job(out / "first", exact, tag)
+    first, again = (Job(out / name, [*KEYS, *EXACT], tag) for name in ("first", "again"))
     began = time.monotonic()
     first.end()
-    seconds = time.monotonic() - began
-    reference, cells = fingerprint(first.directory), {}
-    again = Job(out / "again", exact, tag)
+    killing = Killing(out, tag, random.Random(tag), time.monotonic() - began)
     again.end()
-    cells["again"] = row(again, 0, reference)
-    hits, attempt = 0, 0
-    while hits < plan.driver:  # a run that ended before its kills is compared, and another begun
-        job = Job(out / f"driver-{attempt}", exact, tag)
-        more = kill_drivers(job, plan.driver - hits, moments, seconds)
-        job.end()
-        hits, attempt = hits + more, attempt + 1
-        cells[f"driver-{attempt}"] = row(job, more, reference)
-    worker = Job(out / "worker", exact, tag)
-    hits = kill_workers(worker, plan.worker, moments, seconds)
-    worker.end()
-    cells["worker"] = row(worker, hits, reference)
-    normal = Job(out / "normal", KEYS, tag)
-    hits = kill_drivers(normal, plan.normal, moments, seconds)
-    hits += kill_workers(normal, plan.normal, moments, seconds)
-    normal.end()
-    cells["normal"] = row(normal, hits, None)
-    return cells
+    reference = fingerprint(first.directory)
+    return (
+        {"again": row(again, 0, reference)}
+        | killing.cells("driver", plan.driver, kill_drivers, reference)
+        | killing.cells("worker", plan.worker, kill_workers, reference)
+        | killing.cells("normal-driver", plan.normal, kill_drivers, None)
+        | killing.cells("normal-worker", plan.normal, kill_workers, None)
+    )
 
 
 def main() -> None:
