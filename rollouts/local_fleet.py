@@ -7,7 +7,7 @@ policy can only be published to a sampler that has a delivery.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -66,7 +66,7 @@ class LocalFleet:
         """Who plays."""
         return (self.sampler.engine,)
 
-    def play(self, issued: Iterable[IssuedTask], group_size: int) -> Iterator[Group]:
+    def play(self, issued: Iterable[IssuedTask], group_size: int) -> Generator[Group, None, None]:
         """Groups as they finish, in any order; a bug in one ends all."""
         return self.play_with(issued, group_size, self.settings)
 
@@ -81,7 +81,7 @@ class LocalFleet:
 
     def play_with(
         self, issued: Iterable[IssuedTask], group_size: int, settings: PlaySettings
-    ) -> Iterator[Group]:
+    ) -> Generator[Group, None, None]:
         """`play` under explicit settings."""
         room = max(1, self.max_inflight // group_size)
         tasks = iter(issued)
