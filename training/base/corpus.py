@@ -16,6 +16,7 @@ from itertools import islice
 from tooldojo.training.base import corpus_calls as calls
 from tooldojo.training.base import corpus_chain as chain
 from tooldojo.training.base import corpus_choice as choice
+from tooldojo.training.base import corpus_desk_requests as desk
 from tooldojo.training.base import corpus_numbers as nums
 from tooldojo.training.base import corpus_policy as policy
 from tooldojo.training.base import corpus_queries as queries
@@ -30,6 +31,7 @@ FAMILIES: dict[str, Callable[[Draw], Document]] = {
     "from_text": calls.from_text,
     "act": policy.act,
     "chain": chain.chain,
+    "desk": desk.desk,
     "choose": choice.choose,
     "branch": choice.branch,
     "numbers": nums.numbers,
@@ -54,8 +56,9 @@ WEIGHTS: dict[Stage, dict[str, float]] = {
     },
     Stage.FULL: {
         **{
-            "act": 5,
-            "chain": 5,
+            "desk": 14,
+            "act": 3,
+            "chain": 3,
             "choose": 4,
             "branch": 2,
             "generic": 2,

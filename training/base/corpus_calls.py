@@ -46,6 +46,9 @@ ARGUMENT_NAMES = (
 )
 
 
+PHRASE_WORDS = (*words.COMMON, *words.PLAIN_WORDS, *words.FUNCTION_WORDS)
+
+
 def any_value(draw: Draw) -> tuple[str, object]:
     """A JSON type and a value of it, of the sorts that tool arguments have."""
     sort = draw.pick(
@@ -78,7 +81,7 @@ def any_value(draw: Draw) -> tuple[str, object]:
         "person": draw.person,
         "email": lambda: draw.email(draw.person()),
         "date": draw.date,
-        "phrase": lambda: " ".join(draw.pick(words.COMMON) for _ in range(draw.randint(2, 4))),
+        "phrase": lambda: " ".join(draw.pick(PHRASE_WORDS) for _ in range(draw.randint(2, 4))),
         "colour": lambda: draw.pick(
             words.COLOURS + words.MATERIALS + words.SIZES + words.ADJECTIVES
         ),

@@ -36,10 +36,11 @@ CHAT_TEMPLATE = """\
             {%- set needed = f.parameters.required or [] %}
             {{- f.name + '(' }}
             {%- for name, p in f.parameters.properties.items() %}
-                {{- name + (': ' if name in needed else '?: ') }}
-                {%- if p.enum %}{{- p.enum | join('|') }}
-                {%- elif p.type in ['string', 'integer', 'number', 'boolean'] %}{{- p.type }}
-                {%- else %}{{- p | tojson }}
+                {{- name + ('' if name in needed else '?') }}
+                {%- if p.enum %}{{- ': ' + p.enum | join('|') }}
+                {%- elif p.type == 'string' %}
+                {%- elif p.type in ['integer', 'number', 'boolean'] %}{{- ': ' + p.type }}
+                {%- else %}{{- ': ' + p | tojson }}
                 {%- endif %}
                 {{- ' (' + p.description + ')' if p.description else '' }}
                 {{- '' if loop.last else ', ' }}
@@ -103,7 +104,7 @@ def compact(value: object) -> str:
 
 
 def signature(tool: Json) -> str:
-    """A tool as one line, `name(argument: type, optional?: a|b): description`.
+    """A tool as one line, `name(string, number: type, optional?: a|b): description`.
 
     A third of the tokens of its JSON schema; every prompt carries all tools.
     """
@@ -112,19 +113,22 @@ def signature(tool: Json) -> str:
     parameters = function["parameters"]
     needed = parameters.get("required") or []
     parts = [
-        name + (": " if name in needed else "?: ") + _type(about)
+        name + ("" if name in needed else "?") + _type(about)
         for name, about in parameters["properties"].items()
     ]
     return f"{function['name']}({', '.join(parts)}): {function['description']}"
 
 
 def _type(about: dict) -> str:
+    """What stands behind an argument's name; a plain string goes without saying."""
     if about.get("enum"):
-        text = "|".join(map(str, about["enum"]))
-    elif about.get("type") in ("string", "integer", "number", "boolean"):
-        text = str(about["type"])
+        text = ": " + "|".join(map(str, about["enum"]))
+    elif about.get("type") == "string":
+        text = ""
+    elif about.get("type") in ("integer", "number", "boolean"):
+        text = f": {about['type']}"
     else:
-        text = compact(about)
+        text = ": " + compact(about)
     return text + (f" ({about['description']})" if about.get("description") else "")
 
 

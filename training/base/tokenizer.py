@@ -11,52 +11,51 @@ Invariant: decode(encode(text)) == text, and every run of up to three digits is 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
+from functools import cache
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from tooldojo.training.base.senses import spaced_words
 from tooldojo.training.base.template import CHAT_TEMPLATE, END_OF_TURN, PAD, SPECIALS
-from tooldojo.training.base.words import FUNCTION_WORDS
 
-# JSON glue with its inner spaces | grammar word or lower-case letters | other letters | digits by
-# three | the rest alone
+# JSON glue with its inner spaces | plain word with its space | end of a sentence | opening mark
+# with its space | lower-case letters | other letters | digits by three | the rest alone
 SPLIT = (
     r'(?:["{}\[\],:]+ ?)+'
     r"| (?:WORDS)(?![\p{L}\p{N}_\-@]|\.\S)"
+    r"|\.(?: |\n+)|; | [<(+=/]"
     r"|\p{Ll}+|\p{Lu}+\p{Ll}*|\p{L}+|\p{N}{1,3}|\n+|\s|[^\s\p{L}\p{N}]"
-).replace("WORDS", "|".join(sorted(set(FUNCTION_WORDS), key=len, reverse=True)))
+).replace("WORDS", "|".join(sorted(spaced_words(), key=len, reverse=True)))
 SPACE = "Ġ"
 
 
 def train_tokenizer(texts: Iterable[str], vocab: int) -> Tokenizer:
-    """BPE with `vocab` tokens: specials, bytes, all digit runs, learned pieces, spaced grammar
-    words.
+    """BPE with `vocab` tokens: specials, bytes, digit runs, plain words in three forms, learned
+    pieces.
+
+    A whole piece of the split that is in the vocabulary is one token, whatever pairs would merge.
     """
-    words = sorted(set(FUNCTION_WORDS))
-    digits = [f"{i:0{n}d}" for n in (2, 3) for i in range(10**n)]
-    room = vocab - len(SPECIALS) - len(digits) - len(words) * 3 // 2
+    digits = [f"{i:0{n}d}" for n in (1, 2, 3) for i in range(10**n)]
+    plain = sorted(spaced_words())
+    fixed = [*digits, *plain, *(SPACE + w for w in plain), *(w.capitalize() for w in plain)]
+    fixed = list(dict.fromkeys(fixed))
     learned = Tokenizer(models.BPE())
     learned.pre_tokenizer = _splitter()
     trainer = trainers.BpeTrainer(
-        vocab_size=room, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=vocab - len(SPECIALS) - len(fixed),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
-    learned.train_from_iterator((_without_digits(text) for text in texts), trainer)
+    learned.train_from_iterator((_without_fixed(text) for text in texts), trainer)
     state = json.loads(learned.to_str())["model"]
     merges = [tuple(m) for m in state["merges"]]
     pieces = sorted(state["vocab"], key=state["vocab"].__getitem__)
-    # both ways to split a run, so that "517" is one token whichever pair merges first
-    digit_merges = [(d[:i], d[i:]) for d in digits for i in range(len(d) - 1, 0, -1)]
-    pieces += digits
-    spelled = [(w, _spell(w, set(pieces))) for w in words]
-    for word, merge_list in spelled:
-        merges += merge_list
-        pieces += [a + b for a, b in merge_list] + [SPACE + word]
-        merges.append((SPACE, word))
-    pieces = list(dict.fromkeys(pieces))
-    ids = {piece: i for i, piece in enumerate([*SPECIALS, *pieces])}
-    model = models.BPE(vocab=ids, merges=list(dict.fromkeys([*digit_merges, *merges])))
-    tokenizer = Tokenizer(model)
+    tokens = dict.fromkeys([*SPECIALS, *pieces, *fixed])
+    ids = {piece: i for i, piece in enumerate(tokens)}
+    tokenizer = Tokenizer(models.BPE(vocab=ids, merges=merges, ignore_merges=True))
     tokenizer.pre_tokenizer = _splitter()
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(list(SPECIALS))
@@ -72,23 +71,16 @@ def _splitter() -> pre_tokenizers.PreTokenizer:
     )
 
 
-def _without_digits(text: str) -> str:
-    """Digits have fixed tokens, and specials are whole: neither takes part in learning merges."""
+def _without_fixed(text: str) -> str:
+    """Digits and plain words have fixed tokens, specials are whole: none takes part in learning."""
     for special in SPECIALS:
         text = text.replace(special, "\n")
-    return "".join(c for c in text if not c.isdigit())
+    return _plain().sub("", "".join(c for c in text if not c.isdigit()))
 
 
-def _spell(word: str, known: set[str]) -> list[tuple[str, str]]:
-    """Merges that build a grammar word from its letters, left to right, if it is no token yet."""
-    if word in known:
-        return []
-    merges, head = [], word[0]
-    for letter in word[1:]:
-        merges.append((head, letter))
-        head += letter
-        known.add(head)
-    return merges
+@cache
+def _plain() -> re.Pattern[str]:
+    return re.compile(rf"(?i)(?<![^\W_])(?:{'|'.join(sorted(spaced_words()))})(?![^\W_])")
 
 
 def wrap(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:

@@ -37,6 +37,34 @@ FUNCTION_WORDS = _list(
     """
 )
 
+# Further words of requests and rules that are no values either.
+PLAIN_WORDS = _list(
+    """
+    order orders item items customer customers product products variant variants stock shop web
+    flight flights booking bookings city cities seat seats traveller price prices weather date
+    dates day days table tables column columns row rows query result results answer question
+    count total sum average number numbers name names email mail account address discount payment
+    reason latest newest oldest first second third last next cheapest dearer highest lowest
+    status state id ids rules rule policy tool tools call calls line lines text word words message
+    end ends begin start take takes given give gives get gets make made know known unknown find
+    found look read write say says said tell ask asked asks show list lists return returns send
+    sent put keep stay change changes cancel refund exchange refuse refused forbidden allowed
+    possible nothing something anything else time times once twice never always together
+    much many few some own people person man woman child home house office street way thing things
+    part parts place case week year month hour minute money bill card bank cash cost costs paid
+    within delivery help thanks done kind sort group
+    him us yourself myself think want wants wish wishes let lets come comes came go goes going
+    booked listed travel route departure destination forecast origin free seats early enough
+    database average text reference type value distinct sorted code codes fact facts request
+    requests rows record records entry entries field fields serve run needs unless told stands
+    digits letters letter form write full empty both left right top most every nobody somebody
+    arrived expected chosen picked bought ordered suit suits longer wait instead
+    values types references averages decimals named save saved questions sums travellers parties
+    differ print book kept fallback than too also until unless over under
+    work works try tries fail fails wrong right good bad better best new old same different
+    """
+)
+
 ADJECTIVES = _list(
     """
     open sealed pending active idle frozen locked ready draft closed stored broken clean wet dry
@@ -298,9 +326,9 @@ class Draw(random.Random):
         out = []
         for i, char in enumerate(shape):
             if char == "L":
-                # W and R open identifiers of evaluated worlds, so none opens with them here
+                # C, W and R open identifiers of evaluated worlds, so none opens with them here
                 out.append(
-                    self.pick("ABCDEFGHIJKLMNOPQSTUVXYZ" if i < 2 else "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+                    self.pick("ABDEFGHIJKLMNOPQSTUVXYZ" if i < 2 else "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
                 )
             elif char == "d":
                 out.append(self.pick("0123456789"))
