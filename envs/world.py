@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 from functools import cache
 from random import Random
 from typing import Any, ClassVar, TypeVar
@@ -20,6 +19,7 @@ import numpy as np
 
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.seeding import derive_seed
+from tooldojo.envs.snapshot import Capabilities, Snapshot, clone
 from tooldojo.envs.spaces import Message, ToolCallSpace
 from tooldojo.envs.task import GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError, ToolSpec, tool_spec
@@ -29,7 +29,6 @@ from tooldojo.verifiers.records import (
     CallOutcome,
     Evidence,
     Goal,
-    Json,
     Score,
     StopReason,
     ToolCall,
@@ -45,35 +44,6 @@ class WorldCrash(RuntimeError):
 
 class VerifierCrash(WorldCrash):
     """The verifier failed or gave no verdict; the world itself ran well up to here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a world promises; `tooldojo check` verifies it and trainers respect it."""
-
-    snapshot: bool = True
-    deterministic: bool = True
-    replayable: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A world's whole state between two turns."""
-
-    task: Task
-    state: dict[str, Json]
-    calls: tuple[ToolCall, ...]
-    hashes: tuple[str, ...]
-    turn: int
-
-
-def clone(value: Json) -> Any:
-    """A deep copy of plain data."""
-    if isinstance(value, dict):
-        return {key: clone(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [clone(item) for item in value]
-    return value
 
 
 class World(gym.Env[tuple[str, ...], dict]):

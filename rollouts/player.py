@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 from tooldojo.configs.schema import RolloutSection
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derive_seed
+from tooldojo.envs.snapshot import Snapshot
 from tooldojo.envs.task import IssuedTask, Task
-from tooldojo.envs.world import MALFORMED, Snapshot, VerifierCrash, World, WorldCrash
+from tooldojo.envs.world import MALFORMED, VerifierCrash, World, WorldCrash
 from tooldojo.rollouts.buffer import TokenBuffer
 from tooldojo.rollouts.chat import Chat, ParsedTurn
 from tooldojo.rollouts.endings import ENDINGS

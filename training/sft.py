@@ -38,6 +38,7 @@ from tooldojo.verifiers.records import Json
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
+    from trl.trainer.sft_config import SFTConfig
 
     from tooldojo.training.base.template import Segment
 
@@ -124,14 +125,39 @@ def train_sft(
     from datasets import Dataset
     from transformers import PrinterCallback
     from transformers.utils.logging import disable_progress_bar
-    from trl.trainer.sft_config import SFTConfig
 
     from tooldojo.training.sft_trainer import make_trainer
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
     disable_progress_bar()
     steps = math.ceil(len(data.train) * section.epochs / section.batch_size)
-    config = SFTConfig(
+    order = row_order(len(data.train), section.epochs, seed)
+    trainer = make_trainer(
+        policy,
+        args=_arguments(section, directory, steps, policy.device.type, seed, deterministic),
+        train_dataset=Dataset.from_dict(as_columns(data.train)).select(order),
+        eval_dataset=Dataset.from_dict(as_columns(data.validation)),
+        callbacks=[_progress_callback(progress)] if progress else [],
+    )
+    trainer.remove_callback(PrinterCallback)  # our own progress says it once
+    trainer.train(resume_from_checkpoint=resume_point(directory))
+    losses = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
+    counts = {f"train_{name}": value for name, value in token_counts(data.train).items()}
+    figures: dict[str, Json] = {
+        "steps": steps,
+        "best_val_loss": min(losses, default=float("nan")),
+        "val_losses": list[Json](losses),
+    }
+    return figures | counts
+
+
+def _arguments(
+    section: SftSection, directory: Path, steps: int, device: str, seed: int, exact: bool
+) -> SFTConfig:
+    """The recipe in TRL's terms; `exact` computes in float32."""
+    from trl.trainer.sft_config import SFTConfig
+
+    return SFTConfig(
         output_dir=str(directory),
         per_device_train_batch_size=section.batch_size,
         per_device_eval_batch_size=section.batch_size,
@@ -140,8 +166,8 @@ def train_sft(
         lr_scheduler_type="cosine",
         warmup_steps=min(10, steps // 5),
         weight_decay=0.0,
-        bf16=not deterministic,
-        use_cpu=policy.device.type == "cpu",
+        bf16=not exact,
+        use_cpu=device == "cpu",
         max_length=None,
         eval_strategy="steps",
         eval_steps=section.eval_every,
@@ -160,24 +186,6 @@ def train_sft(
         log_level="error",
         dataloader_pin_memory=False,
     )
-    order = row_order(len(data.train), section.epochs, seed)
-    trainer = make_trainer(
-        policy,
-        args=config,
-        train_dataset=Dataset.from_dict(as_columns(data.train)).select(order),
-        eval_dataset=Dataset.from_dict(as_columns(data.validation)),
-        callbacks=[_progress_callback(progress)] if progress else [],
-    )
-    trainer.remove_callback(PrinterCallback)  # our own progress says it once
-    trainer.train(resume_from_checkpoint=resume_point(directory))
-    losses = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
-    counts = {f"train_{name}": value for name, value in token_counts(data.train).items()}
-    figures: dict[str, Json] = {
-        "steps": steps,
-        "best_val_loss": min(losses, default=float("nan")),
-        "val_losses": list[Json](losses),
-    }
-    return figures | counts
 
 
 def row_order(rows: int, epochs: float, seed: int) -> list[int]:

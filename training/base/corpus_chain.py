@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tooldojo.training.base import words
-from tooldojo.training.base.corpus_calls import reader, with_errors
 from tooldojo.training.base.corpus_parts import (
     Closing,
     Dialogue,
@@ -23,15 +22,9 @@ from tooldojo.training.base.corpus_parts import (
     record_type,
     schema,
 )
-from tooldojo.training.base.corpus_policy import (
-    REQUESTS,
-    Action,
-    decide,
-    fitting,
-    make_action,
-    tell_policy,
-    two_verbs,
-)
+from tooldojo.training.base.corpus_policy import REQUESTS, decide, tell_policy
+from tooldojo.training.base.corpus_rules import Action, fitting, make_action, two_verbs
+from tooldojo.training.base.corpus_steps import reader, with_errors
 from tooldojo.training.base.template import Json
 from tooldojo.training.base.words import Draw
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tooldojo.training.base import words
-from tooldojo.training.base.corpus_calls import reader, with_errors
 from tooldojo.training.base.corpus_parts import (
     Dialogue,
     Document,
@@ -26,7 +25,8 @@ from tooldojo.training.base.corpus_parts import (
     schema,
     tell_rules,
 )
-from tooldojo.training.base.corpus_policy import two_verbs
+from tooldojo.training.base.corpus_rules import two_verbs
+from tooldojo.training.base.corpus_steps import reader, with_errors
 from tooldojo.training.base.template import Json
 from tooldojo.training.base.words import Draw
 

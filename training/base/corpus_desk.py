@@ -215,72 +215,64 @@ def _exchange(draw: Draw, part: str, like: Deed, taken: set[str]) -> Deed:
 
 
 def _rules(draw: Draw, k: Desk) -> list[str]:
-    """The rules in words."""
+    """The rules in words, in any order."""
+    rules = _limits(draw, k)
+    rules += [draw.pick(ways) for ways in _habits(k)]
+    draw.shuffle(rules)
+    return rules
+
+
+def _limits(draw: Draw, k: Desk) -> list[str]:
+    """What the deeds are allowed for."""
     w, p, c = k.whole, k.partial, k.change
     both = draw.pick((f"{recase(p.verb)} or {c.verb}", f"{recase(p.verb)} and {c.verb}"))
     within = ""
     if p.limit:
-        within = draw.pick(
-            (f", within {p.limit} days", f", up to {p.limit} days", f", {p.limit} days at most")
-        )
+        ways = (f", within {p.limit} days", f", up to {p.limit} days", f", {p.limit} days at most")
+        within = draw.pick(ways)
     if p.exempt:
-        within += draw.pick(
-            (
-                f" ({p.exempt}: {p.wide})",
-                f"; when {p.exempt} within {p.wide}",
-                f"; {p.exempt} ones within {p.wide}",
-            )
+        ways = (
+            f" ({p.exempt}: {p.wide})",
+            f"; when {p.exempt} within {p.wide}",
+            f"; {p.exempt} ones within {p.wide}",
         )
-    rules = [
-        draw.pick(
-            (
-                f"{recase(w.verb)} only {w.good} {k.things}.",
-                f"{recase(w.verb)} a {k.thing} only while it is {w.good}.",
-                f"Only what is {w.good} can be {w.done}.",
-            )
+        within += draw.pick(ways)
+    whole = (
+        f"{recase(w.verb)} only {w.good} {k.things}.",
+        f"{recase(w.verb)} a {k.thing} only while it is {w.good}.",
+        f"Only what is {w.good} can be {w.done}.",
+    )
+    part = (
+        f"{both} only in {p.good} {k.things}{within}.",
+        f"{both} a {k.part} only when its {k.thing} is {p.good}{within}.",
+    )
+    change = (
+        f"{recase(c.verb)} only for what is in stock.",
+        f"{recase(c.verb)} only if the new {k.value_key} is in stock.",
+    )
+    return [draw.pick(whole), draw.pick(part), draw.pick(change)]
+
+
+def _habits(k: Desk) -> tuple[tuple[str, ...], ...]:
+    """What holds at every desk, each in several wordings."""
+    topics = ", ".join(k.topics)
+    return (
+        (
+            f"Nothing else can be done ({topics}): call no tool.",
+            f"Call no tool for other wishes ({topics}).",
+            f"No help with {topics}; use no tool for it.",
         ),
-        draw.pick(
-            (
-                f"{both} only in {p.good} {k.things}{within}.",
-                f"{both} a {k.part} only when its {k.thing} is {p.good}{within}.",
-            )
+        (
+            f"When a {k.thing} is unknown take the latest one of the {k.mail_key}.",
+            f"If the {k.thing} id is not known, use the {k.owner}'s latest {k.thing}.",
         ),
-        draw.pick(
-            (
-                f"{recase(c.verb)} only for what is in stock.",
-                f"{recase(c.verb)} only if the new {k.value_key} is in stock.",
-            )
+        (
+            "Call again after a time-out.",
+            "Repeat a call that failed for now.",
+            "Try once more when a tool is busy.",
         ),
-        draw.pick(
-            (
-                f"Nothing else can be done ({', '.join(k.topics)}): call no tool.",
-                f"Call no tool for other wishes ({', '.join(k.topics)}).",
-                f"No help with {', '.join(k.topics)}; use no tool for it.",
-            )
-        ),
-        draw.pick(
-            (
-                f"When a {k.thing} is unknown take the latest one of the {k.mail_key}.",
-                f"If the {k.thing} id is not known, use the {k.owner}'s latest {k.thing}.",
-            )
-        ),
-        draw.pick(
-            (
-                "Call again after a time-out.",
-                "Repeat a call that failed for now.",
-                "Try once more when a tool is busy.",
-            )
-        ),
-        draw.pick(
-            (
-                "Refuse what the rules forbid.",
-                "What is forbidden you refuse.",
-                "Say no to all else.",
-            )
-        ),
-    ]
-    draw.shuffle(rules)
-    return rules
+        ("Refuse what the rules forbid.", "What is forbidden you refuse.", "Say no to all else."),
+    )
 
 
 def tell(d: Dialogue, k: Desk, place: str) -> None:

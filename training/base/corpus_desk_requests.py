@@ -8,236 +8,29 @@ Invariant: as in `corpus_parts`; the first thought says what is asked in the des
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from tooldojo.training.base import senses, words
-from tooldojo.training.base.corpus_calls import with_errors
-from tooldojo.training.base.corpus_desk import Deed, Desk, make_desk, plural, tell
-from tooldojo.training.base.corpus_parts import Dialogue, Document, opener, recase
-from tooldojo.training.base.template import Json
+from tooldojo.training.base import senses
+from tooldojo.training.base.corpus_desk import make_desk, tell
+from tooldojo.training.base.corpus_desk_visit import (
+    Visit,
+    article,
+    common_reason,
+    frame,
+    joined,
+    part_of,
+    pointed_at,
+    reason,
+)
+from tooldojo.training.base.corpus_parts import Dialogue, Document, recase
 from tooldojo.training.base.words import Draw
 
 REQUESTS = (1, 2, 3, 3)
-BUSY = 0.06  # share of calls that fail at first
-
-
-@dataclass
-class Thing:
-    """A record of the desk."""
-
-    code: str
-    status: str
-    age: int
-    parts: dict[str, tuple[str, str, float]]  # id: name, variant, price
-
-    @property
-    def total(self) -> float:
-        """What it costs."""
-        return sum(price for _, _, price in self.parts.values())
-
-
-@dataclass
-class Visit:
-    """One request: who asks, for what, and how far the demonstration has come."""
-
-    d: Dialogue
-    k: Desk
-    access: str
-    person: str
-    mail: str
-    owner: str
-    gone: str  # an id that no tool knows
-    plan: str = ""
-    seen: set[str] = field(default_factory=set)
-
-    @property
-    def draw(self) -> Draw:
-        """The source of chance."""
-        return self.d.draw
-
-    def thing(self, status: str = "", parts: int = 0) -> Thing:
-        """A new record."""
-        draw, k = self.draw, self.k
-        n = parts or draw.randint(1, 3)
-        limit = k.partial.wide or k.partial.limit or 30
-        names = draw.some([_article(draw) for _ in range(n + 2)], n)
-        prices = draw.sample(range(4, 120), n)
-        rows = zip(draw.codes(k.part_shape, n), names, prices, strict=True)
-        held = {code: (name, draw.pick(k.values), price / 2) for code, name, price in rows}
-        age = draw.randint(1, draw.pick((limit, max(2, k.partial.limit), 2 * limit)))
-        return Thing(draw.code(k.shape), status or draw.pick(k.states), age, held)
-
-    def ask(self, text: str) -> None:
-        """The user's message; who gives no id gives an address."""
-        draw = self.draw
-        if self.access != "id":
-            mail = draw.pick(senses.EMAILS).format(m=self.mail)
-            text = f"{text} {mail}" if draw.chance(0.75) else f"{mail} {text}"
-        self.d.user(text if draw.chance(0.6) else recase(opener(draw)) + text)
-
-    def call(self, thought: str, tool: str, arguments: Json, result: object) -> None:
-        """One call; the first thought of a request says what is asked."""
-        if self.plan:
-            thought, self.plan = f"{self.k.plan}: {self.plan}. {thought}", ""
-        with_errors(self.d, thought, tool, arguments, result, p=BUSY)
-
-    def close(self, thought: str, *parts: str) -> Document:
-        """The last turn of the request."""
-        if self.plan:
-            thought, self.plan = f"{self.k.plan}: {self.plan}. {thought}", ""
-        return self.d.finish(thought, "", self.k.line(*parts))
-
-    # Steps
-
-    def find(self, thought: str, things: list[Thing]) -> None:
-        """From the address to the list."""
-        k = self.k
-        found: Json = {k.owner_key: self.owner}
-        if self.draw.chance(0.7):
-            found["name"] = self.person
-        self.call(thought, k.find, {k.mail_key: self.mail}, found)
-        rows = things[::-1] if k.newest_first else things
-        listed: object = {t.code: t.status for t in rows}
-        if self.draw.chance(0.25):
-            listed = [{k.key: t.code, k.status: t.status} for t in rows]
-        then = f"{self.person if 'name' in found else 'The ' + k.owner} is {self.owner}"
-        self.call(f"{then}: list the {k.things}.", k.list_, {k.owner_key: self.owner}, listed)
-
-    def read(self, thought: str, thing: Thing) -> None:
-        """See a record, once."""
-        if thing.code in self.seen:
-            return
-        self.seen.add(thing.code)
-        k = self.k
-        rows = {c: f"{n}, {v}, {p:.2f}" for c, (n, v, p) in thing.parts.items()}
-        age = {k.days: thing.age} if thing.status == k.states[2] else {}
-        result = {k.status: thing.status, **age, k.total: f"{thing.total:.2f}", k.parts: rows}
-        self.call(thought, k.read, {k.key: thing.code}, result)
-
-    def reach(self, thing: Thing) -> None:
-        """Learn the status of the thing in question the shortest way."""
-        draw = self.draw
-        older = [self.thing() for _ in range(draw.randint(0, 2))]
-        if self.access in ("id", "check"):
-            return self.read(f"First read {thing.code}.", thing)
-        if self.access == "unknown":
-            gone = self.gone
-            error = {"error": draw.pick((f"no {self.k.thing} {gone}", f"{gone} not found"))}
-            self.call(f"First read {gone}.", self.k.read, {self.k.key: gone}, error)
-            self.find(f"{gone} is unknown, try the {self.k.mail_key}.", [*older, thing])
-        else:
-            self.find(f"First find the {self.k.mail_key}.", [*older, thing])
-        return None
-
-    # Decisions
-
-    def barred(self, deed: Deed, thing: Thing, label: str) -> Document | None:
-        """The refusal that the rules demand, or None."""
-        k = self.k
-        if thing.status != deed.good:
-            code = k.codes["early" if deed is k.whole else "late"]
-            because = f"{thing.code} is {thing.status} and not {deed.good}"
-            return self.close(f"{because}, hence a refusal.", "refused", code, thing.code)
-        if deed is k.whole:
-            return None
-        self.read(
-            f"The latest {k.thing} {thing.code} is {thing.status}: see its {plural(k.part)}.",
-            thing,
-        )
-        limit = deed.limit_for(label)
-        if limit and thing.age > limit:
-            claim = self.claim(deed, label)
-            because = f"{thing.code} is {thing.age} days old, more than {limit}{claim}"
-            return self.close(f"{because}, hence a refusal.", "refused", k.codes["old"], thing.code)
-        return None
-
-    def claim(self, deed: Deed, label: str) -> str:
-        """Under which reason a limit holds."""
-        return f" for {label}" if deed.exempt and label == deed.exempt else ""
-
-    def allowed(self, deed: Deed, thing: Thing, label: str) -> str:
-        """Why a deed may be done."""
-        limit = deed.limit_for(label)
-        if deed is self.k.whole or not limit:
-            return f"{thing.code} is {thing.status}"
-        return f"{thing.code} is {thing.age} days old, within {limit}{self.claim(deed, label)}"
-
-    def do_whole(self, thing: Thing, label: str, because: str = "") -> None:
-        """The call on a whole thing."""
-        k, deed = self.k, self.k.whole
-        why = {k.reason_key: label} if deed.clauses else {}
-        thought = f"{because or self.allowed(deed, thing, label)}, hence {deed.verb} it."
-        self.call(thought, deed.tool, {k.key: thing.code, **why}, f"{thing.code} {deed.done}")
-
-    def do_part(self, thing: Thing, part: str, label: str, because: str, named: str) -> Document:
-        """The call on a part, and the end."""
-        k, deed = self.k, self.k.partial
-        why = {k.reason_key: label} if deed.clauses else {}
-        arguments = {k.key: thing.code, k.part_key: part, **why}
-        self.call(
-            f"{because}, hence {deed.verb} {named}.", deed.tool, arguments, f"{part} {deed.done}"
-        )
-        return self.close(f"{part} of {thing.code} is {deed.done}.", deed.done, thing.code, part)
-
-
-def _article(draw: Draw) -> str:
-    """What a part is called: one invented word or two words."""
-    return draw.word() if draw.chance(0.3) else f"{draw.word()} {draw.pick(words.THINGS)}"
-
-
-def _reason(draw: Draw, deed: Deed) -> tuple[str, str]:
-    """A label and a clause that means it; deeds without labels get any clause."""
-    if not deed.clauses:
-        table = senses.REASONS
-        return "", draw.pick(table[draw.pick(list(table))][1])
-    label = draw.pick(list(deed.clauses))
-    return label, draw.pick(deed.clauses[label])
-
-
-def _common_reason(draw: Draw, k: Desk, labels: list[str]) -> tuple[str, str]:
-    """A reason that both the deed on the whole and the one on a part take."""
-    if not labels:
-        return _reason(draw, k.whole if k.whole.clauses else k.partial)
-    label = draw.pick(labels)
-    return label, draw.pick([c for c in k.whole.clauses[label] if c in k.partial.clauses[label]])
-
-
-def _frame(draw: Draw, ask: str, clause: str) -> str:
-    """A request with its reason."""
-    frame = draw.pick(senses.FRAMES)
-    text = frame.replace("{ask}", ask).replace("{why}", clause).replace("{Why}", recase(clause))
-    return ". ".join(recase(part) for part in text.split(". "))
-
-
-def _named(v: Visit, thing: Thing) -> str:
-    """How a request points at a whole thing."""
-    k, draw = v.k, v.draw
-    if v.access == "latest":
-        return draw.pick(
-            (f"my latest {k.thing}", f"my newest {k.thing}", f"the {k.thing} I made last")
-        )
-    code = v.gone if v.access == "unknown" else thing.code
-    return draw.pick((f"{k.thing} {code}", f"my {k.thing} {code}", code, f"the {k.thing} {code}"))
-
-
-def _part_of(v: Visit, thing: Thing) -> tuple[str, str, str]:
-    """A part: its id, how the request names it, and what a thought calls it."""
-    part = v.draw.pick(list(thing.parts))
-    name = thing.parts[part][0]
-    if v.access == "id" and v.draw.chance(0.4):
-        said = v.draw.pick((f"{v.k.part} {part}", part, f"the {v.k.part} {part}"))
-        return part, said, part
-    return part, f"the {name}", f"{part}, the {name}"
-
-
-def _joined(v: Visit, said: str, whole: str) -> str:
-    return f"{said} {v.draw.pick(('of', 'from', 'in'))} {whole}"
 
 
 def status(v: Visit) -> Document:
     """Where does it stand?"""
     thing = v.thing()
-    v.ask(recase(v.draw.pick(senses.STATUS_ASKS).format(x=_named(v, thing))))
+    v.ask(recase(v.draw.pick(senses.STATUS_ASKS).format(x=pointed_at(v, thing))))
     v.plan = v.k.status
     v.reach(thing)
     return v.close(f"{thing.code} is {thing.status}.", v.k.status, thing.status, thing.code)
@@ -247,7 +40,7 @@ def stock(v: Visit) -> Document:
     """How many are there?"""
     k, draw = v.k, v.draw
     v.access = "id"
-    name, value = _article(draw), draw.pick(k.values)
+    name, value = article(draw), draw.pick(k.values)
     v.ask(recase(draw.pick(senses.STOCK_ASKS).format(p=name, v=value)))
     v.plan = f"stock of {value} {name}"
     levels = {each: draw.pick((0, draw.randint(1, 20))) for each in k.values}
@@ -261,7 +54,7 @@ def unsupported(v: Visit) -> Document:
     v.access = "id"
     topic = v.draw.pick(v.k.topics)
     thing = v.thing()
-    text = v.draw.pick(senses.TOPICS[topic]).format(x=_named(v, thing))
+    text = v.draw.pick(senses.TOPICS[topic]).format(x=pointed_at(v, thing))
     v.ask(
         recase(
             v.draw.pick(("{t}.", "please {t}.", "can you help? {t}.", "{t}, please.")).format(
@@ -277,8 +70,8 @@ def unsupported(v: Visit) -> Document:
 def whole(v: Visit) -> Document:
     """A deed on the whole thing."""
     deed, thing = v.k.whole, v.thing()
-    label, clause = _reason(v.draw, deed)
-    v.ask(_frame(v.draw, v.draw.pick(deed.sense.asks).format(x=_named(v, thing)), clause))
+    label, clause = reason(v.draw, deed)
+    v.ask(frame(v.draw, v.draw.pick(deed.sense.asks).format(x=pointed_at(v, thing)), clause))
     v.plan = ", ".join(filter(None, (deed.verb, label)))
     v.reach(thing)
     if refusal := v.barred(deed, thing, label):
@@ -290,10 +83,10 @@ def whole(v: Visit) -> Document:
 def partly(v: Visit) -> Document:
     """A deed on a part."""
     deed, thing = v.k.partial, v.thing(_late(v))
-    label, clause = _reason(v.draw, deed)
-    part, said, named = _part_of(v, thing)
-    ask = v.draw.pick(deed.sense.asks).format(x=_joined(v, said, _named(v, thing)))
-    v.ask(_frame(v.draw, ask, clause))
+    label, clause = reason(v.draw, deed)
+    part, said, named = part_of(v, thing)
+    ask = v.draw.pick(deed.sense.asks).format(x=joined(v, said, pointed_at(v, thing)))
+    v.ask(frame(v.draw, ask, clause))
     v.plan = ", ".join(filter(None, (f"{deed.verb} {said}", label)))
     v.reach(thing)
     if refusal := v.barred(deed, thing, label):
@@ -310,10 +103,10 @@ def change(v: Visit) -> Document:
     """One variant for another, or else the deed on the part."""
     k, draw, deed = v.k, v.draw, v.k.change
     thing = v.thing(_late(v))
-    label, clause = _reason(draw, deed)
-    part, said, named = _part_of(v, thing)
+    label, clause = reason(draw, deed)
+    part, said, named = part_of(v, thing)
     value = draw.pick([each for each in k.values if each != thing.parts[part][1]])
-    item = _joined(v, said, _named(v, thing))
+    item = joined(v, said, pointed_at(v, thing))
     ask = draw.pick(deed.sense.asks).format(x=item, v=value)
     plan = f"{deed.verb} {said} for {value}"
     or_part = draw.chance(0.45)
@@ -321,7 +114,7 @@ def change(v: Visit) -> Document:
         other = draw.pick(k.partial.sense.asks).format(x="it")
         ask = draw.pick(senses.SOLD_OUT).format(one=ask, two=other)
         plan += f" or else {k.partial.verb}"
-    v.ask(_frame(draw, ask, clause))
+    v.ask(frame(draw, ask, clause))
     v.plan = ", ".join(filter(None, (plan, label)))
     v.reach(thing)
     if refusal := v.barred(deed, thing, label):
@@ -346,12 +139,12 @@ def change_any(v: Visit) -> Document:
     """Any other variant that is in stock."""
     k, draw, deed = v.k, v.draw, v.k.change
     thing = v.thing(_late(v))
-    label, clause = _reason(draw, deed)
-    part, said, named = _part_of(v, thing)
+    label, clause = reason(draw, deed)
+    part, said, named = part_of(v, thing)
     name, held, _ = thing.parts[part]
     wish = draw.pick(senses.ANY).format(l=k.value_key)
-    ask = draw.pick(deed.sense.asks).format(x=_joined(v, said, _named(v, thing)), v=wish)
-    v.ask(_frame(draw, ask, clause))
+    ask = draw.pick(deed.sense.asks).format(x=joined(v, said, pointed_at(v, thing)), v=wish)
+    v.ask(frame(draw, ask, clause))
     v.plan = ", ".join(filter(None, (f"{deed.verb} {said} for another", label)))
     v.reach(thing)
     if refusal := v.barred(deed, thing, label):
@@ -383,16 +176,14 @@ def whole_or_part(v: Visit) -> Document:
     if k.whole.clauses and k.partial.clauses and not labels:
         return partly(v)
     thing = v.thing(draw.pick((k.states[0], k.states[2], "")), parts=draw.randint(2, 3))
-    label, clause = _common_reason(draw, k, labels)
+    label, clause = common_reason(draw, k, labels)
     x, cheapest = (
-        _named(v, thing),
+        pointed_at(v, thing),
         draw.pick(("its cheapest {p}", "the cheapest {p} in it", "the {p} of it that costs least")),
     )
     two = draw.pick(k.partial.sense.asks).format(x=cheapest.format(p=k.part))
     one = draw.pick(k.whole.sense.asks).format(x=x)
-    v.ask(
-        _frame(draw, draw.pick(senses.ORELSE).format(one=one, two=two, good=k.whole.good), clause)
-    )
+    v.ask(frame(draw, draw.pick(senses.ORELSE).format(one=one, two=two, good=k.whole.good), clause))
     plan = f"{k.whole.verb} or {k.partial.verb} the cheapest"
     v.plan = ", ".join(filter(None, (plan, label)))
     v.reach(thing)
@@ -414,9 +205,9 @@ def dearer(v: Visit) -> Document:
     draw.shuffle(pair)
     if pair[0].total == pair[1].total:
         return whole(v)
-    label, clause = _reason(draw, k.whole)
+    label, clause = reason(draw, k.whole)
     both = draw.pick(senses.DEARER).format(a=pair[0].code, b=pair[1].code)
-    v.ask(_frame(draw, draw.pick(k.whole.sense.asks).format(x=both), clause))
+    v.ask(frame(draw, draw.pick(k.whole.sense.asks).format(x=both), clause))
     v.plan = ", ".join(filter(None, (f"{k.whole.verb} the dearer", label)))
     first, second = pair
     v.read(f"Both totals count, {first.code} first.", first)
@@ -469,9 +260,9 @@ def all_whole(v: Visit) -> Document:
     rows = [v.thing(deed.good) for _ in range(n)]
     rows += [v.thing(draw.pick(k.states[1:])) for _ in range(draw.randint(1, 2))]
     draw.shuffle(rows)
-    label, clause = _reason(draw, deed)
+    label, clause = reason(draw, deed)
     x = draw.pick(senses.ALL).format(good=deed.good, t=k.thing, ts=k.things)
-    v.ask(_frame(draw, draw.pick(deed.sense.asks).format(x=x), clause))
+    v.ask(frame(draw, draw.pick(deed.sense.asks).format(x=x), clause))
     v.plan = ", ".join(filter(None, (f"{deed.verb} all {deed.good}", label)))
     v.find(f"First find the {k.mail_key}.", rows)
     fit = [t for t in (rows[::-1] if k.newest_first else rows) if t.status == deed.good]

@@ -10,11 +10,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 from tooldojo.training.base import words
-from tooldojo.training.base.corpus_calls import any_value, spoken
 from tooldojo.training.base.corpus_parts import (
     Dialogue,
     Document,
 )
+from tooldojo.training.base.corpus_steps import any_value, spoken
 from tooldojo.training.base.template import Json, compact
 from tooldojo.training.base.words import Draw
 

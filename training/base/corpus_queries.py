@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tooldojo.training.base import words
-from tooldojo.training.base.corpus_calls import spoken
 from tooldojo.training.base.corpus_parts import (
     Dialogue,
     Document,
@@ -23,6 +22,7 @@ from tooldojo.training.base.corpus_parts import (
     schema,
     tell_rules,
 )
+from tooldojo.training.base.corpus_steps import spoken
 from tooldojo.training.base.words import Draw
 
 
