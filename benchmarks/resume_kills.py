@@ -113,14 +113,14 @@ def processes(tag: str) -> Iterator[tuple[int, str]]:
 
 
 def kill_drivers(job: Job, kills: int, moments: random.Random, seconds: float) -> int:
-    """Kill the run's process at moments within the time that an undisturbed run takes; how often
-    it was hit before it had ended.
+    """Kill the run's process at moments within most of the time that an undisturbed run takes (what
+    is left of a resumed one is shorter); how often it was hit before it had ended.
     """
     hit = 0
     for _ in range(kills):
         process = job.start()
         try:
-            process.wait(moments.uniform(0.0, seconds))
+            process.wait(moments.uniform(0.0, 0.7 * seconds))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
