@@ -14,9 +14,10 @@ from pathlib import Path
 
 from tooldojo.configs.loading import RecipeError
 from tooldojo.configs.schema import Recipe
+from tooldojo.envs.curriculum import LearnableTasks
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.source import GeneratedTasks, take
-from tooldojo.envs.task import Split, Task
+from tooldojo.envs.task import Split, Task, TaskSource
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.fleet import Fleet
 from tooldojo.rollouts.formats import call_format
@@ -81,8 +82,11 @@ class Session:
             raise RecipeError(
                 f"rollout.eta = {recipe.rollout.eta}: this loop is synchronous; set rollout.eta=0"
             )
-        source = GeneratedTasks(recipe.task.worlds, Split.TRAIN, seed, recipe.task.levels)
-        probe = demonstration(source.task(0), self.chat).input_ids
+        generated = GeneratedTasks(recipe.task.worlds, Split.TRAIN, seed, recipe.task.levels)
+        probe = demonstration(generated.task(0), self.chat).input_ids
+        source: TaskSource = generated
+        if recipe.task.curriculum == "learnable":
+            source = LearnableTasks(generated, recipe.objective.group_size)
         temperature = recipe.rollout.temperature
         learner = Learner(self.policy, recipe.learner, recipe.objective, probe, temperature)
         tasks = DynamicSampler(recipe.objective, source)
