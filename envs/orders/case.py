@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from tooldojo.envs.orders.shop import Shop, money
-from tooldojo.envs.orders.wordings import PLANS, REASONS
+from tooldojo.envs.orders.shop import Shop
+from tooldojo.envs.orders.wordings import BRIEFLY, PLANS, REASONS
 from tooldojo.envs.task import Call, GoldTurn
 from tooldojo.verifiers.records import Json
 
@@ -111,24 +111,27 @@ class Case:
         self.reason = reason
         return reason
 
-    def name_item(self, order: str) -> str:
+    def name_item(self, order: str, by_name: bool = False) -> str:
         """Choose an item and refer to it by id or name; who gives no order id gives no item id."""
         items = self.order(order)["items"]
         item = self.rng.choice(list(items))
-        by_name = self.access == "latest" or self.rng.random() < 0.5
+        by_name = by_name or self.access == "latest" or self.rng.random() < 0.5
         self.slots["item"] = f"the {items[item]['product']}" if by_name else f"item {item}"
         return item
 
     # The demonstration
 
     def plan(self, goal: str) -> None:
-        """Begin the first thought with what is asked, so that later turns need not read the request
-        anew.
+        """Begin the first thought with what is asked and the others with a word on it, so that
+        later turns need not read the request anew.
         """
-        if goal in PLANS:
-            asked = PLANS[goal].format(reason=self.reason, **self.slots)
-            first = self.turns[0]
-            self.turns[0] = replace(first, thought=f"Asked: {asked}. {first.thought}")
+        if goal not in PLANS:
+            return
+        asked = PLANS[goal].format(reason=self.reason, **self.slots)
+        brief = ", ".join(filter(None, (BRIEFLY[goal], self.reason)))
+        first, *later = self.turns
+        self.turns[0] = replace(first, thought=f"Asked: {asked}. {first.thought}")
+        self.turns[1:] = [replace(turn, thought=f"{brief}: {turn.thought}") for turn in later]
 
     def act(self, thought: str, tool: str, **arguments: Json) -> None:
         """One call."""
@@ -186,16 +189,21 @@ class Case:
         self.open(order)
         days, limit = self.order(order)["days"], WINDOW[reason]
         if days > limit:
-            claim = " for damage" if reason == "damaged" else ""
-            because = f"{order} came {days} days ago, more than the {limit}{claim}"
-            self.refuse(order, "too_late", because)
+            self.refuse(order, "too_late", f"{self.return_window(order, reason)}, too late")
             return False
         return True
 
+    def return_window(self, order: str, reason: str) -> str:
+        """What decides whether an item may come back; the verdict follows, so that it can be read
+        off.
+        """
+        claim = " for damage" if reason == "damaged" else ""
+        days = self.order(order)["days"]
+        return f"{order} came {days} days ago, the limit{claim} is {WINDOW[reason]}"
+
     def return_reason(self, order: str, reason: str) -> str:
         """Why an item may come back, as the first half of a thought."""
-        claim = " for damage" if reason == "damaged" else ""
-        return f"{order} came {self.order(order)['days']} days ago, within {WINDOW[reason]}{claim}"
+        return f"{self.return_window(order, reason)}, in time"
 
     def refund(self, order: str, item: str, reason: str, because: str, label: str = "") -> None:
         """The call that refunds, and the end."""
@@ -204,15 +212,11 @@ class Case:
         self.close(f"The refund of {item} in {order} is done.", f"refunded {order} {item}")
 
     def label(self, order: str, item: str) -> str:
-        """The item's id, explained where the request does not give it."""
+        """The item's id, after its name where the request gives that: the way it is found."""
         named = self.slots.get("item", "").startswith("item ")
-        return item if named else f"{item}, the {self.order(order)['items'][item]['product']}"
+        return item if named else f"the {self.order(order)['items'][item]['product']}, {item}"
 
     def cheapest(self, order: str) -> str:
         """The item with the lowest price."""
         items = self.order(order)["items"]
         return min(items, key=lambda item: items[item]["price"])
-
-    def price(self, order: str, item: str) -> str:
-        """An item's price as tools write it."""
-        return money(self.order(order)["items"][item]["price"])

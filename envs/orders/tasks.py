@@ -92,7 +92,7 @@ def cancel_or_refund(case: Case) -> None:
     if not case.may_return(order, reason):
         return None
     item = case.cheapest(order)
-    label = f"{item}, the cheapest at {case.price(order, item)}"
+    label = f"the cheapest, {case.order(order)['items'][item]['product']}, {item}"
     return case.refund(order, item, reason, case.return_reason(order, reason), label)
 
 
@@ -135,7 +135,7 @@ def _exchange(case: Case, or_refund: bool) -> None:
 def exchange_any(case: Case) -> None:
     """Exchange an item for the one other variant that is in stock."""
     order = case.place()
-    item = case.name_item(order)
+    item = case.name_item(order, by_name=True)
     row = case.order(order)["items"][item]
     name, levels = row["product"], case.shop.state["products"][row["product"]]["stock"]
     others = [variant for variant in levels if variant != row["variant"]]

@@ -48,6 +48,21 @@ PLANS = {
     "cancel_all": "cancel all pending, {reason}",
 }
 
+# What every later thought of a demonstration says, by goal.
+BRIEFLY = {
+    "status": "status",
+    "stock": "stock",
+    "cancel": "cancel",
+    "refund": "refund",
+    "cancel_or_refund": "cancel or refund",
+    "exchange": "exchange",
+    "exchange_or_refund": "exchange or refund",
+    "exchange_any": "exchange for another",
+    "dearer": "cancel the dearer",
+    "add_up": "total",
+    "cancel_all": "cancel all",
+}
+
 UNSUPPORTED = {
     "address": (
         "Send order {order} to a new address.",

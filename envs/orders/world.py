@@ -63,9 +63,10 @@ class Orders(World):
 
     @tool(mutates=False, idempotent=True)
     def get_order(self, order_id: str) -> dict[str, Any]:
-        """Status, days since delivery, total and items of an order."""
+        """Status, days since delivery, total and items of an order, cheapest first."""
         order = self._order(order_id)
-        items = {key: _item_line(item) for key, item in order["items"].items()}
+        rows = sorted(order["items"].items(), key=lambda row: row[1]["price"])
+        items = {item["product"]: _item_line(key, item) for key, item in rows}
         days = {"days": order["days"]} if order["days"] is not None else {}
         return {"status": order["status"], **days, "total": money(total(order)), "items": items}
 
@@ -125,6 +126,6 @@ class Orders(World):
         return self.state["products"][name]
 
 
-def _item_line(item: dict[str, Any]) -> str:
-    parts = [item["product"], item["variant"], money(item["price"])]
+def _item_line(key: str, item: dict[str, Any]) -> str:
+    parts = [key, item["variant"], money(item["price"])]
     return ", ".join([*parts, "refunded"] if item["refunds"] else parts)

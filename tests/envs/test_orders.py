@@ -72,7 +72,7 @@ def tasks() -> list[Task]:
             "get_order",
             {"order_id": "W111111"},
             '{"status": "delivered", "days": 12, "total": "33.50", "items": '
-            '{"I312": "quiet lamp, red, 24.50", "I418": "tall mug, red, 9.00"}}',
+            '{"tall mug": "I418, red, 9.00", "quiet lamp": "I312, red, 24.50"}}',
         ),
         ("get_product", {"product": "quiet lamp"}, '{"red": 3, "blue": 2, "green": 0}'),
         ("find_customer", {"email": "b@x.eu"}, '{"error": "no customer with email b@x.eu"}'),

@@ -55,18 +55,9 @@ WEIGHTS: dict[Stage, dict[str, float]] = {
         **{"from_text": 1, "filter": 1},
     },
     Stage.FULL: {
-        **{
-            "desk": 14,
-            "act": 3,
-            "chain": 3,
-            "choose": 4,
-            "branch": 2,
-            "generic": 2,
-            "lookup": 1,
-            "parallel": 2,
-        },
-        **{"no_tool": 1, "from_text": 0.5, "numbers": 2, "copying": 1, "prose": 0.5},
-        **{"filter": 1, "sql": 2},
+        **{"desk": 20, "act": 2, "chain": 2, "choose": 3, "branch": 1.5, "generic": 2, "lookup": 1},
+        **{"parallel": 1, "no_tool": 1, "from_text": 0.5, "numbers": 2, "copying": 0.5},
+        **{"prose": 0.5, "filter": 0.5, "sql": 2},
     },
 }
 

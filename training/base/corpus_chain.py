@@ -139,8 +139,9 @@ def _request(d: Dialogue, h: Holding) -> Document:
     found = fitting(draw, kind, code, action.rules)
     states[at] = str(found[kind.status])
     parts = _parts(draw, h)
-    wanted, said = draw.pick(list(parts.items()))
-    what = f"the {_short(said)} {h.part} of" if partly else ""
+    said, line = draw.pick(list(parts.items()))
+    wanted = line.split(", ")[0]
+    what = f"the {said} {h.part} of" if partly else ""
     person = str(found[kind.owner])
     begin = opener(draw)
     if draw.chance(0.3):
@@ -159,7 +160,7 @@ def _request(d: Dialogue, h: Holding) -> Document:
         return decide(d, action, found, {h.key: code}, h.closing, code)
     with_errors(d, thought, h.reader, {h.key: code}, found, p=0.08)
     values: Json = {h.key: code, **({h.part_key: wanted} if partly else {})}
-    note = f"{_short(said)} is {wanted}" if partly else ""
+    note = f"{said} is {wanted}" if partly else ""
     shown = f"{code} {wanted}" if partly else code
     return decide(d, action, found, values, h.closing, shown, note)
 
@@ -175,19 +176,14 @@ def _which(draw: Draw, h: Holding, states: list[str]) -> tuple[str, int]:
     return ("first", "second", "third", "fourth")[position] + " listed", position
 
 
-def _parts(draw: Draw, h: Holding) -> Json:
-    """Ids of parts with a line about each; the first words of the lines differ."""
+def _parts(draw: Draw, h: Holding) -> dict[str, str]:
+    """Parts by what a request calls them, with a line about each that begins with the id."""
     kinds = draw.some(h.kind.colours, min(len(h.kind.colours), draw.randint(1, 4)))
     ids = draw.codes(h.part_shape, len(kinds))
     return {
-        code: ", ".join((f"{colour} {h.part}", draw.pick(words.SIZES), str(draw.price())))
+        colour: ", ".join((code, draw.pick(words.SIZES), str(draw.price())))
         for code, colour in zip(ids, kinds, strict=True)
     }
-
-
-def _short(line: object) -> str:
-    """What a request calls a part: the first word of its line."""
-    return str(line).split(" ")[0]
 
 
 def _find(

@@ -170,9 +170,10 @@ def pick_task(draw: Draw, kind: RecordType) -> Pick:
 
 
 def _row(draw: Draw, kind: RecordType, code: str, number: int, dated: bool) -> Json:
-    """One record of a list, shorter than what a look-up returns."""
+    """One record of a list, shorter than what a look-up returns; the id stands behind what it is
+    chosen by.
+    """
     row: Json = {
-        kind.id_field: code,
         kind.colour: draw.pick(kind.colours[:3]),
         kind.price: draw.price(),
         kind.number: number,
@@ -181,6 +182,7 @@ def _row(draw: Draw, kind: RecordType, code: str, number: int, dated: bool) -> J
         row["date"] = draw.date()
     if draw.chance(0.5):
         row[kind.status] = draw.pick(kind.states[:2])
+    row[kind.id_field] = code
     return row
 
 

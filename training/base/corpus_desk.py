@@ -81,7 +81,6 @@ class Desk:
     change: Deed
     topics: list[str]
     label: str
-    plan: str
     codes: dict[str, str]
 
     def line(self, *parts: str) -> str:
@@ -134,6 +133,10 @@ def _deed(
 
 
 def _name(draw: Draw, verbs: list[str], noun: str, taken: set[str]) -> str:
+    plain = f"{draw.pick(verbs)}_{noun}"
+    if draw.chance(0.7) and plain not in taken and draw.allowed(plain):
+        taken.add(plain)
+        return plain
     while True:
         name = draw.tool_name(verbs, noun)
         if name not in taken:
@@ -156,7 +159,7 @@ def make_desk(draw: Draw) -> Desk:
     owner = draw.pick(senses.OWNERS)
     states = (draw.pick(senses.EARLY), draw.pick(senses.MIDDLE), draw.pick(senses.LATE))
     pool = draw.pick((words.COLOURS, words.COLOURS, words.SIZES, words.MATERIALS))
-    shapes = draw.some([s for s in words.ID_SHAPES if "w_" not in s or draw.chance(0.3)], 3)
+    shapes = draw.some(words.SHORT_SHAPES, 3)
     taken: set[str] = set()
     names = {meaning: draw.pick(labels) for meaning, (labels, _) in senses.REASONS.items()}
     partial = _deed(draw, senses.PART, part, states[2], names, taken)
@@ -194,8 +197,7 @@ def make_desk(draw: Draw) -> Desk:
         partial=partial,
         change=_exchange(draw, part, partial, taken),
         topics=draw.some(list(senses.TOPICS), draw.randint(2, 4)),
-        label="Result" if draw.chance(0.4) else draw.pick(LABELS),
-        plan="Asked" if draw.chance(0.5) else draw.pick(("Wanted", "Goal", "Task", "They want")),
+        label="Result" if draw.chance(0.7) else draw.pick(LABELS),
         codes={
             "early": draw.pick((f"not_{states[0]}", "too_far", "wrong_state")),
             "late": draw.pick((f"not_{states[2]}", "not_yet", "too_early")),
@@ -302,7 +304,7 @@ def tell(d: Dialogue, k: Desk, place: str) -> None:
     more = f"For all {k.things} of a {k.owner}, give the {k.owner_key} in place of the {k.thing}."
     listed = [head, *lines, more]
     d.system("\n".join([role, tell_rules(draw, _rules(draw, k)), *listed]))
-    d.tools += [*_tools(draw, k), *distractors(draw, draw.pick((0, 0, 0, 1, 2)))]
+    d.tools += [*_tools(draw, k), *distractors(draw, draw.pick((0, 0, 0, 1)))]
     draw.shuffle(d.tools)
 
 
@@ -326,7 +328,10 @@ def _tools(draw: Draw, k: Desk) -> list[Json]:
             f"Each {k.thing} of a {k.owner}, {side} first.",
             {k.owner_key: text(f"the {k.owner}")},
         ),
-        k.read: (f"{recase(k.status)}, {k.total} and {plural(k.part)} of a {k.thing}.", key),
+        k.read: (
+            f"{recase(k.status)}, {k.total} and {plural(k.part)} of a {k.thing}, cheapest first.",
+            key,
+        ),
         k.stock: (f"What is in stock, by {k.value_key}.", {k.item_key: text("its name")}),
         k.whole.tool: (f"{recase(k.whole.verb)} a {k.thing}.", with_reason(k.whole, key)),
         k.partial.tool: (f"{recase(k.partial.verb)} one {k.part}.", with_reason(k.partial, part)),

@@ -18,20 +18,21 @@ from tooldojo.training.base.corpus_desk_visit import (
     frame,
     joined,
     part_of,
+    person,
     pointed_at,
     reason,
 )
 from tooldojo.training.base.corpus_parts import Dialogue, Document, recase
 from tooldojo.training.base.words import Draw
 
-REQUESTS = (1, 2, 3, 3)
+REQUESTS = (1, 2, 3, 4)
 
 
 def status(v: Visit) -> Document:
     """Where does it stand?"""
     thing = v.thing()
     v.ask(recase(v.draw.pick(senses.STATUS_ASKS).format(x=pointed_at(v, thing))))
-    v.plan = v.k.status
+    v.asked(v.k.status, v.k.status)
     v.reach(thing)
     return v.close(f"{thing.code} is {thing.status}.", v.k.status, thing.status, thing.code)
 
@@ -42,7 +43,7 @@ def stock(v: Visit) -> Document:
     v.access = "id"
     name, value = article(draw), draw.pick(k.values)
     v.ask(recase(draw.pick(senses.STOCK_ASKS).format(p=name, v=value)))
-    v.plan = f"stock of {value} {name}"
+    v.asked(f"stock of {value} {name}", "stock")
     levels = {each: draw.pick((0, draw.randint(1, 20))) for each in k.values}
     v.call(f"See what there is of {name}.", k.stock, {k.item_key: name}, levels)
     n = levels[value]
@@ -72,7 +73,7 @@ def whole(v: Visit) -> Document:
     deed, thing = v.k.whole, v.thing()
     label, clause = reason(v.draw, deed)
     v.ask(frame(v.draw, v.draw.pick(deed.sense.asks).format(x=pointed_at(v, thing)), clause))
-    v.plan = ", ".join(filter(None, (deed.verb, label)))
+    v.asked(deed.verb, deed.verb, label)
     v.reach(thing)
     if refusal := v.barred(deed, thing, label):
         return refusal
@@ -87,7 +88,7 @@ def partly(v: Visit) -> Document:
     part, said, named = part_of(v, thing)
     ask = v.draw.pick(deed.sense.asks).format(x=joined(v, said, pointed_at(v, thing)))
     v.ask(frame(v.draw, ask, clause))
-    v.plan = ", ".join(filter(None, (f"{deed.verb} {said}", label)))
+    v.asked(f"{deed.verb} {said}", deed.verb, label)
     v.reach(thing)
     if refusal := v.barred(deed, thing, label):
         return refusal
@@ -108,14 +109,14 @@ def change(v: Visit) -> Document:
     value = draw.pick([each for each in k.values if each != thing.parts[part][1]])
     item = joined(v, said, pointed_at(v, thing))
     ask = draw.pick(deed.sense.asks).format(x=item, v=value)
-    plan = f"{deed.verb} {said} for {value}"
+    plan, brief = f"{deed.verb} {said} for {value}", deed.verb
     or_part = draw.chance(0.45)
     if or_part:
         other = draw.pick(k.partial.sense.asks).format(x="it")
         ask = draw.pick(senses.SOLD_OUT).format(one=ask, two=other)
-        plan += f" or else {k.partial.verb}"
+        plan, brief = f"{plan} or else {k.partial.verb}", f"{brief} or {k.partial.verb}"
     v.ask(frame(draw, ask, clause))
-    v.plan = ", ".join(filter(None, (plan, label)))
+    v.asked(plan, brief, label)
     v.reach(thing)
     if refusal := v.barred(deed, thing, label):
         return refusal
@@ -140,12 +141,12 @@ def change_any(v: Visit) -> Document:
     k, draw, deed = v.k, v.draw, v.k.change
     thing = v.thing(_late(v))
     label, clause = reason(draw, deed)
-    part, said, named = part_of(v, thing)
+    part, said, named = part_of(v, thing, by_name=True)
     name, held, _ = thing.parts[part]
     wish = draw.pick(senses.ANY).format(l=k.value_key)
     ask = draw.pick(deed.sense.asks).format(x=joined(v, said, pointed_at(v, thing)), v=wish)
     v.ask(frame(draw, ask, clause))
-    v.plan = ", ".join(filter(None, (f"{deed.verb} {said} for another", label)))
+    v.asked(f"{deed.verb} {said} for another", f"{deed.verb} for another", label)
     v.reach(thing)
     if refusal := v.barred(deed, thing, label):
         return refusal
@@ -184,8 +185,8 @@ def whole_or_part(v: Visit) -> Document:
     two = draw.pick(k.partial.sense.asks).format(x=cheapest.format(p=k.part))
     one = draw.pick(k.whole.sense.asks).format(x=x)
     v.ask(frame(draw, draw.pick(senses.ORELSE).format(one=one, two=two, good=k.whole.good), clause))
-    plan = f"{k.whole.verb} or {k.partial.verb} the cheapest"
-    v.plan = ", ".join(filter(None, (plan, label)))
+    brief = f"{k.whole.verb} or {k.partial.verb}"
+    v.asked(f"{brief} the cheapest", brief, label)
     v.reach(thing)
     if thing.status == k.whole.good:
         v.do_whole(thing, label)
@@ -193,7 +194,7 @@ def whole_or_part(v: Visit) -> Document:
     if refusal := v.barred(k.partial, thing, label):
         return refusal
     part = min(thing.parts, key=lambda each: thing.parts[each][2])
-    named = f"{part}, the cheapest at {thing.parts[part][2]:.2f}"
+    named = f"the cheapest, {thing.parts[part][0]}, {part}"
     return v.do_part(thing, part, label, v.allowed(k.partial, thing, label), named)
 
 
@@ -208,7 +209,7 @@ def dearer(v: Visit) -> Document:
     label, clause = reason(draw, k.whole)
     both = draw.pick(senses.DEARER).format(a=pair[0].code, b=pair[1].code)
     v.ask(frame(draw, draw.pick(k.whole.sense.asks).format(x=both), clause))
-    v.plan = ", ".join(filter(None, (f"{k.whole.verb} the dearer", label)))
+    v.asked(f"{k.whole.verb} the dearer", f"{k.whole.verb} the dearer", label)
     first, second = pair
     v.read(f"Both totals count, {first.code} first.", first)
     v.read(f"{first.code} costs {first.total:.2f}, next {second.code}.", second)
@@ -227,7 +228,7 @@ def add_up(v: Visit) -> Document:
     v.access = draw.pick(("id", "latest"))
     things = [v.thing(parts=draw.randint(1, 2)) for _ in range(draw.pick((2, 2, 3)))]
     about = v.owner
-    v.plan = "total"
+    v.asked("total", "total")
     if v.access == "id":
         about = " ".join(t.code for t in things)
         x = f"{', '.join(t.code for t in things[:-1])} and {things[-1].code}"
@@ -263,7 +264,7 @@ def all_whole(v: Visit) -> Document:
     label, clause = reason(draw, deed)
     x = draw.pick(senses.ALL).format(good=deed.good, t=k.thing, ts=k.things)
     v.ask(frame(draw, draw.pick(deed.sense.asks).format(x=x), clause))
-    v.plan = ", ".join(filter(None, (f"{deed.verb} all {deed.good}", label)))
+    v.asked(f"{deed.verb} all {deed.good}", f"{deed.verb} all", label)
     v.find(f"First find the {k.mail_key}.", rows)
     fit = [t for t in (rows[::-1] if k.newest_first else rows) if t.status == deed.good]
     if not fit:
@@ -290,9 +291,9 @@ def desk(draw: Draw) -> Document:
     document: Document | None = None
     for _ in range(draw.pick(REQUESTS)):
         goal = draw.choices(list(GOALS), list(GOALS.values()))[0]
-        person = draw.person()
-        access = draw.pick(("id", "id", "id", "latest", "latest", "latest", "check", "unknown"))
+        who, mail = person(draw)
+        access = draw.pick(("id", "id", "latest", "latest", "check", "unknown"))
         owner, gone = draw.code(k.owner_shape), draw.code(k.shape)
-        document = goal(Visit(d, k, access, person, draw.email(person), owner, gone))
+        document = goal(Visit(d, k, access, who, mail, owner, gone))
     assert document is not None
     return document

@@ -47,6 +47,7 @@ class Visit:
     owner: str
     gone: str  # an id that no tool knows
     plan: str = ""
+    brief: str = ""
     seen: set[str] = field(default_factory=set)
 
     @property
@@ -75,16 +76,24 @@ class Visit:
         self.d.user(text if draw.chance(0.6) else recase(opener(draw)) + text)
 
     def call(self, thought: str, tool: str, arguments: Json, result: object) -> None:
-        """One call; the first thought of a request says what is asked."""
-        if self.plan:
-            thought, self.plan = f"{self.k.plan}: {self.plan}. {thought}", ""
-        with_errors(self.d, thought, tool, arguments, result, p=BUSY)
+        """One call."""
+        with_errors(self.d, self.reminded(thought), tool, arguments, result, p=BUSY)
 
     def close(self, thought: str, *parts: str) -> Document:
         """The last turn of the request."""
+        return self.d.finish(self.reminded(thought), "", self.k.line(*parts))
+
+    def asked(self, plan: str, brief: str, label: str = "") -> None:
+        """What the first thought says in full and the later ones in brief."""
+        self.plan = ", ".join(filter(None, (plan, label)))
+        self.brief = ", ".join(filter(None, (brief, label)))
+
+    def reminded(self, thought: str) -> str:
+        """A thought that begins with what is asked."""
         if self.plan:
-            thought, self.plan = f"{self.k.plan}: {self.plan}. {thought}", ""
-        return self.d.finish(thought, "", self.k.line(*parts))
+            thought, self.plan = f"Asked: {self.plan}. {thought}", ""
+            return thought
+        return f"{self.brief}: {thought}" if self.brief else thought
 
     # Steps
 
@@ -108,7 +117,8 @@ class Visit:
             return
         self.seen.add(thing.code)
         k = self.k
-        rows = {c: f"{n}, {v}, {p:.2f}" for c, (n, v, p) in thing.parts.items()}
+        ordered = sorted(thing.parts.items(), key=lambda part: part[1][2])
+        rows = {name: f"{code}, {value}, {p:.2f}" for code, (name, value, p) in ordered}
         age = {k.days: thing.age} if thing.status == k.states[2] else {}
         result = {k.status: thing.status, **age, k.total: f"{thing.total:.2f}", k.parts: rows}
         self.call(thought, k.read, {k.key: thing.code}, result)
@@ -145,21 +155,20 @@ class Visit:
         )
         limit = deed.limit_for(label)
         if limit and thing.age > limit:
-            claim = self.claim(deed, label)
-            because = f"{thing.code} is {thing.age} days old, more than {limit}{claim}"
+            because = f"{self.window(deed, thing, label)}: over"
             return self.close(f"{because}, hence a refusal.", "refused", k.codes["old"], thing.code)
         return None
 
-    def claim(self, deed: Deed, label: str) -> str:
-        """Under which reason a limit holds."""
-        return f" for {label}" if deed.exempt and label == deed.exempt else ""
+    def window(self, deed: Deed, thing: Thing, label: str) -> str:
+        """The figures from which the verdict can be read off."""
+        claim = f" for {label}" if deed.exempt and label == deed.exempt else ""
+        return f"{thing.code} is {thing.age} days old, limit{claim} {deed.limit_for(label)}"
 
     def allowed(self, deed: Deed, thing: Thing, label: str) -> str:
         """Why a deed may be done."""
-        limit = deed.limit_for(label)
-        if deed is self.k.whole or not limit:
+        if deed is self.k.whole or not deed.limit_for(label):
             return f"{thing.code} is {thing.status}"
-        return f"{thing.code} is {thing.age} days old, within {limit}{self.claim(deed, label)}"
+        return f"{self.window(deed, thing, label)}: fine"
 
     def do_whole(self, thing: Thing, label: str, because: str = "") -> None:
         """The call on a whole thing."""
@@ -181,7 +190,19 @@ class Visit:
 
 def article(draw: Draw) -> str:
     """What a part is called: one invented word or two words."""
-    return draw.word() if draw.chance(0.3) else f"{draw.word()} {draw.pick(words.THINGS)}"
+    if draw.chance(0.2):
+        return draw.word()
+    first = draw.pick(words.MATERIALS) if draw.chance(0.7) else draw.word()
+    return f"{first} {draw.pick(words.THINGS)}"
+
+
+def person(draw: Draw) -> tuple[str, str]:
+    """Name and mail address; half of them have names that recur."""
+    if draw.chance(0.5):
+        name = f"{draw.pick(senses.FIRST_NAMES)} {draw.pick(senses.LAST_NAMES)}".title()
+        return name, f"{name.lower().replace(' ', '.')}@{draw.pick(words.DOMAINS)}"
+    name = draw.person()
+    return name, draw.email(name)
 
 
 def reason(draw: Draw, deed: Deed) -> tuple[str, str]:
@@ -219,14 +240,17 @@ def pointed_at(v: Visit, thing: Thing) -> str:
     return draw.pick((f"{k.thing} {code}", f"my {k.thing} {code}", code, f"the {k.thing} {code}"))
 
 
-def part_of(v: Visit, thing: Thing) -> tuple[str, str, str]:
-    """A part: its id, how the request names it, and what a thought calls it."""
+def part_of(v: Visit, thing: Thing, by_name: bool = False) -> tuple[str, str, str]:
+    """A part: its id, how the request names it, and what a thought calls it.
+
+    Names come before ids, as in what tools return: a name leads to its id, not the other way.
+    """
     part = v.draw.pick(list(thing.parts))
     name = thing.parts[part][0]
-    if v.access == "id" and v.draw.chance(0.4):
+    if v.access == "id" and not by_name and v.draw.chance(0.4):
         said = v.draw.pick((f"{v.k.part} {part}", part, f"the {v.k.part} {part}"))
         return part, said, part
-    return part, f"the {name}", f"{part}, the {name}"
+    return part, f"the {name}", f"the {name}, {part}"
 
 
 def joined(v: Visit, said: str, whole: str) -> str:

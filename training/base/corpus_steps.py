@@ -48,7 +48,7 @@ def any_value(draw: Draw) -> tuple[str, object]:
         "person": draw.person,
         "email": lambda: draw.email(draw.person()),
         "date": draw.date,
-        "phrase": lambda: " ".join(draw.pick(PHRASE_WORDS) for _ in range(draw.randint(2, 4))),
+        "phrase": lambda: " ".join(draw.pick(PHRASE_WORDS) for _ in range(draw.randint(2, 3))),
         "colour": lambda: draw.pick(
             words.COLOURS + words.MATERIALS + words.SIZES + words.ADJECTIVES
         ),

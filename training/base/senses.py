@@ -260,6 +260,16 @@ OWNERS = _slashed(
     "customer / client / member / guest / patient / borrower / tenant / student / subscriber / "
     "buyer / user / holder / person"
 )
+FIRST_NAMES = _slashed(
+    "alma / bruno / celia / dario / edda / fabio / gisela / henri / ivo / judith / klara / lars / "
+    "mila / nora / otto / pia / quirin / rosa / stefan / thea / ulla / viktor / wanda / xaver / "
+    "yusuf / zita"
+)
+LAST_NAMES = _slashed(
+    "arnold / brandt / conrad / decker / ernst / fischer / graf / hoffmann / iversen / jonsson / "
+    "kramer / lindner / moser / neumann / ortega / pfeiffer / quast / roth / sommer / thiel / "
+    "ulrich / vetter / wagner / york / zimmer"
+)
 EARLY = _slashed("pending / open / draft / queued / planned / waiting / requested / new / booked")
 MIDDLE = _slashed(
     "shipped / sent / active / running / started / lent / processed / moving / packed"

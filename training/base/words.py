@@ -266,6 +266,11 @@ ID_SHAPES = _list(
     LLddd dddddddd LLLdddd w_ddddddd L#ddd dd-dddd
     """
 )
+SHORT_SHAPES = _list(
+    """
+    Lddddd Ldddd LLddd LL-ddd #dddd ddddd dddddd Ldddddd L-dddd LLdddd #ddddd dd-ddd LLLddd
+    """
+)
 
 
 class Draw(random.Random):
@@ -290,7 +295,7 @@ class Draw(random.Random):
     def some(self, items: Sequence[T], n: int) -> list[T]:
         return self.sample(list(dict.fromkeys(items)), n)
 
-    def _allowed(self, name: str) -> bool:
+    def allowed(self, name: str) -> bool:
         """Names are split by hash: one in eight is held out."""
         return (zlib.crc32(name.encode()) % 8 == 0) == self.heldout
 
@@ -306,7 +311,7 @@ class Draw(random.Random):
                 word = "".join(self.pick(ONSETS) + self.pick(VOWELS) for _ in range(n)) + self.pick(
                     CODAS
                 )
-            if len(word) > 2 and self._allowed(word):
+            if len(word) > 2 and self.allowed(word):
                 return word
 
     def person(self) -> str:
@@ -326,9 +331,9 @@ class Draw(random.Random):
         out = []
         for i, char in enumerate(shape):
             if char == "L":
-                # C, W and R open identifiers of evaluated worlds, so none opens with them here
+                # C, I, R and W open identifiers of evaluated worlds: none opens with them here
                 out.append(
-                    self.pick("ABDEFGHIJKLMNOPQSTUVXYZ" if i < 2 else "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+                    self.pick("ABDEFGHJKLMNOPQSTUVXYZ" if i < 2 else "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
                 )
             elif char == "d":
                 out.append(self.pick("0123456789"))
@@ -367,5 +372,5 @@ class Draw(random.Random):
             )
             if self.chance(0.06):
                 name = verb + noun.capitalize()
-            if self._allowed(name):
+            if self.allowed(name):
                 return name
