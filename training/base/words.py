@@ -268,7 +268,7 @@ ID_SHAPES = _list(
 )
 SHORT_SHAPES = _list(
     """
-    Lddddd Ldddd LLddd LL-ddd #dddd ddddd dddddd Ldddddd L-dddd LLdddd #ddddd dd-ddd LLLddd
+    Lddddd LLddd LL-ddd #dddd ddddd dddddd Ldddddd L-dddd LLdddd #ddddd dd-ddd LLLddd
     """
 )
 
