@@ -226,8 +226,8 @@ SOLD_OUT = _slashed(
     "{one}, else {two} / {one}; when it is out of stock, {two}"
 )
 ANY = _slashed(
-    "any other {l} in stock / another {l} that you have / some other {l} / "
-    "whatever other {l} there is / a different {l} that is in stock / any {l} you still have"
+    "any other {l} that is left / another {l} of yours / some other {l} / "
+    "whatever other {l} there is / a different {l} from your shelves / any {l} that you hold"
 )
 ALL = _slashed(
     "all my {good} {ts} / every {good} {t} of mine / each {good} {t} I have / "
