@@ -146,7 +146,9 @@ class Learner:
         )
 
     def _weights(self) -> AbstractContextManager[Callable[[], None]]:
-        return effective_weights(self.policy.linears) if self.merged else nullcontext(lambda: None)
+        if not self.merged:
+            return nullcontext(lambda: None)
+        return effective_weights(self.policy.linears, self.policy.network)
 
     def _references(self, batches: Sequence[Batch]) -> list[Tensor] | list[None]:
         """Logprobs under the policy this learner started with (a fresh adapter: the base); None

@@ -9,7 +9,7 @@ that forward (the two are equal only without it).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -21,6 +21,7 @@ from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tooldojo.training.fast_layers import Merged, fast_layers
 from tooldojo.training.patching import forwards_replaced
 
 ADAPTER = "default"  # PEFT's name of the adapter in training
@@ -88,12 +89,15 @@ def prefers_merged(linears: Sequence[LoraLinear]) -> bool:
 
 
 @contextmanager
-def effective_weights(linears: Sequence[LoraLinear]) -> Iterator[Callable[[], None]]:
+def effective_weights(
+    linears: Sequence[LoraLinear], network: nn.Module | None = None
+) -> Iterator[Callable[[], None]]:
     """Inside, the layers compute with their merged matrices; the yielded function hands gradients
     to the factors.
 
     Call it once, after the last backward pass: it adds to `.grad` of A and B. Any number of forward
-    and backward passes may come before; the factors must not change in between.
+    and backward passes may come before; the factors must not change in between. network: if given,
+    its decoder layers take packed rows only, and go the fast way where there is one.
     """
     leaves = [linear.merged().requires_grad_(torch.is_grad_enabled()) for linear in linears]
 
@@ -107,7 +111,9 @@ def effective_weights(linears: Sequence[LoraLinear]) -> Iterator[Callable[[], No
             leaf.grad = None
 
     forwards = [partial(_linear, leaf, x.bias) for x, leaf in zip(linears, leaves, strict=True)]
-    with forwards_replaced(zip((x.module for x in linears), forwards, strict=True)):
+    merged = {x.module: Merged(leaf, x.bias) for x, leaf in zip(linears, leaves, strict=True)}
+    fast = fast_layers(network, merged) if network is not None else nullcontext()
+    with forwards_replaced(zip((x.module for x in linears), forwards, strict=True)), fast:
         yield hand_over
 
 

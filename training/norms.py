@@ -41,12 +41,13 @@ class _RmsNorm(torch.autograd.Function):
         return dx.to(x.dtype), None, None, None
 
 
-def rms_norm(weight: Tensor, epsilon: float, x: Tensor) -> Tensor:
-    """The norm of x over its last axis, in the dtype described above."""
+def rms_norm(weight: Tensor, epsilon: float, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """The norm of x over its last axis; dtype: of the result, if not the one described above."""
     device = x.device.type
-    dtype = torch.promote_types(x.dtype, weight.dtype)
-    if torch.is_autocast_enabled(device) and x.dtype == torch.float32:
-        dtype = torch.get_autocast_dtype(device)
+    if dtype is None:
+        dtype = torch.promote_types(x.dtype, weight.dtype)
+        if torch.is_autocast_enabled(device) and x.dtype == torch.float32:
+            dtype = torch.get_autocast_dtype(device)
     return _RmsNorm.apply(x, weight, epsilon, dtype)
 
 

@@ -96,7 +96,7 @@ class PackedSftTrainer(SFTTrainer):
     def _fast(self) -> Iterator[Callable[[], None]]:
         network, linears = self.policy.network, self.policy.linears
         merged = prefers_merged(linears)
-        weights = effective_weights(linears) if merged else nullcontext(lambda: None)
+        weights = effective_weights(linears, network) if merged else nullcontext(lambda: None)
         with weights as hand_over, fused_norms(network), packing_enabled(network):
             yield hand_over
 
