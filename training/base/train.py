@@ -29,7 +29,7 @@ from tooldojo.training.base.start import start_near_recall
 class Plan:
     """Budget and schedule; shares are of the total number of padded tokens."""
 
-    tokens: int = 22_000_000
+    tokens: int = 20_000_000
     minutes: float | None = None
     drill_share: float = 0.04
     short_share: float = 0.10
