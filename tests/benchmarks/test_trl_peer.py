@@ -148,7 +148,7 @@ def broken(chat: Chat) -> Script:
         (nothing, StopReason.ANSWERED),
         (careless, StopReason.ANSWERED),
         (repeating(1), StopReason.MAX_TURNS),
-        (repeating(3), StopReason.CONTEXT_FULL),
+        (repeating(4), StopReason.CONTEXT_FULL),
         (broken, StopReason.MALFORMED),
     ],
     ids=["gold", "nothing", "careless", "many turns", "long turns", "broken"],

@@ -157,7 +157,8 @@ def rollout(
     output: Output = ctx.obj
     check_policy(policy)
     script = policy if policy in SCRIPTS else None
-    twice = next((key for key in keys or () if key.startswith("policy.model=")), None)
+    given = [recipe or "", *(keys or ())]
+    twice = next((key for key in given if key.startswith("policy.model=")), None)
     if twice and policy != "default":
         raise InputError(f"--policy {policy} and {twice} name two policies; leave one of them out")
     model = () if script or policy == "default" else (f"policy.model={policy}",)
