@@ -64,11 +64,14 @@ class LearnableTasks:
     def next(self) -> IssuedTask:
         """The next task."""
         self._settle()
-        for _ in range(DRAWS):
+        drawn = 0
+        while True:
+            drawn += 1
             place = self.source.ordinal
             task = self.source.next().task
             chance = self.tallies.get(kind_of(task), Tally()).signal(self.group_size)
-            if derived_random(self.source.seed, "accept", place).random() < max(FLOOR, chance):
+            accepted = derived_random(self.source.seed, "accept", place).random()
+            if drawn == DRAWS or accepted < max(FLOOR, chance):
                 break
         issued = IssuedTask(self.ordinal, task)
         self._open[self.ordinal] = kind_of(task)
