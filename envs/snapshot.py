@@ -14,7 +14,7 @@ from tooldojo.verifiers.records import Json, ToolCall
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a world promises; `tooldojo check` verifies it and trainers respect it."""
+    """What a world promises; the contract tests verify it and trainers respect it."""
 
     snapshot: bool = True
     deterministic: bool = True

@@ -17,10 +17,9 @@ from typing import Protocol
 from tooldojo.envs.task import IssuedTask
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endings import FailureClass
-from tooldojo.rollouts.player import Limits, all_or_bug, play_group
+from tooldojo.rollouts.player import PlaySettings, all_or_bug, play_group
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import EngineLost, Sampled, SampleRequest
-from tooldojo.verifiers.reward import RewardShape
 
 
 class BatchSampler(Protocol):
@@ -97,9 +96,7 @@ async def play_together(
     group_size: int,
     sampler: BatchSampler,
     chat: Chat,
-    limits: Limits,
-    shape: RewardShape,
-    run_seed: int,
+    settings: PlaySettings,
     policy: PolicyRef,
     threads: Executor | None = None,
 ) -> tuple[Group, ...]:
@@ -113,9 +110,7 @@ async def play_together(
 
     def group(index: int) -> Awaitable[Group]:
         one = issued[index]
-        return play_group(
-            one, group_size, barrier, chat, limits, shape, run_seed, policy, threads, barrier.leave
-        )
+        return play_group(one, group_size, barrier, chat, settings, policy, threads, barrier.leave)
 
     groups = await all_or_bug(group, len(issued))
     for each in groups:

@@ -26,13 +26,13 @@ from tooldojo.rollouts.cluster import (
 )
 from tooldojo.rollouts.engine import choose_transport, engine_spec, environment
 from tooldojo.rollouts.interrupts import uninterrupted
-from tooldojo.rollouts.player import Limits
+from tooldojo.rollouts.player import Limits, PlaySettings
 from tooldojo.rollouts.publish import BASE, DeliveryReceipt
 from tooldojo.rollouts.records import EngineId, Group
 from tooldojo.rollouts.sampler import EngineLost
 from tooldojo.rollouts.steploop import EngineStats
 from tooldojo.rollouts.updates import DeliveryError, PolicyUpdate
-from tooldojo.rollouts.worker import PlaySettings, RolloutWorker
+from tooldojo.rollouts.worker import RolloutWorker
 from tooldojo.verifiers.reward import RewardShape
 
 if TYPE_CHECKING:

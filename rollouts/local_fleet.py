@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 
 from tooldojo.envs.task import IssuedTask
 from tooldojo.rollouts.chat import Chat
-from tooldojo.rollouts.player import play_group
+from tooldojo.rollouts.player import PlaySettings, play_group
 from tooldojo.rollouts.publish import BASE, DeliveryReceipt, Prover, Transport, digest_of
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import Sampler
 from tooldojo.rollouts.updates import DeliveryError, PolicyUpdate, Probe
-from tooldojo.rollouts.worker import PlaySettings
 
 if TYPE_CHECKING:
     from tooldojo.rollouts.engine import VllmSampler
@@ -134,9 +133,7 @@ class LocalFleet:
             group_size,
             self.sampler,
             self.chat,
-            settings.limits,
-            settings.shape,
-            settings.run_seed,
+            settings,
             self.policy,
             threads,
         )

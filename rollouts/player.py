@@ -59,6 +59,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaySettings:
+    """How groups are played: limits and temperature, reward shape, and what seeds derive from."""
+
+    limits: Limits
+    shape: RewardShape
+    run_seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlayKey:
     """Which trajectory of which run; a re-issue repeats everything but `attempt`."""
 
@@ -279,9 +288,7 @@ async def play_group(
     group_size: int,
     sampler: Sampler,
     chat: Chat,
-    limits: Limits,
-    shape: RewardShape,
-    run_seed: int,
+    settings: PlaySettings,
     policy: PolicyRef,
     threads: Executor | None = None,
     on_settled: Callable[[], None] = lambda: None,
@@ -291,11 +298,11 @@ async def play_group(
     A failed member is played again with the same seeds as often as the table of endings says; if it
     fails for good it stays in the group without a score. on_settled: called once per member.
     """
-    world = _world_at(issued.task, None, limits)
-    start = world.snapshot()
+    limits, shape = settings.limits, settings.shape
+    start = _world_at(issued.task, None, limits).snapshot()
 
     async def settle(member: int) -> Trajectory:
-        key = PlayKey(run_seed, issued.ordinal, member)
+        key = PlayKey(settings.run_seed, issued.ordinal, member)
         while True:
             played = await play(
                 issued.task, start, sampler, chat, limits, shape, key, policy, threads

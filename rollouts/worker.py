@@ -9,31 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import IssuedTask
 from tooldojo.rollouts.barrier import play_together
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.engine import EngineSpec, VllmSampler
-from tooldojo.rollouts.player import Limits, all_or_bug, play_group
+from tooldojo.rollouts.player import PlaySettings, all_or_bug, play_group
 from tooldojo.rollouts.publish import DeliveryReceipt
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import EngineLost
 from tooldojo.rollouts.steploop import EngineStats
 from tooldojo.rollouts.updates import PolicyUpdate
-from tooldojo.verifiers.reward import RewardShape
 
 _TOOL_THREADS = 16  # for worlds whose tools block
-
-
-@dataclass(frozen=True, slots=True)
-class PlaySettings:
-    """How groups are played: limits and temperature, reward shape, and what seeds derive from."""
-
-    limits: Limits
-    shape: RewardShape
-    run_seed: int
 
 
 class RolloutWorker:
@@ -68,7 +57,7 @@ class RolloutWorker:
         Raises:
             EngineLost: when the engine was lost meanwhile; the groups must be played elsewhere.
         """
-        rest = (self._chat, settings.limits, settings.shape, settings.run_seed, policy)
+        rest = (self._chat, settings, policy)
         if self._sampler.spec.deterministic:
             groups = await play_together(issued, group_size, self._sampler, *rest, self._threads)
         else:

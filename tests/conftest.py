@@ -18,11 +18,10 @@ from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.formats import call_format
 from tooldojo.rollouts.local_fleet import LocalFleet
-from tooldojo.rollouts.player import Limits
+from tooldojo.rollouts.player import Limits, PlaySettings
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import Sampled, SampleRequest
 from tooldojo.rollouts.store import TrajectoryStore
-from tooldojo.rollouts.worker import PlaySettings
 from tooldojo.training.evaluate import evaluate
 from tooldojo.training.metrics import MetricsLog, StepTimings, TrajectorySeconds
 from tooldojo.training.run_dir import RunDirectory, write_json

@@ -37,6 +37,7 @@ __all__ = [
     "compare",
     "eval_row",
     "evaluate",
+    "evaluate_logged",
     "read_evaluation",
     "run_eval",
 ]
@@ -93,6 +94,32 @@ def evaluate(
     evaluation = Evaluation(stage, temperature, seed, ordered, tuple(engines), tuple(policies))
     check_failures(evaluation)
     return evaluation
+
+
+def evaluate_logged(
+    player: Player,
+    tasks: Sequence[Task],
+    log: EvaluationLog,
+    temperature: float,
+    on_group: Callable[[Group], None],
+) -> Evaluation:
+    """`evaluate` for the stage and seed of `log`, which takes every group before `on_group` sees it
+    and gives those that an interrupted evaluation left there.
+    """
+
+    def finished(group: Group) -> None:
+        log.add(group)
+        on_group(group)
+
+    return evaluate(
+        player,
+        tasks,
+        log.stage,
+        temperature=temperature,
+        seed=log.seed,
+        on_group=finished,
+        earlier=log.earlier,
+    )
 
 
 def eval_ordinal(task: Task) -> int:
@@ -179,22 +206,9 @@ def run_eval(
         open_player(recipe, worlds, temperature=temperature, seed=seed, adapter=adapter) as opened,
         EvaluationLog(store, stage, opened.policy, seed, keep=keep) as log,
     ):
-
-        def finished(group: Group) -> None:
-            log.add(group)
-            on_group(group)
-
         for group in log.earlier:
             on_group(group)
-        done = evaluate(
-            opened.player,
-            tasks,
-            stage,
-            temperature=temperature,
-            seed=seed,
-            on_group=finished,
-            earlier=log.earlier,
-        )
+        done = evaluate_logged(opened.player, tasks, log, temperature, on_group)
     write_json(out / f"{stage}.json", done.to_json())
     return done
 

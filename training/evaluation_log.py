@@ -33,7 +33,8 @@ class EvaluationLog:
         part: int = PART,
         before_store: Callable[[], object] = lambda: None,
     ) -> None:
-        self._store, self._stage, self._before_store = store, stage, before_store
+        self.stage, self.seed = stage, seed
+        self._store, self._before_store = store, before_store
         self._pending: list[Group] = []
         self._size = part
         rows = list(store.read(stage)) if keep else []
@@ -60,5 +61,5 @@ class EvaluationLog:
     def _write(self) -> None:
         self._before_store()
         ordered = sorted(self._pending, key=lambda group: group.ordinal)
-        self._store.append(ordered, self._stage, self._part)
+        self._store.append(ordered, self.stage, self._part)
         self._part, self._pending = self._part + 1, []

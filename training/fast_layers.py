@@ -22,6 +22,7 @@ from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 from transformers.models.qwen3.modeling_qwen3 import Qwen3DecoderLayer
 
+from tooldojo.training.base.model import rotate
 from tooldojo.training.norms import rms_norm
 from tooldojo.training.packed_attention import Layout, packed_attention
 from tooldojo.training.patching import forwards_replaced
@@ -82,8 +83,9 @@ def _layer(
         q, k, v = heads.split([heads.shape[-2] - 2 * kv, kv, kv], dim=-2)
         if hasattr(attention, "q_norm"):
             q, k = _norm(attention.q_norm, q, dtype), _norm(attention.k_norm, k, dtype)
-        cos, sin = (each.to(dtype)[:, :, None] for each in position_embeddings)
-        q, k = _rotated(q, cos, sin), _rotated(k, cos, sin)
+        half = attention.head_dim // 2  # both halves of the tables agree
+        cos, sin = (each.to(dtype)[:, :, None, :half] for each in position_embeddings)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))
         seen, _w = packed_attention(
             attention, q, k, v, None, scaling=attention.scaling, packing=packing
@@ -105,11 +107,3 @@ def _product(x: Tensor, matrices: list[Merged], dtype: torch.dtype) -> Tensor:
 
 def _norm(module: Any, x: Tensor, dtype: torch.dtype) -> Tensor:
     return rms_norm(module.weight, module.variance_epsilon, x, dtype)
-
-
-def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding of [1, T, heads, d], half-split layout; both halves of the tables agree."""
-    half = x.shape[-1] // 2
-    left, right = x.chunk(2, -1)
-    c, s = cos[..., :half], sin[..., :half]
-    return torch.cat([left * c - right * s, right * c + left * s], -1)

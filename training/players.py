@@ -19,13 +19,12 @@ from tooldojo.envs.task import IssuedTask, Split, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.formats import call_format
 from tooldojo.rollouts.local_fleet import LocalFleet
-from tooldojo.rollouts.player import Limits
+from tooldojo.rollouts.player import Limits, PlaySettings
 from tooldojo.rollouts.publish import BASE
 from tooldojo.rollouts.records import Group, PolicyRef
 from tooldojo.rollouts.sampler import Sampler
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.store import TrajectoryStore
-from tooldojo.rollouts.worker import PlaySettings
 from tooldojo.training.sampling import Player
 from tooldojo.training.stats import wilson
 from tooldojo.verifiers.records import Json

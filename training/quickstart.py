@@ -21,12 +21,12 @@ from tooldojo.envs.source import take
 from tooldojo.envs.task import Split, Task
 from tooldojo.training.evaluate import Evaluation, compare, read_evaluation
 from tooldojo.training.loop import train
-from tooldojo.training.progress import sft_reporter, step_reporter
+from tooldojo.training.progress import step_reporter
 from tooldojo.training.report import write_report
 from tooldojo.training.run_dir import versions, write_json
 from tooldojo.training.runtime import release_memory
 from tooldojo.training.session import Session, open_session
-from tooldojo.training.sft import build_data, train_sft
+from tooldojo.training.sft import warm_start
 from tooldojo.verifiers.records import Json
 
 HELD_OUT = (Split.TEST, Split.TEST_COMBOS, Split.TEST_WORDINGS)
@@ -113,7 +113,8 @@ def run_stages(session: Session, stages: Stages, until: str) -> dict[str, Evalua
         return results
     if not stages.done("sft"):
         with stages("sft", f"TRL on {recipe.task.demos} verified demonstrations"):
-            warm_up(session, stages.console)
+            warm_start(recipe, session.policy, session.chat, session.run.path, stages.console)
+            release_memory()
     learning = session.start_learning()
     try:
         results["sft"] = evaluate_stage(session, stages, "sft", tasks)
@@ -128,25 +129,6 @@ def run_stages(session: Session, stages: Stages, until: str) -> dict[str, Evalua
         learning.metrics.close()
     results["rl"] = evaluate_stage(session, stages, "rl", tasks)
     return results
-
-
-def warm_up(session: Session, console: Console) -> None:
-    """SFT in place, its figures in sft.json and its adapter in adapters/sft."""
-    recipe = session.recipe
-    data = build_data(recipe, session.chat)
-    with sft_reporter(console) as report:
-        figures = train_sft(
-            session.policy,
-            data,
-            recipe.sft,
-            session.run / "sft",
-            recipe.run.seed,
-            report,
-            recipe.run.deterministic,
-        )
-    write_json(session.run / "sft.json", figures)
-    session.save_adapter("sft")
-    release_memory()
 
 
 def summarise(

@@ -27,7 +27,7 @@ from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.card import conventions_of
 from tooldojo.training.checkpoint import Checkpoint, latest, save_checkpoint
 from tooldojo.training.demonstrations import demonstration
-from tooldojo.training.evaluate import Evaluation, evaluate
+from tooldojo.training.evaluate import Evaluation, evaluate_logged
 from tooldojo.training.evaluation_log import EvaluationLog
 from tooldojo.training.learner import Learner
 from tooldojo.training.metrics import MetricsLog
@@ -155,20 +155,7 @@ class Session:
             keep=not self.recipe.run.deterministic,  # there a batch is what it is as a whole
             before_store=self.record_players,
         ) as log:
-
-            def finished(group: Group) -> None:
-                log.add(group)
-                self.on_group(group)
-
-            evaluation = evaluate(
-                player,
-                tasks,
-                stage,
-                temperature=temperature,
-                seed=seed,
-                on_group=finished,
-                earlier=log.earlier,
-            )
+            evaluation = evaluate_logged(player, tasks, log, temperature, self.on_group)
         write_json(self.run / folder / f"{stage}.json", evaluation.to_json())
         return evaluation
 

@@ -265,13 +265,19 @@ def run_sft(recipe: Recipe, resume: bool, console: Console) -> dict[str, Json]:
     directory.
     """
     with open_policy(recipe, resume) as opened:
-        run, policy = opened.run, opened.policy
-        data = build_data(recipe, opened.chat)
-        with sft_reporter(console) as report:
-            exact = recipe.run.deterministic
-            figures = train_sft(
-                policy, data, recipe.sft, run / "sft", recipe.run.seed, report, exact
-            )
-        write_json(run / "sft.json", figures)
-        policy.save_adapter(run / "adapters" / "sft")
+        figures = warm_start(recipe, opened.policy, opened.chat, opened.run.path, console)
     return {**figures, "adapter": str(Path(recipe.run.dir) / "adapters" / "sft")}
+
+
+def warm_start(
+    recipe: Recipe, policy: Policy, chat: Chat, run: Path, console: Console
+) -> dict[str, Json]:
+    """Train the policy in place; its figures go to sft.json and its adapter to adapters/sft of the
+    run directory.
+    """
+    data, exact = build_data(recipe, chat), recipe.run.deterministic
+    with sft_reporter(console) as report:
+        figures = train_sft(policy, data, recipe.sft, run / "sft", recipe.run.seed, report, exact)
+    write_json(run / "sft.json", figures)
+    policy.save_adapter(run / "adapters" / "sft")
+    return figures

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from tooldojo.envs.orders.shop import Shop
-from tooldojo.envs.orders.wordings import BRIEFLY, PLANS, REASONS
+from tooldojo.envs.orders.wordings import PLANS, REASONS
 from tooldojo.envs.task import Call, GoldTurn
 from tooldojo.verifiers.records import Json
 
@@ -127,8 +127,9 @@ class Case:
         """
         if goal not in PLANS:
             return
-        asked = PLANS[goal].format(reason=self.reason, **self.slots)
-        brief = ", ".join(filter(None, (BRIEFLY[goal], self.reason)))
+        in_full, in_brief = PLANS[goal]
+        asked = in_full.format(reason=self.reason, **self.slots)
+        brief = ", ".join(filter(None, (in_brief, self.reason)))
         first, *later = self.turns
         self.turns[0] = replace(first, thought=f"Asked: {asked}. {first.thought}")
         self.turns[1:] = [replace(turn, thought=f"{brief}: {turn.thought}") for turn in later]

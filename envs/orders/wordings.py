@@ -33,34 +33,22 @@ REASONS = {
     "damaged": ("it arrived damaged", "it came broken", "it was cracked in the box"),
 }
 
-# What a demonstration says first, by goal.
+# What the thoughts of a demonstration say by goal: the first one in full, every later one in brief.
 PLANS = {
-    "status": "status",
-    "stock": "stock of {variant} {product}",
-    "cancel": "cancel, {reason}",
-    "refund": "refund {item}, {reason}",
-    "cancel_or_refund": "cancel or else refund the cheapest, {reason}",
-    "exchange": "exchange {item} for {variant}, {reason}",
-    "exchange_or_refund": "exchange {item} for {variant} or else refund, {reason}",
-    "exchange_any": "exchange {item} for another, {reason}",
-    "dearer": "cancel the dearer, {reason}",
-    "add_up": "total",
-    "cancel_all": "cancel all pending, {reason}",
-}
-
-# What every later thought of a demonstration says, by goal.
-BRIEFLY = {
-    "status": "status",
-    "stock": "stock",
-    "cancel": "cancel",
-    "refund": "refund",
-    "cancel_or_refund": "cancel or refund",
-    "exchange": "exchange",
-    "exchange_or_refund": "exchange or refund",
-    "exchange_any": "exchange for another",
-    "dearer": "cancel the dearer",
-    "add_up": "total",
-    "cancel_all": "cancel all",
+    "status": ("status", "status"),
+    "stock": ("stock of {variant} {product}", "stock"),
+    "cancel": ("cancel, {reason}", "cancel"),
+    "refund": ("refund {item}, {reason}", "refund"),
+    "cancel_or_refund": ("cancel or else refund the cheapest, {reason}", "cancel or refund"),
+    "exchange": ("exchange {item} for {variant}, {reason}", "exchange"),
+    "exchange_or_refund": (
+        "exchange {item} for {variant} or else refund, {reason}",
+        "exchange or refund",
+    ),
+    "exchange_any": ("exchange {item} for another, {reason}", "exchange for another"),
+    "dearer": ("cancel the dearer, {reason}", "cancel the dearer"),
+    "add_up": ("total", "total"),
+    "cancel_all": ("cancel all pending, {reason}", "cancel all"),
 }
 
 UNSUPPORTED = {

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from resume_kills import TAG, processes
 
 from tooldojo.rollouts.store import TrajectoryStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 ROOT = Path(__file__).parents[2]
-TAG = "TOOLDOJO_TEST_RESUME"
 SMALL = [
     "rollout.max_turns=3",
     "rollout.max_turn_tokens=40",
@@ -63,18 +63,6 @@ class Stopped:
         return words[words.index("tooldojo.training.cli") + 1 :]
 
 
-def tagged(tag: str) -> list[str]:
-    """Command lines of all processes with the tag in their environment."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"{TAG}={tag}".encode() in (folder / "environ").read_bytes().split(b"\0"):
-                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
-    return found
-
-
 def interrupt(args: list[str], begun: Callable[[], bool], log: Path) -> Stopped:
     """Start a command and, once it is under way, press Ctrl-C as a terminal does: for its group."""
     tag = uuid.uuid4().hex
@@ -95,7 +83,7 @@ def interrupt(args: list[str], begun: Callable[[], bool], log: Path) -> Stopped:
     code = process.wait(120)
     seconds = time.monotonic() - pressed
     time.sleep(2.0)  # for the kernel to take away what was killed last
-    return Stopped(seconds, code, log.read_text(), tagged(tag))
+    return Stopped(seconds, code, log.read_text(), [words for _, words in processes(tag)])
 
 
 def go_on(stopped: Stopped, *instead: str) -> subprocess.CompletedProcess[str]:

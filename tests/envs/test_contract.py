@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import re
 import warnings
@@ -33,18 +32,7 @@ PER_SPLIT = 20  # times five splits: 100 tasks a level
 CONSTANTS = ("", "Done.", "Result: done", "Result: refused", "I cannot help with that.")
 
 
-def _landed(env_id: str) -> bool:
-    module = NATIVE[env_id].partition(":")[0]
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-WORLDS = [
-    pytest.param(i, marks=() if _landed(i) else pytest.mark.skip("not written yet")) for i in NATIVE
-]
-every_world = pytest.mark.parametrize("env_id", WORLDS)
+every_world = pytest.mark.parametrize("env_id", NATIVE)
 
 
 @cache

@@ -14,7 +14,7 @@ from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.task import Call, GoldTurn, IssuedTask, Task
 from tooldojo.rollouts.barrier import play_together
 from tooldojo.rollouts.chat import Chat
-from tooldojo.rollouts.player import Limits
+from tooldojo.rollouts.player import Limits, PlaySettings
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import EngineLost, Sampled, SampleRequest
 from tooldojo.verifiers.reward import RewardShape
@@ -64,8 +64,8 @@ Play = Callable[..., tuple[Group, ...]]
 def play(chat: Chat, tasks: Callable[..., Task], limits: Limits) -> Play:
     def run(sampler: Batched, deadline: float = 5.0) -> tuple[Group, ...]:
         issued = [IssuedTask(7 - i, tasks(ordinal=i)) for i in range(3)]
-        short = replace(limits, deadline=deadline)
-        work = play_together(issued, 4, sampler, chat, short, RewardShape(), 3, BASE)
+        settings = PlaySettings(replace(limits, deadline=deadline), RewardShape(), 3)
+        work = play_together(issued, 4, sampler, chat, settings, BASE)
         return asyncio.run(work)
 
     return run

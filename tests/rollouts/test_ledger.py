@@ -13,7 +13,7 @@ from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.ledger import ledger
-from tooldojo.rollouts.player import Limits, play_group
+from tooldojo.rollouts.player import Limits, PlaySettings, play_group
 from tooldojo.rollouts.records import Failure, Group, PolicyRef
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.store import TrajectoryStore
@@ -30,7 +30,8 @@ def groups(chat: Chat, tasks: Callable[..., Task], limits: Limits) -> list[Group
 
     def make(ordinal: int) -> Group:
         issued = IssuedTask(ordinal, tasks(ordinal=ordinal))
-        work = play_group(issued, 3, sampler, chat, limits, RewardShape(), 3, BASE)
+        settings = PlaySettings(limits, RewardShape(), 3)
+        work = play_group(issued, 3, sampler, chat, settings, BASE)
         return asyncio.run(work)
 
     dead, live, failed = make(0), make(1), make(2)

@@ -15,7 +15,7 @@ from tooldojo.envs.registry import NATIVE, world_class
 from tooldojo.envs.task import Call, GoldTurn, IssuedTask, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endings import ENDINGS, FailureClass
-from tooldojo.rollouts.player import Limits, PlayKey, play, play_group
+from tooldojo.rollouts.player import Limits, PlayKey, PlaySettings, play, play_group
 from tooldojo.rollouts.records import EngineId, PolicyRef, SpanKind, Trajectory
 from tooldojo.rollouts.sampler import EngineLost, Sampled, SampleRequest
 from tooldojo.rollouts.scripted import ScriptedSampler
@@ -200,7 +200,8 @@ def test_a_bug_propagates(chat: Chat, task: Task, limits: Limits) -> None:
 def group_of(task: Task, sampler: object, chat: Chat, limits: Limits, size: int = 4):
     base = PolicyRef("base", 0, "base")
     issued = IssuedTask(9, task)
-    return asyncio.run(play_group(issued, size, sampler, chat, limits, SHAPE, 3, base))  # type: ignore[arg-type]
+    settings = PlaySettings(limits, SHAPE, 3)
+    return asyncio.run(play_group(issued, size, sampler, chat, settings, base))  # type: ignore[arg-type]
 
 
 def test_a_group_starts_from_one_state(chat: Chat, task: Task, limits: Limits) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.rollouts.chat import Chat
-from tooldojo.rollouts.player import Limits, PlayKey, play, play_group
+from tooldojo.rollouts.player import Limits, PlayKey, PlaySettings, play, play_group
 from tooldojo.rollouts.records import PolicyRef, Trajectory
 from tooldojo.rollouts.scripted import CONSTANT_REPLY, RANDOM_CALLS, ScriptedSampler
 from tooldojo.verifiers.records import CallOutcome, StopReason
@@ -74,7 +74,9 @@ def test_turns_are_cut_at_the_token_limit(chat: Chat, task: Task, limits: Limits
 def test_a_gold_group_is_dead(chat: Chat, task: Task, limits: Limits) -> None:
     sampler = ScriptedSampler(chat, "gold", 0)
     issued = IssuedTask(0, task)
-    group = asyncio.run(play_group(issued, 3, sampler, chat, limits, RewardShape(), 0, BASE))
+    group = asyncio.run(
+        play_group(issued, 3, sampler, chat, PlaySettings(limits, RewardShape(), 0), BASE)
+    )
     assert group.rewards == (1.0, 1.0, 1.0) and group.dead
 
 

@@ -14,7 +14,7 @@ import pytest
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Call, GoldTurn, IssuedTask, Task
 from tooldojo.rollouts.chat import Chat
-from tooldojo.rollouts.player import Limits, play_group
+from tooldojo.rollouts.player import Limits, PlaySettings, play_group
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef, SpanKind, Trajectory
 from tooldojo.rollouts.replay import Mismatch, transcript, verify
 from tooldojo.rollouts.sampler import EngineLost, Sampled, SampleRequest
@@ -56,12 +56,14 @@ class Mixed:
 @pytest.fixture
 def mixed(chat: Chat, task: Task, limits: Limits) -> Group:
     issued = IssuedTask(11, task)
-    return asyncio.run(play_group(issued, 6, Mixed(chat), chat, limits, SHAPE, 3, BASE))
+    return asyncio.run(
+        play_group(issued, 6, Mixed(chat), chat, PlaySettings(limits, SHAPE, 3), BASE)
+    )
 
 
 def gold_group(chat: Chat, task: Task, limits: Limits, ordinal: int = 0) -> Group:
     issued, sampler = IssuedTask(ordinal, task), ScriptedSampler(chat, "gold", 0)
-    return asyncio.run(play_group(issued, 2, sampler, chat, limits, SHAPE, 3, BASE))
+    return asyncio.run(play_group(issued, 2, sampler, chat, PlaySettings(limits, SHAPE, 3), BASE))
 
 
 def assert_equal(left: Trajectory, right: Trajectory) -> None:

@@ -12,7 +12,7 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.rollouts.chat import Chat
-from tooldojo.rollouts.player import Limits, play_group
+from tooldojo.rollouts.player import Limits, PlaySettings, play_group
 from tooldojo.rollouts.records import PolicyRef
 from tooldojo.rollouts.sampler import Sampled, SampleRequest, SamplingSpec
 from tooldojo.rollouts.transformers_sampler import TransformersSampler
@@ -126,11 +126,11 @@ def test_a_group_plays_on_a_model(
 ) -> None:
     model.train()
     sampler = TransformersSampler(model, chat, policy=PolicyRef("a", 3, "abc"))
-    short = replace(limits, max_turn_tokens=12)
+    settings = PlaySettings(replace(limits, max_turn_tokens=12), RewardShape(), 0)
 
     def play() -> list[list[int]]:
         issued = IssuedTask(0, task)
-        group = asyncio.run(play_group(issued, 4, sampler, chat, short, RewardShape(), 0, BASE))
+        group = asyncio.run(play_group(issued, 4, sampler, chat, settings, BASE))
         assert len(group.scored) == 4
         assert {int(v) for t in group.trajectories for v in t.segments[0].versions_T} == {-1, 3}
         return [t.segments[0].ids_T.tolist() for t in group.trajectories]

@@ -27,17 +27,22 @@ from tooldojo.training.base.start import start_near_recall
 
 @dataclass(frozen=True)
 class Plan:
-    """Budget and schedule; shares are of the total number of padded tokens."""
+    """Budget and schedule; shares are of the total number of padded tokens.
 
-    tokens: int = 20_000_000
+    Two cycles of the learning rate: what stands after the first is a whole model, and the second
+    goes on from there.
+    """
+
+    tokens: int = 36_000_000
     minutes: float | None = None
-    drill_share: float = 0.04
-    short_share: float = 0.10
+    drill_share: float = 0.022
+    short_share: float = 0.056
+    first_cycle: float = 0.556
     batch_tokens: int = 6144
     lr: float = 1e-3
     embed_pace: float = 0.5
     warmup_steps: int = 40
-    decay_share: float = 0.45
+    decay_shares: tuple[float, float] = (0.45, 1.0)  # of each cycle, at its end
     weight_decay: float = 0.02
     clip: float = 1.0
     seed: int = 0
@@ -50,9 +55,15 @@ class Plan:
         return Stage.SHORT if done < self.drill_share + self.short_share else Stage.FULL
 
     def rate(self, step: int, done: float) -> float:
-        """Warm up, stay, then fall linearly to a fiftieth (WSD)."""
-        left = min(1.0, (1.0 - done) / self.decay_share)
-        return self.lr * min(1.0, (step + 1) / self.warmup_steps) * max(0.02, left)
+        """In both cycles: warm up, stay, then fall linearly to a fiftieth (WSD)."""
+        first, second = self.first_cycle, 1.0 - self.first_cycle
+        if done < first:
+            warm, left = (step + 1) / self.warmup_steps, (first - done) / first
+            decay = self.decay_shares[0]
+        else:
+            warm, left = (done - first) / (0.02 * second), (1.0 - done) / second
+            decay = self.decay_shares[1]
+        return self.lr * min(1.0, warm) * max(0.02, min(1.0, left / decay))
 
 
 @dataclass

@@ -159,7 +159,7 @@ def rollout(
     script = policy if policy in SCRIPTS else None
     given = [recipe or "", *(keys or ())]
     twice = next((key for key in given if key.startswith("policy.model=")), None)
-    if twice and policy != "default":
+    if twice and policy != "default" and not script:
         raise InputError(f"--policy {policy} and {twice} name two policies; leave one of them out")
     model = () if script or policy == "default" else (f"policy.model={policy}",)
     resolved = resolve(recipe, keys, *model)

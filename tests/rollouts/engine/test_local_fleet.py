@@ -10,12 +10,11 @@ import pytest
 from tooldojo.envs.source import take
 from tooldojo.envs.task import IssuedTask, Split
 from tooldojo.rollouts.local_fleet import LocalFleet, transformers_delivery, vllm_delivery
-from tooldojo.rollouts.player import Limits
+from tooldojo.rollouts.player import Limits, PlaySettings
 from tooldojo.rollouts.publish import Transport
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.transformers_sampler import TransformersSampler
 from tooldojo.rollouts.updates import DeliveryError
-from tooldojo.rollouts.worker import PlaySettings
 from tooldojo.verifiers.reward import RewardShape
 
 SETTINGS = PlaySettings(Limits(max_turns=4, max_turn_tokens=64, max_context=2048), RewardShape(), 3)
