@@ -53,5 +53,5 @@ def with_timeout(rng: Random, gold: Sequence[GoldTurn], chance: float) -> TimedG
     failed = gold[place]
     name = failed.calls[0].name
     earlier = sum(turn.calls[0].name == name for turn in gold[:place])
-    again = replace(failed, thought=f"The call of {name} timed out, so I try the same call again.")
+    again = replace(failed, thought=f"The error says {name} timed out, so I try the same again.")
     return TimedGold([*gold[: place + 1], again, *gold[place + 1 :]], {name: (earlier,)})

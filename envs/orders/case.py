@@ -125,12 +125,10 @@ class Case:
         """Begin the first thought with what is asked and the others with a word on it, so that
         later turns need not read the request anew.
         """
-        if goal not in PLANS:
-            return
         in_full, in_brief = PLANS[goal]
         asked = in_full.format(reason=self.reason, **self.slots)
         brief = ", ".join(filter(None, (in_brief, self.reason)))
-        first, *later = self.turns
+        first, *later = self.turns  # at least one: the closing line
         self.turns[0] = replace(first, thought=f"Asked: {asked}. {first.thought}")
         self.turns[1:] = [replace(turn, thought=f"{brief}: {turn.thought}") for turn in later]
 
@@ -145,7 +143,7 @@ class Case:
     def reach(self, order: str) -> None:
         """Find out the order's status the shortest way."""
         if self.access == "latest":
-            return self.list_orders("I look up the customer by the email first.")
+            return self.list_orders("I look up the email first.")
         self.act(f"I read order {self.asked} before I decide.", "get_order", order_id=self.asked)
         if self.asked == order:
             self.opened.add(order)
@@ -163,14 +161,18 @@ class Case:
     def open(self, order: str) -> None:
         """See the order's items, unless they have been seen."""
         if order not in self.opened:
-            thought = f"The latest order {order} is delivered, so I read its items."
-            self.act(thought, "get_order", order_id=order)
+            self.act(f"{self.state_of(order)}, so I read its items.", "get_order", order_id=order)
             self.opened.add(order)
 
     def cancel(self, order: str, reason: str, because: str = "") -> None:
         """The call that cancels."""
-        thought = f"{because or f'{order} is pending'}, so I cancel it."
+        thought = f"{because or self.state_of(order)}, so I cancel it."
         self.act(thought, "cancel_order", order_id=order, reason=reason)
+
+    def state_of(self, order: str) -> str:
+        """What a thought says of an order's status; the latest one is named as such."""
+        latest = "" if order == self.asked and self.access != "latest" else "the latest order "
+        return f"{latest}{order} is {self.order(order)['status']}"
 
     def refuse(self, order: str, code: str, because: str) -> None:
         """Close with a refusal."""
@@ -178,14 +180,13 @@ class Case:
 
     def refuse_cancel(self, order: str) -> None:
         """Close because the order is past cancelling."""
-        status = self.order(order)["status"]
-        self.refuse(order, "not_pending", f"{order} is {status} and no longer pending")
+        self.refuse(order, "not_pending", f"{self.state_of(order)} and no longer pending")
 
     def may_return(self, order: str, reason: str) -> bool:
         """Whether an item may come back; if not, close with the refusal."""
         status = self.order(order)["status"]
         if status != "delivered":
-            self.refuse(order, "not_delivered", f"{order} is {status} and not delivered yet")
+            self.refuse(order, "not_delivered", f"{self.state_of(order)} and not delivered yet")
             return False
         self.open(order)
         days, limit = self.order(order)["days"], WINDOW[reason]
@@ -213,9 +214,12 @@ class Case:
         self.close(f"The refund of {item} in {order} is done.", f"refunded {order} {item}")
 
     def label(self, order: str, item: str) -> str:
-        """The item's id, after its name where the request gives that: the way it is found."""
-        named = self.slots.get("item", "").startswith("item ")
-        return item if named else f"the {self.order(order)['items'][item]['product']}, {item}"
+        """The item's id; where the request gives its name, as the tool shows it behind that."""
+        return item if self.slots["item"].startswith("item ") else self.entry(order, item)
+
+    def entry(self, order: str, item: str, *more: str) -> str:
+        """The item as the tool that reads its order writes it, so that it can be copied."""
+        return f'"{self.order(order)["items"][item]["product"]}": "{", ".join((item, *more))}"'
 
     def cheapest(self, order: str) -> str:
         """The item with the lowest price."""

@@ -7,7 +7,7 @@ after a time-out included.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -27,6 +27,7 @@ __all__ = ["TEMPLATES", "UNSEEN_COMBOS", "UNSEEN_WORDINGS", "draft_task"]
 
 CALLS = {1: (0, 2), 2: (2, 3), 3: (3, 5)}  # fewest and most calls of a level's demonstrations
 FAULT_RATE = 0.22  # of the tasks with room for one more call
+ORDINALS = ("first", "second", "third")
 UNSUPPORTED_WEIGHT = 3  # makes about a third of level 1, a tenth of all tasks
 
 
@@ -54,9 +55,8 @@ def unsupported(case: Case) -> None:
     """Recognise that no tool can do this; the kind of wish is the condition."""
     order = case.shop.add_order(case.customer)
     case.slots["order"] = order
-    what = case.condition
-    thought = f"This is about {order} and of the kind {what}, which no tool can do."
-    case.close(thought, f"unsupported {what} {order}")
+    case.slots["kind"] = what = case.condition
+    case.close(f"No tool can do that for {order}.", f"unsupported {what} {order}")
 
 
 def cancel(case: Case) -> None:
@@ -92,7 +92,7 @@ def cancel_or_refund(case: Case) -> None:
     if not case.may_return(order, reason):
         return None
     item = case.cheapest(order)
-    label = f"the cheapest, {case.order(order)['items'][item]['product']}, {item}"
+    label = f"the cheapest, {case.entry(order, item)}"
     return case.refund(order, item, reason, case.return_reason(order, reason), label)
 
 
@@ -147,10 +147,13 @@ def exchange_any(case: Case) -> None:
     if not case.may_return(order, reason):
         return None
     because = case.return_reason(order, reason)
-    case.act(f"{because}, so I check the stock of the {name}.", "get_product", product=name)
+    thought = f"{because}, so I check the stock for {case.entry(order, item, row['variant'])}."
+    case.act(thought, "get_product", product=name)
+    counts = ", ".join(f'"{each}": {levels[each]}' for each in others)
+    fact = f"{item} is {row['variant']} now, the others are {counts}"
     if kept is None:
-        return case.refuse(order, "no_stock", f"No other variant of the {name} is in stock")
-    thought = f"Only {kept} is another variant in stock, so I exchange {case.label(order, item)}."
+        return case.refuse(order, "no_stock", f"{fact}, none in stock")
+    thought = f"{fact}, so I exchange {item} for {kept}."
     case.act(thought, "exchange_item", order_id=order, item_id=item, variant=kept)
     return case.close(f"The exchange of {item} in {order} is done.", f"exchanged {order} {item}")
 
@@ -166,15 +169,19 @@ def dearer(case: Case) -> None:
         row["price"] += rng.randint(1, 20) / 2
         cost[target] = total(case.order(target))
     first, second = rng.sample([target, other], 2)
-    case.slots |= {"first": first, "second": second}
+    case.slots |= {"first": first, "second": second, "listed": listed((first, second))}
     reason = case.give_reason(rng.choice(["mistake", "delay", "unwanted"]))
-    case.act(f"I compare the totals and read {first} first.", "get_order", order_id=first)
-    thought = f"{first} costs {money(cost[first])}, now I read {second}."
-    case.act(thought, "get_order", order_id=second)
-    fact = f"{target} costs {money(cost[target])}, more than {money(cost[other])}"
+    facts = [
+        f"the {which} is {money(cost[order])}, {case.order(order)['status']}"
+        for which, order in zip(ORDINALS, (first, second), strict=False)
+    ]
+    case.act(f"I read the first {first}.", "get_order", order_id=first)
+    case.act(f"{facts[0]}, I read the second {second}.", "get_order", order_id=second)
+    which = "first" if target == first else "second"
+    fact = f"{facts[0]}, {facts[1]}, the dearer is {which} {target}, {case.condition}"
     if case.condition != "pending":
-        return case.refuse(target, "not_pending", f"{fact}, but it is {case.condition}")
-    case.cancel(target, reason, f"{fact}, and is pending")
+        return case.refuse(target, "not_pending", fact)
+    case.cancel(target, reason, fact)
     return case.close(f"The cancellation of {target} is done.", f"cancelled {target}")
 
 
@@ -182,22 +189,24 @@ def add_up(case: Case) -> None:
     """The total of two or three orders, named by id or all that a customer has."""
     count = {"two": 2, "three": 3}[case.condition]
     orders = [case.shop.add_order(case.customer, max_items=2) for _ in range(count)]
-    about = case.customer
+    about, so_far = case.customer, ""
     if case.access == "latest":
-        case.list_orders("I look up the customer by the email first.")
+        case.slots["listed"] = "all"
+        case.list_orders("I look up the email first.")
+        so_far = f"there are {listed(orders)}, "
     else:
         case.rng.shuffle(orders)
+        case.slots["listed"] = listed(orders)
         case.slots["orders"] = f"{', '.join(orders[:-1])} and {orders[-1]}"
         about = " ".join(orders)
-    sums = ["I need the total of each order"]
     amount = 0.0
-    for order in orders:
-        case.act(f"{sums[-1]}, so I read {order} next.", "get_order", order_id=order)
+    for which, order in zip(ORDINALS, orders, strict=False):
+        case.act(f"{so_far}I read the {which} {order}.", "get_order", order_id=order)
         cost = total(case.order(order))
-        added = f"{money(amount)} + {money(cost)} = {money(amount + cost)}"
-        sums.append(added if amount else f"{order} costs {money(cost)}")
+        added = f"{money(amount)} + {money(cost)} = {money(amount + cost)}, "
+        so_far = added if amount else f"the first costs {money(cost)}, "
         amount += cost
-    case.close(f"{sums[-1]} is the total of all.", f"total {money(amount)} {about}")
+    case.close(f"{so_far}that was the {which}, the last.", f"total {money(amount)} {about}")
 
 
 def cancel_all(case: Case) -> None:
@@ -208,15 +217,21 @@ def cancel_all(case: Case) -> None:
     case.rng.shuffle(statuses)
     orders = [case.shop.add_order(case.customer, each) for each in statuses]
     reason = case.give_reason(case.rng.choice(["mistake", "delay", "unwanted"]))
-    case.list_orders("I look up the customer by the email first.")
+    case.list_orders("I look up the email first.")
     pending = [order for order in orders if case.order(order)["status"] == "pending"]
     if not pending:
         return case.refuse(case.customer, "not_pending", f"{case.customer} has no pending order")
-    for order in pending:
-        because = f"{order} is {'the first' if order == pending[0] else 'also a'} pending order"
-        case.cancel(order, reason, because)
-    names = " ".join(pending)
-    return case.close(f"No other order is pending after {pending[-1]}.", f"cancelled {names}")
+    found = f"pending are {listed(pending)}, "
+    for which, order in zip(ORDINALS, pending, strict=False):
+        thought = f"{found}I cancel the {which} {order}."
+        case.act(thought, "cancel_order", order_id=order, reason=reason)
+        found = ""
+    return case.close(f"Cancelled are {listed(pending)}.", f"cancelled {' '.join(pending)}")
+
+
+def listed(orders: Sequence[str]) -> str:
+    """The orders under a word each, so that a later thought finds the next one by its word."""
+    return ", ".join(f"{which} {each}" for which, each in zip(ORDINALS, orders, strict=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,9 +324,12 @@ def draft_task(rng: Random, level: int) -> Draft:
     template.build(case)
     wording = rng.randrange(WORDINGS)
     goal = template.wording or template.build.__name__
+    sentence = (UNSUPPORTED[condition] if name == "unsupported" else SENTENCES[goal])[wording]
+    before, _, rest = sentence.partition("[")
+    wish, _, after = rest.partition("]")
+    case.slots["wish"] = wish
     case.plan(template.build.__name__)
-    sentences = UNSUPPORTED[condition] if name == "unsupported" else SENTENCES[goal]
-    lines = [sentences[wording], *([EMAIL[wording]] if case.needs_email else [])]
+    lines = [before + wish + after, *([EMAIL[wording]] if case.needs_email else [])]
     prompt = " ".join(lines).format(**case.slots)
     has_room = len(case.turns) - 1 < CALLS[level][1]
     timed = with_timeout(rng, case.turns, FAULT_RATE if has_room else 0.0)
