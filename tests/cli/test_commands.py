@@ -115,7 +115,7 @@ def test_other_scripts_fail_and_say_why(policy: str) -> None:
         (["play", "/no/such/file.py:World"], "no file '/no/such/file.py'"),
         (["envs", "--jsn"], "No such option: --jsn"),
         (["nosuchcommand"], "No such command 'nosuchcommand'"),
-        (["rollout", "--policy", "gold", "policy.model=x"], "name two policies"),
+        (["rollout", "--policy", "/tmp", "policy.model=x"], "name two policies"),
         (["train", "learner.stps=3"], "did you mean 'learner.steps'?"),
         (["train", "learner.steps=0"], "learner.steps = 0: input should be greater than 0"),
         (["train", "learner=3"], "is not of the form section.key=value"),
