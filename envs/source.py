@@ -30,9 +30,9 @@ class GeneratedTasks:
         world = self.classes[ordinal % len(self.classes)]
         levels = [level for level in world.levels if not self.levels or level in self.levels]
         if not levels:
-            raise LookupError(
-                f"{world.env_id} has no level of {self.levels}; it has {world.levels}"
-            )
+            had = ", ".join(map(str, world.levels)) or "none; set `levels` of the class"
+            asked = f" of {', '.join(map(str, self.levels))}" if self.levels else ""
+            raise LookupError(f"{world.env_id} has no level{asked}; it has {had}")
         turn, place = divmod(ordinal // len(self.classes), len(levels))
         order = derived_random(self.seed, "levels", self.split.value, turn).sample(
             levels, len(levels)

@@ -135,11 +135,14 @@ class TrajectoryStore:
         ]
         path = self.directory / f"{stage}-{step:06d}-{content_hash(identity)}.parquet"
         hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with hidden.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        hidden.replace(path)
+        try:
+            with hidden.open("wb") as file:
+                pq.write_table(table, file, compression="zstd")
+                file.flush()
+                os.fsync(file.fileno())
+            hidden.replace(path)
+        finally:  # gone after the rename; a full disk must not keep half a shard
+            hidden.unlink(missing_ok=True)
         return path
 
     def shards(self, stage: str | None = None) -> list[Path]:

@@ -6,6 +6,7 @@ Invariant: with `--json` the last line of stdout is one JSON object, also when t
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -143,6 +144,9 @@ def _judged(error: Exception) -> tuple[int, str]:
         return 1, str(error)
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("toold"):
         return 2, f"this command needs {error.name!r}; install tooldojo[train] or run `make setup`"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        place = f"writing {error.filename}" if error.filename else "writing"
+        return 1, f"the disk is full ({place}); make room or put the output elsewhere, then go on"
     if isinstance(error, OSError) and error.filename:
         return 2, f"{error.filename}: {error.strerror}"
     return 1, f"unexpected {name}: {error}"
