@@ -86,6 +86,14 @@ def world_class(reference: str) -> type[World]:
     return found
 
 
+def stored_id(reference: str) -> str:
+    """The id in the tasks of a reference; the reference itself where its world is gone."""
+    try:
+        return world_class(reference).env_id
+    except (LookupError, ImportError):
+        return reference
+
+
 def _wrapped(base: type[World], wrappers: Wrappers) -> type[World]:
     if not str(wrappers):
         return base
