@@ -339,7 +339,7 @@ def test_wrong_writes_change_the_verdict(env_id: str) -> None:
             written += 1
             for kind, turns in broken(task, wanted):
                 assert play(start(task), turns).value == 0.0, (kind, task.prompt, wanted)
-    assert written > 10
+    assert written > (10 if env_id in NATIVE else 3)
 
 
 def broken(task: Task, wanted: ToolCall) -> Iterator[tuple[str, list[GoldTurn]]]:

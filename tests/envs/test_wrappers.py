@@ -260,7 +260,8 @@ def test_arguments_come_back(
     params = {"degrees": "angle", "rate": "speed", "names": "titles"} if flags[0] else {}
     shape = Shape("other", params, flags[1], "request" if flags[2] else None)
     turning: dict[str, Any] = {"degrees": degrees} | ({} if rate is None else {"rate": rate})
-    for function, arguments in ((Valve.turn_to, turning), (Valve.check, {"names": names})):
+    checking: dict[str, Any] = {"names": names}
+    for function, arguments in ((Valve.turn_to, turning), (Valve.check, checking)):
         inner = tool_spec(function)
         spec: ReshapedSpec = reshape(inner, shape, "")
         outer = spec.outward(arguments)
