@@ -53,5 +53,10 @@ def with_timeout(rng: Random, gold: Sequence[GoldTurn], chance: float) -> TimedG
     failed = gold[place]
     name = failed.calls[0].name
     earlier = sum(turn.calls[0].name == name for turn in gold[:place])
-    again = replace(failed, thought=f"The error says {name} timed out, so I try the same again.")
-    return TimedGold([*gold[: place + 1], again, *gold[place + 1 :]], {name: (earlier,)})
+    return TimedGold([*gold[: place + 1], retried(failed), *gold[place + 1 :]], {name: (earlier,)})
+
+
+def retried(turn: GoldTurn) -> GoldTurn:
+    """The same first call once more, after a time-out."""
+    name = turn.calls[0].name
+    return replace(turn, thought=f"The error says {name} timed out, so I try the same again.")

@@ -1,7 +1,7 @@
 """Which worlds there are: gymnasium ids of the native ones, and users' worlds loaded by reference.
 
 A reference is a registered id (`tooldojo/Orders-v0`), `package.module:Class`, or
-`path/to/file.py:Class`.
+`path/to/file.py:Class`, and may go on with wrappers (`tooldojo/Orders-v0?flaky=0.2&seed=3`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import TypeVar
 import gymnasium as gym
 
 from tooldojo.envs.world import World
+from tooldojo.envs.wrappers.settings import Wrappers
+from tooldojo.envs.wrappers.wrapped import wrap
 
 W = TypeVar("W", bound=type[World])
 
@@ -36,12 +39,18 @@ def register(env_id: str) -> Callable[[W], W]:
     def add(world: W) -> W:
         world.env_id = env_id
         _classes[env_id] = world
-        if env_id in gym.registry:
-            del gym.registry[env_id]  # re-import of a user's file: the newest definition counts
-        gym.register(env_id, entry_point=world)  # pyright: ignore[reportArgumentType]
+        name = gym_id(env_id)
+        if name in gym.registry:
+            del gym.registry[name]  # re-import of a user's file: the newest definition counts
+        gym.register(name, entry_point=world)  # pyright: ignore[reportArgumentType]
         return world
 
     return add
+
+
+def gym_id(env_id: str) -> str:
+    """The name for `gymnasium.make`, which knows no wrappers and allows fewer characters."""
+    return re.sub(r"[^\w:./-]", ".", env_id)
 
 
 def world_class(reference: str) -> type[World]:
@@ -49,9 +58,13 @@ def world_class(reference: str) -> type[World]:
 
     Raises:
         LookupError: when nothing is found there, with the nearest known id.
+        ValueError: for a wrapper's value that it does not take.
     """
     if reference in _classes:
         return _classes[reference]
+    plain, mark, query = reference.partition("?")
+    if mark:
+        return _wrapped(world_class(plain), Wrappers.parse(query))
     if reference in NATIVE:
         module, _, name = NATIVE[reference].partition(":")
         return getattr(importlib.import_module(module), name)
@@ -71,6 +84,25 @@ def world_class(reference: str) -> type[World]:
     if not found.env_id:
         register(f"user/{name}-v0")(found)
     return found
+
+
+def stored_id(reference: str) -> str:
+    """The id in the tasks of a reference; the reference itself where its world is gone."""
+    try:
+        return world_class(reference).env_id
+    except (LookupError, ImportError):
+        return reference
+
+
+def _wrapped(base: type[World], wrappers: Wrappers) -> type[World]:
+    if not str(wrappers):
+        return base
+    env_id = f"{base.env_id}?{wrappers}"
+    if env_id not in _classes:
+        wanted = NATIVE if wrappers.distractors else ()
+        donors = [world_class(each) for each in wanted if each != base.env_id]
+        register(env_id)(wrap(base, wrappers, donors))
+    return _classes[env_id]
 
 
 def _module_of_file(path: Path) -> ModuleType:

@@ -112,7 +112,10 @@ def _sample_value(schema: dict, defs: dict, rng: np.random.Generator) -> Json:
     if "enum" in schema:
         return schema["enum"][int(rng.integers(len(schema["enum"])))]
     low, high = schema.get("minimum", -1000), schema.get("maximum", 1000)
-    match schema.get("type"):
+    kind, form = schema.get("type"), schema.get("format")
+    if kind == "string" and form in ("integer", "number"):  # a number given as text
+        return str(_sample_value({**schema, "type": form}, defs, rng))
+    match kind:
         case "integer":
             return int(rng.integers(low, high + 1))
         case "number":

@@ -71,6 +71,11 @@ class ToolSpec:
             },
         }
 
+    @property
+    def fields(self) -> dict[str, dict[str, Json]]:
+        """The parameters' schemas by name."""
+        return self.parameters["properties"]  # type: ignore[return-value]
+
     def validate(self, arguments: dict[str, Json]) -> dict[str, Any]:
         """The arguments with defaults filled in.
 

@@ -7,16 +7,28 @@ refused call changes nothing.
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Coroutine, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from random import Random
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 
+from tooldojo.envs.calls import (
+    MALFORMED,
+    RAN,
+    Admitted,
+    VerifierCrash,
+    WorldCrash,
+    admit,
+    at_once,
+    drive,
+    phases,
+    shown,
+)
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Capabilities, Snapshot, clone
@@ -34,16 +46,7 @@ from tooldojo.verifiers.records import (
     ToolCall,
 )
 
-MALFORMED = "malformed"  # reserved call name: text that was meant as a call but could not be parsed
-T = TypeVar("T")
-
-
-class WorldCrash(RuntimeError):
-    """A tool or the verifier failed with something that is no `ToolError`: a bug in the world."""
-
-
-class VerifierCrash(WorldCrash):
-    """The verifier failed or gave no verdict; the world itself ran well up to here."""
+__all__ = ["MALFORMED", "VerifierCrash", "World", "WorldCrash", "random_action"]
 
 
 class World(gym.Env[tuple[str, ...], dict]):
@@ -98,6 +101,22 @@ class World(gym.Env[tuple[str, ...], dict]):
     def on_load(self) -> None:
         """Rebuild caches derived from `self.state`; called whenever the state was replaced."""
 
+    # What a wrapper may change
+
+    @classmethod
+    def origin_id(cls) -> str:
+        """The id by which tasks are drawn and split; a wrapped world keeps that of its base."""
+        return cls.env_id
+
+    async def perform(self, spec: ToolSpec, arguments: dict[str, Any]) -> object:
+        """Run a tool on checked arguments."""
+        result = getattr(self, spec.name)(**arguments)
+        return await result if spec.is_async else result
+
+    def out_of_turns(self) -> bool:
+        """Whether the turn just played was the last one allowed."""
+        return self.turn >= self.turn_limit
+
     # What the framework asks
 
     @classmethod
@@ -127,7 +146,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         """
         for attempt in range(2000):
             rng = Random(
-                derive_seed(seed, "task", cls.env_id, split.value, level, ordinal, attempt)
+                derive_seed(seed, "task", cls.origin_id(), split.value, level, ordinal, attempt)
             )
             draft = cls.draft(rng, level)
             if cls._split_of(draft) is split:
@@ -144,7 +163,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         if combo or wording:
             both = combo and wording
             return None if both else (Split.TEST_COMBOS if combo else Split.TEST_WORDINGS)
-        bucket = int(content_hash([cls.env_id, draft.prompt, draft.world]), 16) % 10
+        bucket = int(content_hash([cls.origin_id(), draft.prompt, draft.world]), 16) % 10
         return Split.TRAIN if bucket < 7 else Split.VAL if bucket == 7 else Split.TEST
 
     @classmethod
@@ -185,7 +204,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         for turn in turns:
             calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
             self.step({"calls": calls, "message": turn.message or ""})
-        bad = next((c for c in self.calls if c.outcome not in _RAN), None)
+        bad = next((c for c in self.calls if c.outcome not in RAN), None)
         if bad:
             raise WorldCrash(f"{type(self).__name__}: unplayable gold: {bad}")
 
@@ -210,7 +229,7 @@ class World(gym.Env[tuple[str, ...], dict]):
 
     def step(self, action: dict) -> tuple[tuple[str, ...], float, bool, bool, dict]:
         """Play one assistant turn; see the class for what comes back."""
-        return _drive(self.astep(action), any(spec.is_async for spec in self.tool_specs().values()))
+        return drive(self.astep(action), any(spec.is_async for spec in self.tool_specs().values()))
 
     async def astep(self, action: dict) -> tuple[tuple[str, ...], float, bool, bool, dict]:
         """`step` for event loops: the same code, but a slow asynchronous tool holds no thread.
@@ -221,12 +240,12 @@ class World(gym.Env[tuple[str, ...], dict]):
         """
         if self.stop is not None:
             raise RuntimeError(f"this task has ended ({self.stop.value}); call reset first")
-        done = [await self._run(call) for call in action.get("calls", ())]
+        done = await self._run(action.get("calls", ()))
         self.turn += 1
         self.hashes.append(self.chain_hash(self.hashes[-1], done, self.state_hash()))
         if not done:
             self.finish(StopReason.ANSWERED, action.get("message") or "")
-        elif self.turn >= self.turn_limit:
+        elif self.out_of_turns():
             self.finish(StopReason.MAX_TURNS)
         info: dict[str, Any] = {
             "outcomes": [call.outcome.value for call in done],
@@ -317,80 +336,41 @@ class World(gym.Env[tuple[str, ...], dict]):
 
     # Calls
 
-    async def _run(self, wanted: dict) -> ToolCall:
-        name, arguments = wanted["name"], wanted["arguments"]
-        spec = self.tool_specs().get(name)
-        if spec is None:
-            kind = CallOutcome.MALFORMED if name == MALFORMED else CallOutcome.UNKNOWN_TOOL
-            reason = arguments.get("error") if name == MALFORMED else None
-            known = ", ".join(self.tool_specs())
-            return self._record(
-                name, arguments, kind, str(reason or f"no tool {name!r}; there are {known}")
-            )
-        try:
-            checked = spec.validate(arguments)
-        except ToolError as error:
-            return self._record(name, arguments, CallOutcome.INVALID_ARGUMENTS, str(error))
-        if sum(c.name == name and c.outcome in _RAN for c in self.calls) in self.task.faults.get(
-            name, ()
-        ):
-            return self._record(
-                name, arguments, CallOutcome.TOOL_ERROR, f"{name} timed out, try again"
-            )
-        return await self._call(spec, arguments, checked)
+    async def _run(self, wanted: Sequence[dict]) -> list[ToolCall]:
+        ran = Counter(call.name for call in self.calls if call.outcome in RAN)
+        specs, faults, first = self.tool_specs(), self.task.faults, len(self.calls)
+        for phase in phases([admit(call, specs, ran, faults) for call in wanted]):
+            if len(phase) > 1 and any(call.waits for call in phase):
+                self.calls += await at_once([self._call(call) for call in phase])
+            else:
+                for call in phase:
+                    self.calls.append(await self._call(call))
+        return self.calls[first:]
 
-    async def _call(self, spec: ToolSpec, arguments: dict, checked: dict) -> ToolCall:
-        before = clone(self.state) if spec.mutates else None
+    async def _call(self, call: Admitted) -> ToolCall:
+        if call.spec is None:
+            return self._record(call, call.refusal, call.reason)
+        before = clone(self.state) if call.writes else None
         try:
-            result = getattr(self, spec.name)(**checked)
-            result = await result if spec.is_async else result
-            text = _shown(result)
+            text = shown(await self.perform(call.spec, call.checked))
         except Exception as error:
             if before is not None:
                 self.state = before
                 self.on_load()
             if isinstance(error, ToolError):
-                return self._record(spec.name, arguments, CallOutcome.TOOL_ERROR, str(error))
+                return self._record(call, CallOutcome.TOOL_ERROR, str(error))
             raise WorldCrash(
-                f"tool {spec.name!r} failed: {type(error).__name__}: {error}"
+                f"tool {call.name!r} failed: {type(error).__name__}: {error}"
             ) from error
-        return self._record(
-            spec.name, arguments, CallOutcome.OK, text, before is not None and before != self.state
-        )
+        mutated = before is not None and before != self.state
+        return self._record(call, CallOutcome.OK, text, mutated)
 
     def _record(
-        self, name: str, arguments: dict, outcome: CallOutcome, text: str, mutated: bool = False
+        self, call: Admitted, outcome: CallOutcome, text: str, mutated: bool = False
     ) -> ToolCall:
-        shown = (
-            text if outcome is CallOutcome.OK else json.dumps({"error": text}, ensure_ascii=False)
-        )
-        call = ToolCall(name, arguments, self.turn, outcome, mutated, shown)
-        self.calls.append(call)
-        return call
-
-
-def _shown(result: object) -> str:
-    """A tool's result as the model reads it; a tool that returns nothing says ok."""
-    if result is None:
-        return "ok"
-    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
-
-
-_RAN = frozenset({CallOutcome.OK, CallOutcome.TOOL_ERROR})
-
-
-def _drive(turn: Coroutine[Any, Any, T], has_async_tools: bool) -> T:
-    """Run a turn to its end without an event loop, unless one of the world's tools needs one."""
-    if has_async_tools:
-        return asyncio.run(turn)
-    try:
-        turn.send(None)
-    except StopIteration as end:
-        return end.value
-    turn.close()
-    raise WorldCrash(
-        "a tool waited without being `async def`; declare it async so that its world gets a loop"
-    )
+        if outcome is not CallOutcome.OK:
+            text = json.dumps({"error": text}, ensure_ascii=False)
+        return ToolCall(call.name, call.arguments, self.turn, outcome, mutated, text)
 
 
 def random_action(space: gym.Space, rng: np.random.Generator) -> dict:

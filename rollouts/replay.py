@@ -169,7 +169,7 @@ def _state_detail(row: StoredRow, chat: Chat, world: World, number: int) -> str:
     evidence = row.trajectory.evidence
     if evidence is None:
         return f"{world.hashes[-1]}, stored {row.trajectory.hashes[number + 1]}"
-    now = [call for call in world.calls if call.turn == number]
+    now = [call for call in world.evidence().calls if call.turn == number]
     stored = [call for call in evidence.calls if call.turn == number]
     found = [_call_difference(now, stored)]
     for segment, _, turn in list(_turns(row.trajectory))[number + 1 :]:

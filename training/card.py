@@ -112,8 +112,13 @@ def system_prompt_hash(text: str) -> str:
 
 
 def conventions_of(chat: Chat, worlds: Sequence[str]) -> Conventions:
-    """How a chat puts the tasks of some worlds before a policy."""
-    prompts = sorted({system_prompt_hash(world_class(each).system_prompt) for each in worlds})
+    """How a chat puts the tasks of some worlds before a policy.
+
+    A wrapped world counts as its base: to meet the same world under other names is what an adapter
+    is tested for.
+    """
+    bases = [world_class(each).origin_id() for each in worlds]
+    prompts = sorted({system_prompt_hash(world_class(each).system_prompt) for each in bases})
     return Conventions(chat.template_hash, tuple(prompts), chat.format.name, chat.stop_ids)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from tooldojo.envs.registry import stored_id
 from tooldojo.rollouts.records import EngineId, PolicyRef
 from tooldojo.training.stats import (
     Mean,
@@ -139,11 +140,13 @@ class Evaluation:
 
     def within(self, worlds: Collection[str]) -> Evaluation:
         """Only the tasks of these worlds."""
-        return replace(self, rows=tuple(row for row in self.rows if row.world in worlds))
+        ids = set(map(stored_id, worlds))
+        return replace(self, rows=tuple(row for row in self.rows if row.world in ids))
 
     def outside(self, worlds: Collection[str]) -> Evaluation:
         """Only the tasks of other worlds."""
-        return replace(self, rows=tuple(row for row in self.rows if row.world not in worlds))
+        ids = set(map(stored_id, worlds))
+        return replace(self, rows=tuple(row for row in self.rows if row.world not in ids))
 
     def of_split(self, split: str) -> Evaluation:
         """Only the tasks of one split."""

@@ -22,6 +22,7 @@ from tooldojo.training.stats import wilson
 
 COMMANDS = [
     "envs",
+    "new",
     "play",
     "rollout",
     "quickstart",

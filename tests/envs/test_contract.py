@@ -1,4 +1,6 @@
-"""One contract for every native world: a new world gets these tests by being registered."""
+"""One contract for every native world, bare and wrapped: a new world gets these tests by being
+registered.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from tooldojo.envs.draft import Draft
-from tooldojo.envs.registry import NATIVE, world_class
+from tooldojo.envs.registry import NATIVE, gym_id, world_class
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.envs.world import World, random_action
+from tooldojo.envs.wrappers.wrapped import Wrapped
 from tooldojo.verifiers.canonical import canonical, content_hash
 from tooldojo.verifiers.records import CallOutcome, Json, StopReason, ToolCall
 
@@ -29,19 +32,39 @@ DRAFTS = 600  # per level; a draft costs a tenth of a task
 SQL = " 1 and as asc avg by count desc distinct from group join limit max min on or order select "
 SQL += "sum where "
 PER_SPLIT = 20  # times five splits: 100 tasks a level
+FEW = 4  # instead, for a wrapped world: its tasks are those of its base
 CONSTANTS = ("", "Done.", "Result: done", "Result: refused", "I cannot help with that.")
 
 
-every_world = pytest.mark.parametrize("env_id", NATIVE)
+WRAPPERS = (
+    "flaky=0.3",
+    "rename=1",
+    "params=1",
+    "strings=1",
+    "nest=1",
+    "shuffle=1",
+    "distractors=4",
+    "latency=0.0002",
+    "turns=7",
+)
+ALL_WRAPPERS = "&".join([*WRAPPERS, "seed=3"])
+WRAPPED = [pytest.param(f"{world}?{ALL_WRAPPERS}", id=f"{world}?all") for world in NATIVE]
+ONE_BY_ONE = [
+    pytest.param(f"{world}?{each}", id=f"{world}?{each}", marks=pytest.mark.slow)
+    for world in ("tooldojo/Orders-v0", "tooldojo/Database-v0")
+    for each in WRAPPERS
+]
+every_world = pytest.mark.parametrize("env_id", [*NATIVE, *WRAPPED, *ONE_BY_ONE])
 
 
 @cache
 def tasks_of(env_id: str, level: int) -> tuple[Task, ...]:
-    """A hundred tasks of a level, from all five splits."""
+    """Tasks of a level, from all five splits."""
     found: list[Task] = []
+    count = PER_SPLIT if env_id in NATIVE else FEW
     for split in Split:
         try:
-            found += take([env_id], split, 11, PER_SPLIT, [level])
+            found += take([env_id], split, 11, count, [level])
         except LookupError as error:
             assert split is Split.TEST_COMBOS, error
             assert f"no task of level {level}" in str(error)
@@ -112,9 +135,9 @@ def reply(message: str) -> list[GoldTurn]:
 def test_gymnasium_accepts_it(env_id: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = gym.make(env_id).unwrapped
-        check_env(env)
-        envs = gym.make_vec(env_id, num_envs=2, vectorization_mode="sync")
+        name = gym_id(world_class(env_id).env_id)
+        check_env(gym.make(name).unwrapped)
+        envs = gym.make_vec(name, num_envs=2, vectorization_mode="sync")
     observation, _ = envs.reset(seed=3)
     assert len(observation) == 2
     envs.action_space.seed(3)
@@ -296,12 +319,14 @@ def test_unseen_combinations_are_made_of_seen_parts(env_id: str) -> None:
 
 @every_world
 def test_there_is_enough_variety(env_id: str) -> None:
-    drafts = train_drafts(env_id)
+    drafts, world = train_drafts(env_id), world_class(env_id)
+    idle = world.interface.distractors if issubclass(world, Wrapped) else set()
     assert len({draft.template for draft in drafts}) >= 8
-    assert len(world_class(env_id).tool_specs()) >= 5
+    assert len(world.tool_specs()) >= 5
     used = {call.name for draft in drafts for turn in draft.gold for call in turn.calls}
-    assert used == set(world_class(env_id).tool_specs())
-    assert 0.08 <= sum(bool(draft.faults) for draft in drafts) / len(drafts) <= 0.25
+    assert used == set(world.tool_specs()) - idle
+    faulty = sum(bool(draft.faults) for draft in drafts) / len(drafts)
+    assert 0.08 <= faulty <= 0.25 or "flaky" in env_id
     assert 0.06 <= sum(len(draft.gold) == 1 for draft in drafts) / len(drafts) <= 0.16
 
 
@@ -314,7 +339,7 @@ def test_wrong_writes_change_the_verdict(env_id: str) -> None:
             written += 1
             for kind, turns in broken(task, wanted):
                 assert play(start(task), turns).value == 0.0, (kind, task.prompt, wanted)
-    assert written > 10
+    assert written > (10 if env_id in NATIVE else 3)
 
 
 def broken(task: Task, wanted: ToolCall) -> Iterator[tuple[str, list[GoldTurn]]]:
@@ -364,9 +389,6 @@ def test_gold_arguments_can_be_known(env_id: str) -> None:
         for turn in task.gold:
             for call in turn.calls:
                 for name, value in call.arguments.items():
-                    if name == "sql":
-                        words = re.findall(r"\w+", str(value))
-                        value = [w for w in words if f" {w.lower()} " not in SQL]
                     assert is_known(value, "\n".join(known)), (name, value, task.prompt)
             known += world.step(action(turn))[0]
         assert is_known((task.goal.answer or "").partition(":")[2], "\n".join(known), computed=True)
@@ -380,6 +402,9 @@ def is_known(value: Json, known: str, computed: bool = False) -> bool:
         return all(is_known(item, known) for item in value.values())
     if value is None or isinstance(value, bool):
         return True
+    if isinstance(value, str) and value.lower().startswith("select "):
+        words = re.findall(r"\w+", value)
+        return is_known([word for word in words if f" {word.lower()} " not in SQL], known)
     if isinstance(value, int | float):
         return canonical(value) in [canonical(float(n)) for n in re.findall(r"\d+\.?\d*", known)]
     words = [value] if value in known else re.findall(r"[\w.@-]*\w", value)

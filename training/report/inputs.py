@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tooldojo.configs.loading import load_recipe
 from tooldojo.configs.schema import Recipe
+from tooldojo.envs.registry import stored_id
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.store import TrajectoryStore
@@ -82,10 +83,11 @@ def read_run(directory: Path, chat: Chat | None = None) -> RunData:
 
 def _groups(store: TrajectoryStore, stage: str, recipe: Recipe) -> dict[str, Group]:
     """A stage's last trajectory of each task of the trained worlds."""
+    worlds = set(map(stored_id, recipe.task.worlds))
     return {
         row.task.id: Group(row.trajectory.ordinal, row.task, (row.trajectory,))
         for row in store.read(stage)
-        if row.task.env in recipe.task.worlds
+        if row.task.env in worlds
     }
 
 

@@ -181,8 +181,10 @@ def _name(part: str | int) -> str:
 
 
 def world_name(env_id: str) -> str:
-    """`Orders` for `tooldojo/Orders-v0`."""
-    return env_id.rpartition("/")[2].rpartition(":")[2].partition("-v")[0]
+    """`Orders` for `tooldojo/Orders-v0`, `Orders (nest=1)` for `tooldojo/Orders-v0?nest=1`."""
+    plain, _, wrappers = env_id.partition("?")
+    name = plain.rpartition("/")[2].rpartition(":")[2].partition("-v")[0]
+    return f"{name} ({wrappers.replace('&', ', ')})" if wrappers else name
 
 
 def _rate(rows: Sequence[EvalRow]) -> Proportion | None:

@@ -1,0 +1,1 @@
+"""Worlds made harder in seeded ways: other names, other schemas, failures, delays, fewer turns."""
