@@ -28,6 +28,7 @@ class Draft:
     faults: dict[str, tuple[int, ...]] = field(default_factory=dict)
     answer: str | None = None
     ignore: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
 
 
 def call(name: str, /, **arguments: Json) -> Call:

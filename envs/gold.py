@@ -40,14 +40,16 @@ class TimedGold:
     faults: dict[str, tuple[int, ...]]
 
 
-def with_timeout(rng: Random, gold: Sequence[GoldTurn], chance: float) -> TimedGold:
+def with_timeout(
+    rng: Random, gold: Sequence[GoldTurn], chance: float, most: int = MAX_GOLD_CALLS
+) -> TimedGold:
     """`gold` with, by `chance`, one call that times out and is repeated unchanged.
 
-    A demonstration without calls, or one that the repetition would make longer than five calls,
+    A demonstration without calls, or one that the repetition would make longer than `most` calls,
     stays as it is.
     """
     places = [place for place, turn in enumerate(gold) if turn.calls]
-    if not places or len(places) >= MAX_GOLD_CALLS or rng.random() >= chance:
+    if not places or len(places) >= most or rng.random() >= chance:
         return TimedGold(list(gold), {})
     place = rng.choice(places)
     failed = gold[place]

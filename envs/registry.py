@@ -29,6 +29,8 @@ NATIVE = {
     "tooldojo/Orders-v0": "tooldojo.envs.orders.world:Orders",
     "tooldojo/Travel-v0": "tooldojo.envs.travel.world:Travel",
     "tooldojo/Database-v0": "tooldojo.envs.database.world:Database",
+    "tooldojo/Privacy-v0": "tooldojo.envs.privacy.world:Privacy",
+    "tooldojo/Catalogue-v0": "tooldojo.envs.catalogue.world:Catalogue",
 }
 _classes: dict[str, type[World]] = {}
 

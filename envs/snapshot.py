@@ -30,6 +30,7 @@ class Snapshot:
     calls: tuple[ToolCall, ...]
     hashes: tuple[str, ...]
     turn: int
+    messages: tuple[str, ...] = ()
 
 
 def clone(value: Json) -> Any:

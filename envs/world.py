@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from random import Random
 from typing import Any, ClassVar
@@ -170,14 +171,14 @@ class World(gym.Env[tuple[str, ...], dict]):
     def _complete(cls, draft: Draft, split: Split, level: int, lineage: str) -> Task:
         final = draft.gold[-1].message if draft.gold else None
         answer = draft.answer or (final or "").strip().rsplit("\n", 1)[-1] or None
+        goal = Goal(answer=answer, ignore=draft.ignore, forbidden=draft.forbidden)
         bare = Task(
-            cls.env_id, draft.prompt, clone(draft.world),
-            Goal(answer=answer, ignore=draft.ignore), tuple(draft.gold), level, split,
+            cls.env_id, draft.prompt, clone(draft.world), goal, tuple(draft.gold), level, split,
             draft.template, draft.condition, draft.wording, dict(draft.faults), lineage,
         )  # fmt: skip
         world = cls()
         world._play(bare, [turn for turn in bare.gold if turn.calls])
-        goal = Goal(clone(world.state), answer, (), draft.ignore)
+        goal = replace(goal, world=clone(world.state))
         task = Task(**{**{name: getattr(bare, name) for name in Task.__slots__}, "goal": goal})
         score = world.replay_gold(task)
         if not score.success:
@@ -242,6 +243,8 @@ class World(gym.Env[tuple[str, ...], dict]):
             raise RuntimeError(f"this task has ended ({self.stop.value}); call reset first")
         done = await self._run(action.get("calls", ()))
         self.turn += 1
+        if done and action.get("message"):
+            self.messages.append(action["message"])
         self.hashes.append(self.chain_hash(self.hashes[-1], done, self.state_hash()))
         if not done:
             self.finish(StopReason.ANSWERED, action.get("message") or "")
@@ -288,6 +291,7 @@ class World(gym.Env[tuple[str, ...], dict]):
             self.answer,
             stop,
             self.turn,
+            messages=tuple(self.messages),
         )
 
     def render(self) -> str:  # type: ignore[override]
@@ -304,7 +308,12 @@ class World(gym.Env[tuple[str, ...], dict]):
     def snapshot(self) -> Snapshot:
         """The state between two turns; later steps do not change it."""
         return Snapshot(
-            self.task, clone(self.state), tuple(self.calls), tuple(self.hashes), self.turn
+            self.task,
+            clone(self.state),
+            tuple(self.calls),
+            tuple(self.hashes),
+            self.turn,
+            tuple(self.messages),
         )
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -313,6 +322,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         self.state = clone(snapshot.state)
         self.calls: list[ToolCall] = list(snapshot.calls)
         self.hashes: list[str] = list(snapshot.hashes)
+        self.messages: list[str] = list(snapshot.messages)
         self.stop: StopReason | None = None
         self.answer: str | None = None
         self.score: Score | None = None

@@ -85,32 +85,44 @@ class Goal:
     answer: the expected closing line of the final message, or None where it is not judged.
     calls: calls that must have succeeded, in any order.
     ignore: paths (`table.*.field`) left out when states are compared.
+    forbidden: texts that no message and no call may contain.
     """
 
     world: dict[str, Json] | None = None
     answer: str | None = None
     calls: tuple[ExpectedCall, ...] = ()
     ignore: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
-        """Plain-data form; `from_json` is its inverse."""
-        return {
+        """Plain-data form; `from_json` is its inverse.
+
+        `forbidden` stands there only where there is some, so that other goals keep their hash.
+        """
+        data: dict[str, Json] = {
             "world": self.world,
             "answer": self.answer,
             "calls": [{"name": c.name, "arguments": c.arguments} for c in self.calls],
             "ignore": list(self.ignore),
         }
+        if self.forbidden:
+            data["forbidden"] = list(self.forbidden)
+        return data
 
     @classmethod
     def from_json(cls, data: dict) -> Goal:
         """Inverse of `to_json`."""
         calls = tuple(ExpectedCall(c["name"], c["arguments"]) for c in data["calls"])
-        return cls(data["world"], data["answer"], calls, tuple(data["ignore"]))
+        forbidden = tuple(data.get("forbidden", ()))
+        return cls(data["world"], data["answer"], calls, tuple(data["ignore"]), forbidden)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything a verifier may look at; `gathered` is what tests and judges found before."""
+    """Everything a verifier may look at.
+
+    gathered: what tests and judges found before. messages: what was said beside calls.
+    """
 
     world_before: dict[str, Json]
     world_after: dict[str, Json]
@@ -119,6 +131,7 @@ class Evidence:
     stop: StopReason
     turns: int
     gathered: dict[str, Json] = field(default_factory=dict)
+    messages: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """Plain-data form; `from_json` is its inverse."""
@@ -130,13 +143,16 @@ class Evidence:
             "stop": self.stop.value,
             "turns": self.turns,
             "gathered": self.gathered,
+            "messages": list(self.messages),
         }
 
     @classmethod
     def from_json(cls, data: dict) -> Evidence:
         """Inverse of `to_json`."""
         calls = tuple(ToolCall.from_json(call) for call in data["calls"])
-        return cls(**{**data, "calls": calls, "stop": StopReason(data["stop"])})
+        messages = tuple(data.get("messages", ()))
+        fixed = {"calls": calls, "stop": StopReason(data["stop"]), "messages": messages}
+        return cls(**{**data, **fixed})
 
 
 class ScoreStatus(StrEnum):

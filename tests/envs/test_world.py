@@ -303,3 +303,17 @@ def test_a_users_file_is_a_world(tmp_path: Path) -> None:
 def test_unknown_worlds_are_named(reference: str, complaint: str) -> None:
     with pytest.raises(LookupError, match=complaint):
         world_class(reference)
+
+
+def test_messages_beside_calls_are_evidence_and_survive_a_snapshot() -> None:
+    world = world_class("tooldojo/Privacy-v0")()
+    world.reset(seed=3)
+    call = {"name": "find_chart", "arguments": {"name": "x"}}
+    world.step({"calls": (call,), "message": "one moment"})
+    other = type(world)()
+    other.restore(world.snapshot())
+    other.step({"calls": (call,), "message": ""})
+    other.step({"calls": (), "message": "the end"})
+    assert other.evidence().messages == ("one moment",)
+    assert other.evidence().answer == "the end"
+    assert world.evidence().messages == ("one moment",)

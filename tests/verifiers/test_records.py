@@ -40,6 +40,7 @@ EVIDENCE = st.builds(
     st.sampled_from(StopReason),
     st.integers(0),
     DICTS,
+    st.lists(st.text(), max_size=2).map(tuple),
 )
 EXPECTED = st.builds(ExpectedCall, st.text(), DICTS)
 GOALS = st.builds(
@@ -47,6 +48,7 @@ GOALS = st.builds(
     st.none() | DICTS,
     st.none() | st.text(),
     st.lists(EXPECTED, max_size=2).map(tuple),
+    st.lists(st.text(), max_size=2).map(tuple),
     st.lists(st.text(), max_size=2).map(tuple),
 )
 SCORES = st.builds(
