@@ -26,6 +26,7 @@ NATIVE = {
     "tooldojo/Orders-v0": "tooldojo.envs.orders.world:Orders",
     "tooldojo/Travel-v0": "tooldojo.envs.travel.world:Travel",
     "tooldojo/Database-v0": "tooldojo.envs.database.world:Database",
+    "tooldojo/Office-v0": "tooldojo.envs.office.world:Office",
 }
 _classes: dict[str, type[World]] = {}
 
