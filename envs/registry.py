@@ -27,6 +27,7 @@ NATIVE = {
     "tooldojo/Travel-v0": "tooldojo.envs.travel.world:Travel",
     "tooldojo/Database-v0": "tooldojo.envs.database.world:Database",
     "tooldojo/Office-v0": "tooldojo.envs.office.world:Office",
+    "tooldojo/Home-v0": "tooldojo.envs.home.world:Home",
 }
 _classes: dict[str, type[World]] = {}
 
