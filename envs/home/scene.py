@@ -20,7 +20,7 @@ _SCENES = """
     dusk dawn supper siesta movie reading bedtime brunch carnival
 """
 ROOMS, ITEMS, SCENES = _ROOMS.split(), _ITEMS.split(), _SCENES.split()
-LETTERS = {"lamp": "L", "heater": "H", "blind": "J", "lock": "K"}
+LETTERS = {"lamp": "C", "heater": "I", "blind": "R", "lock": "W"}
 LEVELS = {"lamp": (0, 100), "heater": (5, 30), "blind": (0, 100)}
 KINDS = tuple(LEVELS)
 SENSORS = {"temp": (15, 25), "light": (5, 90), "humidity": (30, 80)}

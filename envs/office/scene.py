@@ -14,7 +14,7 @@ from tooldojo.verifiers.canonical import content_hash
 
 _NAMES = """
     Astrid Ingvar Oskar Ulrike Edvard Agnes Isolde Anton Elspeth Albin Ursel Ottilie Egbert Alfred
-    Imogen Oswald Ingrid Arnold Esther Olga Elmer Astor Ernst Ivan Orson Umberto Alwin Edna
+    Imogen Oswald Ingrid Ansgar Esther Olga Elmer Astor Espen Ivan Orson Umberto Alwin Edna
 """
 INITIALS = "BCDEFGHJKLMNOPRSTVWYZ"
 _TOPICS = """
@@ -41,9 +41,9 @@ def free_hours(state: dict[str, Any], person: str, day: str) -> list[str]:
 def new_meeting_id(meetings: dict, topic: str, people: Sequence[str]) -> str:
     """The id of a new meeting: derived from what it is, so that the order does not matter."""
     number = int(content_hash([topic, *sorted(people)]), 16) % 9000
-    while f"M{1000 + number}" in meetings:
+    while f"I{1000 + number}" in meetings:
         number = (number + 1) % 9000
-    return f"M{1000 + number}"
+    return f"I{1000 + number}"
 
 
 class Scene:
@@ -110,7 +110,7 @@ class Scene:
 
     def meeting(self, topic: str, day: str, time: str, people: Sequence[str]) -> str:
         """Put a meeting into the calendar; its hour is kept free of anything else."""
-        meeting_id = self._new(lambda: f"M{self.rng.randint(1000, 9999)}")
+        meeting_id = self._new(lambda: f"I{self.rng.randint(1000, 9999)}")
         entry = {"topic": topic, "day": day, "time": time, "people": sorted(people)}
         self.meetings[meeting_id] = entry
         for person in people:

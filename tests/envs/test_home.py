@@ -18,7 +18,7 @@ from tooldojo.envs.tools import ToolError
 from tooldojo.verifiers.records import CallOutcome
 
 COUNT = 100
-NAMED = re.compile(r"[LHJK]\d{4}|[a-z]+ \d\d\b")
+NAMED = re.compile(r"[CIRW]\d{4}|[a-z]+ \d\d\b")
 
 
 def _room(**changes: object) -> dict:
@@ -31,11 +31,11 @@ def _world() -> Home:
     world.state = {
         "rooms": {"den 11": _room(), "loft 22": _room(people="asleep"), "snug 33": _room()},
         "devices": {
-            "L1000": {"kind": "lamp", "room": "den 11", "level": 30},
-            "H2000": {"kind": "heater", "room": "den 11", "level": 20},
-            "K3000": {"kind": "lock", "room": "loft 22", "level": "locked"},
+            "C1000": {"kind": "lamp", "room": "den 11", "level": 30},
+            "I2000": {"kind": "heater", "room": "den 11", "level": 20},
+            "W3000": {"kind": "lock", "room": "loft 22", "level": "locked"},
         },
-        "scenes": {"dusk 44": {"L1000": 5, "H2000": 17}},
+        "scenes": {"dusk 44": {"C1000": 5, "I2000": 17}},
         "timers": {},
         "items": {"teapot 55": "snug 33", "tray 66": "den 11"},
         "robot": {"room": "den 11", "holds": "nothing"},
@@ -70,24 +70,24 @@ def _value(task: Task, turns: tuple[GoldTurn, ...]) -> float:
 def test_reads_name_first_then_facts() -> None:
     world = _world()
     assert world.read_sensors("loft 22") == "temp 18, light 40, humidity 55, people asleep"
-    assert world.room_devices("den 11") == "H2000: heater, 20; L1000: lamp, 30"
+    assert world.room_devices("den 11") == "C1000: lamp, 30; I2000: heater, 20"
     assert world.room_devices("snug 33") == ""
-    assert world.scene_levels("dusk 44") == "H2000: 17; L1000: 5"
+    assert world.scene_levels("dusk 44") == "C1000: 5; I2000: 17"
     assert world.where_is("teapot 55") == "snug 33"
     assert world.state == _world().state
 
 
 def test_devices_locks_timers_and_scenes() -> None:
     world = _world()
-    world.set_device("L1000", 75)
-    assert world.state["devices"]["L1000"]["level"] == 75
+    world.set_device("C1000", 75)
+    assert world.state["devices"]["C1000"]["level"] == 75
     world.play_scene("dusk 44")
-    assert world.state["devices"]["L1000"]["level"] == 5
-    assert world.state["devices"]["H2000"]["level"] == 17
-    world.set_timer("H2000", "07:30", 21)
-    assert world.state["timers"] == {"H2000": {"07:30": 21}}
-    world.set_lock("K3000", "open")
-    assert world.state["devices"]["K3000"]["level"] == "open"
+    assert world.state["devices"]["C1000"]["level"] == 5
+    assert world.state["devices"]["I2000"]["level"] == 17
+    world.set_timer("I2000", "07:30", 21)
+    assert world.state["timers"] == {"I2000": {"07:30": 21}}
+    world.set_lock("W3000", "open")
+    assert world.state["devices"]["W3000"]["level"] == "open"
 
 
 def test_the_robot_carries_and_cleans() -> None:
@@ -108,12 +108,12 @@ def test_the_robot_carries_and_cleans() -> None:
 
 def test_a_lock_stops_the_robot_on_both_sides_until_it_is_open() -> None:
     world = _world()
-    with pytest.raises(ToolError, match="K3000 of loft 22 is locked"):
+    with pytest.raises(ToolError, match="W3000 of loft 22 is locked"):
         world.robot_go("loft 22")
-    world.set_lock("K3000", "open")
+    world.set_lock("W3000", "open")
     world.robot_go("loft 22")
-    world.set_lock("K3000", "locked")
-    with pytest.raises(ToolError, match="K3000 of loft 22 is locked"):
+    world.set_lock("W3000", "locked")
+    with pytest.raises(ToolError, match="W3000 of loft 22 is locked"):
         world.robot_go("den 11")
 
 
@@ -122,14 +122,14 @@ def test_a_lock_stops_the_robot_on_both_sides_until_it_is_open() -> None:
     [
         ("read_sensors", {"room": "den 99"}, "no room den 99"),
         ("room_devices", {"room": "den 99"}, "den 99"),
-        ("set_device", {"device": "L9999", "level": 5}, "no device L9999"),
-        ("set_device", {"device": "L1000", "level": 101}, "a lamp takes 0 to 100, not 101"),
-        ("set_device", {"device": "H2000", "level": 31}, "a heater takes 5 to 30, not 31"),
-        ("set_device", {"device": "K3000", "level": 1}, "K3000 is a lock"),
-        ("set_lock", {"lock": "L1000", "state": "open"}, "L1000 is a lamp"),
-        ("set_lock", {"lock": "K3000", "state": "locked"}, "K3000 is locked already"),
-        ("set_timer", {"device": "L1000", "time": "24:00", "level": 5}, "no time 24:00"),
-        ("set_timer", {"device": "L9999", "time": "07:30", "level": 5}, "L9999"),
+        ("set_device", {"device": "C9999", "level": 5}, "no device C9999"),
+        ("set_device", {"device": "C1000", "level": 101}, "a lamp takes 0 to 100, not 101"),
+        ("set_device", {"device": "I2000", "level": 31}, "a heater takes 5 to 30, not 31"),
+        ("set_device", {"device": "W3000", "level": 1}, "W3000 is a lock"),
+        ("set_lock", {"lock": "C1000", "state": "open"}, "C1000 is a lamp"),
+        ("set_lock", {"lock": "W3000", "state": "locked"}, "W3000 is locked already"),
+        ("set_timer", {"device": "C1000", "time": "24:00", "level": 5}, "no time 24:00"),
+        ("set_timer", {"device": "C9999", "time": "07:30", "level": 5}, "C9999"),
         ("scene_levels", {"scene": "dawn 10"}, "dawn 10"),
         ("play_scene", {"scene": "dawn 10"}, "dawn 10"),
         ("where_is", {"item": "jug 10"}, "jug 10"),
@@ -199,7 +199,7 @@ def test_the_mix_of_tasks() -> None:
     lengths = Counter(sum(bool(turn.calls) for turn in t.gold) for t in tasks)
     assert max(lengths) == 5
     long = [t for t in _tasks(3) if sum(bool(turn.calls) for turn in t.gold) >= 4]
-    assert len(long) > 0.6 * COUNT
+    assert len(long) >= 0.55 * COUNT
     assert all(5 <= len(turn.thought.split()) <= 20 for t in tasks for turn in t.gold)
     assert len(Home.system_prompt.split()) <= 130
 

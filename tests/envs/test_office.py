@@ -30,7 +30,7 @@ def _world() -> Office:
     world.state = {
         "people": ["Anton C", "Edna B", "Olga F"],
         "busy": {"Edna B": {"Mon": ["09:00", "10:00"]}, "Olga F": {"Mon": ["16:00"]}},
-        "meetings": {"M5000": meeting},
+        "meetings": {"I5000": meeting},
         "mails": {"C1000": _mail(), "C2000": _mail(reply="no", sent_to=["Edna B"])},
     }
     return world
@@ -69,7 +69,7 @@ def test_a_plan_shows_the_hours_without_engagement_or_meeting() -> None:
 
 def test_reads_name_first_then_facts() -> None:
     world = _world()
-    assert world.find_meetings("Olga F") == "M5000: audit, Mon 11:00, Edna B"
+    assert world.find_meetings("Olga F") == "I5000: audit, Mon 11:00, Edna B"
     assert world.find_meetings("Anton C") == "no meetings"
     assert world.list_inbox("Olga F") == "C1000: audit; C2000: audit"
     assert world.list_inbox("Edna B") == "no mails"
@@ -99,12 +99,12 @@ def test_the_order_of_people_and_meetings_does_not_matter() -> None:
 
 def test_moving_answering_forwarding_and_labelling() -> None:
     world = _world()
-    world.move_meeting("M5000", "Tue", "09:00")
+    world.move_meeting("I5000", "Tue", "09:00")
     world.answer_mail("C1000", "yes")
     world.forward_mail("C1000", "Edna B")
     world.label_mail("C1000", "urgent")
-    assert world.state["meetings"]["M5000"]["day"] == "Tue"
-    assert world.state["meetings"]["M5000"]["time"] == "09:00"
+    assert world.state["meetings"]["I5000"]["day"] == "Tue"
+    assert world.state["meetings"]["I5000"]["time"] == "09:00"
     assert world.state["mails"]["C1000"] == _mail(reply="yes", sent_to=["Edna B"], label="urgent")
 
 
@@ -114,10 +114,10 @@ def test_moving_answering_forwarding_and_labelling() -> None:
         ("day_plan", {"person": "Ivan K", "day": "Mon"}, "no person Ivan K"),
         ("day_plan", {"person": "Edna B", "day": "May"}, "no day May"),
         ("find_meetings", {"person": "Ivan K"}, "Ivan K"),
-        ("move_meeting", {"meeting_id": "M9990", "day": "Mon", "time": "12:00"}, "M9990"),
-        ("move_meeting", {"meeting_id": "M5000", "day": "Mon", "time": "16:00"}, "Olga F is busy"),
-        ("move_meeting", {"meeting_id": "M5000", "day": "Mon", "time": "17:00"}, "no hour 17:00"),
-        ("cancel_meeting", {"meeting_id": "M9990"}, "M9990"),
+        ("move_meeting", {"meeting_id": "I9990", "day": "Mon", "time": "12:00"}, "I9990"),
+        ("move_meeting", {"meeting_id": "I5000", "day": "Mon", "time": "16:00"}, "Olga F is busy"),
+        ("move_meeting", {"meeting_id": "I5000", "day": "Mon", "time": "17:00"}, "no hour 17:00"),
+        ("cancel_meeting", {"meeting_id": "I9990"}, "I9990"),
         ("open_mail", {"mail_id": "C9990"}, "C9990"),
         ("answer_mail", {"mail_id": "C2000", "reply": "yes"}, "already has the answer no"),
         ("forward_mail", {"mail_id": "C2000", "person": "Edna B"}, "already has C2000"),
