@@ -31,6 +31,8 @@ NATIVE = {
     "tooldojo/Database-v0": "tooldojo.envs.database.world:Database",
     "tooldojo/Privacy-v0": "tooldojo.envs.privacy.world:Privacy",
     "tooldojo/Catalogue-v0": "tooldojo.envs.catalogue.world:Catalogue",
+    "tooldojo/Office-v0": "tooldojo.envs.office.world:Office",
+    "tooldojo/Home-v0": "tooldojo.envs.home.world:Home",
 }
 _classes: dict[str, type[World]] = {}
 
