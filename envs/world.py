@@ -22,7 +22,7 @@ from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Capabilities, Snapshot, clone
 from tooldojo.envs.spaces import Message, ToolCallSpace
 from tooldojo.envs.task import GoldTurn, Split, Task
-from tooldojo.envs.tools import ToolError, ToolSpec, tool_spec
+from tooldojo.envs.tools import ToolError, ToolSpec, is_json, tool_spec
 from tooldojo.verifiers.canonical import content_hash
 from tooldojo.verifiers.combine import Verifier, state_and_answer
 from tooldojo.verifiers.records import (
@@ -236,13 +236,8 @@ class World(gym.Env[tuple[str, ...], dict]):
             info |= {"score": self.score.to_json(), "stop": self.stop.value if self.stop else None}
         reward = self.score.value if self.score else 0.0
         ended = self.stop is StopReason.ANSWERED
-        return (
-            tuple(c.result for c in done),
-            reward,
-            ended,
-            self.stop is not None and not ended,
-            info,
-        )
+        truncated = self.stop is not None and not ended
+        return tuple(c.result for c in done), reward, ended, truncated, info
 
     def finish(self, stop: StopReason, answer: str | None = None) -> Score:
         """End the task here and judge it on the evidence so far.
@@ -319,6 +314,9 @@ class World(gym.Env[tuple[str, ...], dict]):
 
     async def _run(self, wanted: dict) -> ToolCall:
         name, arguments = wanted["name"], wanted["arguments"]
+        if not is_json(arguments):
+            text = "arguments: should be JSON, with finite numbers"
+            return self._record(name, {}, CallOutcome.INVALID_ARGUMENTS, text)
         spec = self.tool_specs().get(name)
         if spec is None:
             kind = CallOutcome.MALFORMED if name == MALFORMED else CallOutcome.UNKNOWN_TOOL

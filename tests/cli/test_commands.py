@@ -18,7 +18,7 @@ from tooldojo.envs.task import Task
 from tooldojo.training.cli import boundary
 from tooldojo.training.cli.main import app
 from tooldojo.training.cli.recipes import resolve
-from tooldojo.training.stats import wilson
+from tooldojo.verifiers.intervals import wilson
 
 COMMANDS = [
     "envs",
