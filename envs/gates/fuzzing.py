@@ -16,8 +16,9 @@ from tooldojo.verifiers.records import CallOutcome, Json
 _CALLS = 12  # random calls a task, half of them with arguments from the state
 _HOSTILE: tuple[Json, ...] = (
     None, True, -1, 0, 10**30, 1e308, float("nan"), float("inf"), "", " ", "\x00",
-    "../../etc/passwd", "' OR 1=1 --", "x" * 5000, "\u202e漢é", "\ud800", "__class__", "{0.__init__}", "NaN", [],
-    {}, [[[[[]]]]], {"$ref": "#"},
+    "../../etc/passwd", "' OR 1=1 --", "x" * 5000,
+    "\u202e漢é", "\ud800", "__class__", "{0.__init__}", "NaN", [], {},
+    [[[[[]]]]], {"$ref": "#"},
 )  # fmt: skip
 
 
@@ -41,13 +42,11 @@ def hostile_calls_are_refused_or_harmless(task: Task, _other: Task) -> Iterator[
         yield from step_complaints(world, call)
         if world.calls[-1].outcome is not kind:
             yield f"{call} counts as {world.calls[-1].outcome.value}, not as {kind.value}"
-    specs = list(world.tool_specs().values())
-    for value in _HOSTILE:
-        for spec in specs:
-            call = schema_valid_call([spec], rng)
-            if call.arguments:
-                name = rng.choice(sorted(call.arguments))
-                yield from step_complaints(world, Call(call.name, {**call.arguments, name: value}))
+    specs = [spec for spec in world.tool_specs().values() if spec.parameters["properties"]]
+    for value in _HOSTILE if specs else ():
+        call = schema_valid_call([rng.choice(specs)], rng)
+        name = rng.choice(sorted(call.arguments)) if call.arguments else "no_such_argument"
+        yield from step_complaints(world, Call(call.name, {**call.arguments, name: value}))
 
 
 def _ill_formed(world: World) -> Iterator[tuple[Call, CallOutcome]]:

@@ -15,7 +15,7 @@ from tooldojo.envs.task import Task
 from tooldojo.verifiers.records import Json
 
 _SQL_WORDS = """
-    1 and as asc avg by count desc distinct from group having join limit max min not on or order
+    and as asc avg by count desc distinct from group having join limit max min not on or order
     select sum where
 """
 _SQL = frozenset(_SQL_WORDS.split())
@@ -54,7 +54,8 @@ def is_known(value: Json, known: str, computed: bool = False) -> bool:
         return True
     words, pattern = re.findall(r"[\w.@-]*\w", value), r"(?<!\w){}(?!\w)"
     if value.lstrip().casefold().startswith("select "):
-        words = [word for word in re.findall(r"\w+", value) if word.casefold() not in _SQL]
+        found = re.findall(r"\w+", value)  # one letter is the alias of a table
+        words = [word for word in found if len(word) > 1 and word.casefold() not in _SQL]
     return all(
         re.search(pattern.format(re.escape(word)), known, re.IGNORECASE)
         or (computed and re.fullmatch(r"[\d.:-]+", word))
