@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from common import arguments, finish
 
-from tooldojo.envs.gates.audit import KINDS, AuditReport, audit_world
+from tooldojo.envs.gates.audit import AuditReport, audit_world
 from tooldojo.envs.registry import NATIVE
 
 BUDGET = {"quick": 400, "full": 5000}  # trajectories a world
@@ -45,7 +45,7 @@ def figures(reports: list[AuditReport]) -> dict:
         "false_reject_rate": rejects / max(1, rewritten),
         "findings": sum(report.finding_count for report in reports),
         "equivalents": {
-            name: equivalents(reports, name) for group in KINDS.values() for name in group
+            row.operator: equivalents(reports, row.operator) for row in reports[0].rows
         },
         "worlds": {
             report.world: {

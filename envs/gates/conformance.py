@@ -16,7 +16,9 @@ from dataclasses import replace
 import numpy as np
 
 from tooldojo.envs.gates.play import Played, action, play, play_task, reply, start
+from tooldojo.envs.gates.random_calls import grounded_call
 from tooldojo.envs.registry import world_class
+from tooldojo.envs.seeding import derived_random
 from tooldojo.envs.snapshot import clone
 from tooldojo.envs.task import GoldTurn, Task
 from tooldojo.envs.world import World
@@ -25,6 +27,7 @@ from tooldojo.verifiers.criteria import closing_line
 from tooldojo.verifiers.records import Evidence, Goal, Json, Score, StopReason
 
 CONSTANTS = ("", "Done.", "Result: done", "Result: refused", "I cannot help with that.")
+_PROBES = 6  # random calls
 _POLICY_STOPS = (
     StopReason.MAX_TURNS,
     StopReason.MAX_TOKENS,
@@ -102,12 +105,19 @@ def _log(task: Task) -> list:
 
 
 def snapshots_continue_identically(task: Task, _other: Task) -> Iterator[str]:
-    """From a snapshot before any turn, the rest is the same: here, there, and after going back."""
+    """From a snapshot before any turn, the rest is the same: here, there, and after going back.
+
+    The rest is that of the demonstration, with some random calls before the final message.
+    """
+    rng, probed = derived_random("snapshots", task.id), start(task)
+    specs = list(probed.tool_specs().values())
+    probes = [GoldTurn("", (grounded_call(probed, specs, rng),)) for _ in range(_PROBES)]
+    turns = [*task.gold[:-1], *probes, task.gold[-1]]
     for place in range(len(task.gold)):
-        world = start(task, len(task.gold) + 1)
-        for turn in task.gold[:place]:
+        world = start(task, len(turns) + 1)
+        for turn in turns[:place]:
             world.step(action(turn))
-        snapshot, rest = world.snapshot(), task.gold[place:]
+        snapshot, rest = world.snapshot(), turns[place:]
         before = content_hash(snapshot.state)
         here = play(world, rest)
         if content_hash(snapshot.state) != before:
@@ -204,10 +214,11 @@ def verdicts_are_pure(task: Task, _other: Task) -> Iterator[str]:
     world = start(task, len(task.gold) + 1)
     score = play(world, task.gold).score
     evidence = world.evidence()
-    stored: dict[str, Json] = json.loads(json.dumps(evidence.to_json()))
-    if _judged(world, evidence) != score or _judged(world, Evidence.from_json(stored)) != score:
+    stored = json.dumps(evidence.to_json())
+    copy = Evidence.from_json(json.loads(stored))
+    if _judged(world, evidence) != score or _judged(world, copy) != score:
         yield "judging the same evidence again gives another score"
-    if evidence.to_json() != stored:
+    if json.dumps(evidence.to_json()) != stored:
         yield "judging changes the evidence"
 
 

@@ -15,6 +15,7 @@ from tooldojo.envs.gates.check import (
     run_task_check,
     run_world_check,
 )
+from tooldojo.envs.gates.realisability import unknown_values
 from tooldojo.envs.registry import NATIVE, world_class
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Split, Task
@@ -73,6 +74,11 @@ def test_its_tasks_conform(env_id: str, name: str) -> None:
 @every_world
 def test_every_demonstration_succeeds(env_id: str) -> None:
     assert run_task_check("gold_scores_one", all_tasks(env_id)) == []
+
+
+@every_world
+def test_demonstrations_say_only_what_can_be_known(env_id: str) -> None:
+    assert [what for task in some_tasks(env_id, 120) for what in unknown_values(task)] == []
 
 
 @every_world

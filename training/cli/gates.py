@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,9 +73,9 @@ def audit(
     rows = []
     for env_id in _ids(worlds):
         with progress_bar(screen) as bar:
-            row = bar.add_task(env_id, total=trajectories)
+            advance = partial(bar.update, bar.add_task(env_id, total=trajectories))
             report = audit_world(
-                env_id, trajectories, seed, lambda played: bar.update(row, completed=played)
+                env_id, trajectories, seed, lambda played, show=advance: show(completed=played)
             )
         _show_audit(screen, report)
         rows.append(report.to_json())
