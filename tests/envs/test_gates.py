@@ -81,7 +81,8 @@ class Bank(World):
             _turn(call("freeze", account=one, level=kind, notify=True)),
             GoldTurn("", (), f"Result: {one} has {rest}"),
         ]
-        return Draft(prompt, {"accounts": names}, gold)
+        world: dict[str, Any] = {"accounts": names}
+        return Draft(prompt, world, gold)
 
 
 def _fresh(rng: Random) -> dict[str, Any]:
@@ -187,8 +188,8 @@ class StaleCache(Bank):
 @register("test/StepDiffers-v0")
 class StepDiffers(Bank):
     def step(self, action: dict) -> tuple[tuple[str, ...], float, bool, bool, dict]:
-        seen, *rest = Bank.step(self, action)
-        return (tuple(text.upper() for text in seen), *rest)
+        seen, reward, terminated, truncated, info = Bank.step(self, action)
+        return tuple(text.upper() for text in seen), reward, terminated, truncated, info
 
 
 @register("test/NumbersAsKeys-v0")

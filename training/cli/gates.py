@@ -98,18 +98,20 @@ def _verdict(output: Output, data: dict, rows: Sequence[dict], gate: str) -> Non
 def _show_audit(screen: Console, report: AuditReport) -> None:
     from rich.table import Table
 
+    from tooldojo.envs.gates.audit import KINDS
+
     title = f"{report.world}: {report.trajectories} trajectories on {report.tasks} tasks"
     table = Table(title=title, title_justify="left")
-    table.add_column("kind")
-    table.add_column("operator")
-    for name in ("judged", "equivalent", "wrong verdicts", "rate", "95 % interval"):
-        table.add_column(name, justify="right")
-    for row in report.rows:
-        if row.judged or row.equivalents:
-            table.add_row(*_cells(row))
-    table.add_section()
-    table.add_row("[bold]false accepts[/]", *_cells(report.wrong)[1:])
-    table.add_row("[bold]false rejects[/]", *_cells(report.right)[1:])
+    table.add_column("operator", no_wrap=True)
+    for name in ("judged", "equal", "errors", "rate", "95 % interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for kind in KINDS:
+        for row in report.rows:
+            if row.kind == kind and (row.judged or row.equivalents):
+                table.add_row(row.operator, *_cells(row))
+        table.add_section()
+    table.add_row("[bold]false accepts[/]", *_cells(report.wrong))
+    table.add_row("[bold]false rejects[/]", *_cells(report.right))
     screen.print(table)
     unused = [row.operator for row in report.rows if not row.judged]
     if unused:
@@ -128,8 +130,6 @@ def _cells(row: Tally) -> list[str]:
     equivalent = f"{row.equivalents}" + (f" ({100 * share:.0f} %)" if row.equivalents else "")
     colour = "red" if row.errors else "green"
     return [
-        row.kind,
-        row.operator,
         str(row.judged),
         f"[yellow]{equivalent}[/]" if share > MAX_EQUIVALENT else equivalent,
         f"[{colour}]{row.errors}[/]",
