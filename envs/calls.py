@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tooldojo.envs.tools import ToolError, ToolSpec
+from tooldojo.envs.tools import ToolError, ToolSpec, is_json
 from tooldojo.verifiers.records import CallOutcome, Json
 
 MALFORMED = "malformed"  # reserved call name: text that was meant as a call but could not be parsed
@@ -62,6 +62,9 @@ def admit(
 ) -> Admitted:
     """Check a call; `ran` counts by tool the calls that got past this, and goes up by this one."""
     name, arguments = wanted["name"], wanted["arguments"]
+    if not is_json(arguments):  # kept out of the record as well, which must be JSON
+        reason = "arguments: should be JSON, with finite numbers"
+        return Admitted(name, {}, refusal=CallOutcome.INVALID_ARGUMENTS, reason=reason)
     if name == MALFORMED:
         reason = str(arguments.get("error") or "this is no call")
         return Admitted(name, arguments, refusal=CallOutcome.MALFORMED, reason=reason)

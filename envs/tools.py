@@ -82,6 +82,8 @@ class ToolSpec:
         Raises:
             ToolError: naming the first bad argument, in words for the model.
         """
+        if not is_json(arguments):
+            raise ToolError("arguments: should be JSON, with finite numbers")
         try:
             # By way of JSON: strict about types, yet enums and dates come as the strings they are.
             checked = self._model.model_validate_json(json.dumps(arguments), strict=True)
@@ -90,6 +92,15 @@ class ToolSpec:
             where = ".".join(str(part) for part in first["loc"]) or "arguments"
             raise ToolError(f"{where}: {first['msg'].lower()}") from None
         return {name: getattr(checked, name) for name in type(checked).model_fields}
+
+
+def is_json(value: Json) -> bool:
+    """Whether a value can be written as JSON: NaN and infinities, for instance, cannot."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def tool_spec(function: Callable[..., object]) -> ToolSpec:

@@ -258,13 +258,8 @@ class World(gym.Env[tuple[str, ...], dict]):
             info |= {"score": self.score.to_json(), "stop": self.stop.value if self.stop else None}
         reward = self.score.value if self.score else 0.0
         ended = self.stop is StopReason.ANSWERED
-        return (
-            tuple(c.result for c in done),
-            reward,
-            ended,
-            self.stop is not None and not ended,
-            info,
-        )
+        truncated = self.stop is not None and not ended
+        return tuple(c.result for c in done), reward, ended, truncated, info
 
     def finish(self, stop: StopReason, answer: str | None = None) -> Score:
         """End the task here and judge it on the evidence so far.

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import numpy as np
 
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derive_seed
+from tooldojo.envs.similarity import nearest
 from tooldojo.envs.spaces import ToolCallSpace
 from tooldojo.envs.task import Call, GoldTurn, Task
 from tooldojo.rollouts.chat import Chat
@@ -42,7 +41,7 @@ class Script:
         if policy_name == "nearest_demonstration" and not demonstrations:
             raise ValueError("nearest_demonstration needs demonstrations; pass training tasks")
         self.name, self.seed = policy_name, seed
-        self.demonstrations = [(task, _words(task.prompt)) for task in demonstrations]
+        self.demonstrations = list(demonstrations)
 
     def turn(self, task: Task, number: int, seed: int) -> GoldTurn:
         """The policy's turn `number` of a task; seed: of this turn, where it is random."""
@@ -54,11 +53,10 @@ class Script:
         Raises:
             LookupError: when no demonstration is of the task's world.
         """
-        words = _words(task.prompt)
-        same = [(demo, known) for demo, known in self.demonstrations if demo.env == task.env]
+        same = [demo for demo in self.demonstrations if demo.env == task.env]
         if not same:
             raise LookupError(f"no demonstration of {task.env}; demonstrate each world that plays")
-        return max(same, key=lambda pair: _overlap(words, pair[1]))[0]
+        return nearest(task, same)
 
     def _gold(self, task: Task, number: int, _seed: int) -> GoldTurn:
         return _turn_of(task, number)
@@ -107,16 +105,6 @@ def _calls_of(env: str, seed: int) -> dict:
 def _turn_of(task: Task, turn: int) -> GoldTurn:
     """A turn of the task's demonstration; silence after its end."""
     return task.gold[turn] if turn < len(task.gold) else GoldTurn("", (), "")
-
-
-@lru_cache(maxsize=65536)
-def _words(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", text.casefold()))
-
-
-def _overlap(left: frozenset[str], right: frozenset[str]) -> float:
-    """Jaccard index; 0 for two empty sets."""
-    return len(left & right) / max(1, len(left | right))
 
 
 _POLICIES: dict[str, Callable[[Script, Task, int, int], GoldTurn]] = {

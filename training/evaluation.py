@@ -17,11 +17,10 @@ from tooldojo.rollouts.records import EngineId, PolicyRef
 from tooldojo.training.stats import (
     Mean,
     PairedDifference,
-    Proportion,
     bootstrap_mean,
     paired_difference,
-    wilson,
 )
+from tooldojo.verifiers.intervals import Proportion, wilson
 from tooldojo.verifiers.records import Json
 
 MAX_FAILED = 0.02

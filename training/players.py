@@ -26,7 +26,7 @@ from tooldojo.rollouts.sampler import Sampler
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.sampling import Player
-from tooldojo.training.stats import wilson
+from tooldojo.verifiers.intervals import wilson
 from tooldojo.verifiers.records import Json
 from tooldojo.verifiers.reward import RewardShape
 

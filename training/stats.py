@@ -1,4 +1,4 @@
-"""Statistics of evaluations: intervals for a rate, a paired difference and a mean.
+"""Statistics of evaluations: intervals for a paired difference and a mean.
 
 Pure functions of counts and values; refuses empty samples. Every interval is two-sided at 95 %
 unless told otherwise.
@@ -10,22 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
-LEVEL = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Proportion:
-    """`successes` of `trials`, with an interval for the rate; all rates in [0, 1]."""
-
-    successes: int
-    trials: int
-    rate: float
-    low: float
-    high: float
+from tooldojo.verifiers.intervals import LEVEL, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +45,6 @@ class PairedDifference:
     low: float
     high: float
     p_value: float
-
-
-def z_score(level: float = LEVEL) -> float:
-    """The normal quantile of a two-sided interval, 1.96 at 95 %."""
-    if not 0 < level < 1:
-        raise ValueError(f"confidence level {level!r} is not between 0 and 1; use 0.95")
-    return NormalDist().inv_cdf(0.5 + level / 2)
-
-
-def wilson(successes: int, trials: int, level: float = LEVEL) -> Proportion:
-    """Wilson's score interval (Wilson 1927, JASA 22:209), without continuity correction.
-
-    Raises:
-        ValueError: without trials, or with more successes than trials.
-    """
-    if trials < 1 or not 0 <= successes <= trials:
-        raise ValueError(f"{successes} successes of {trials} trials is no proportion")
-    z, rate = z_score(level), successes / trials
-    scale = 1 + z * z / trials
-    centre = (rate + z * z / (2 * trials)) / scale
-    half = z / scale * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
-    low = 0.0 if successes == 0 else centre - half
-    high = 1.0 if successes == trials else centre + half
-    return Proportion(successes, trials, rate, low, high)
 
 
 def paired_difference(

@@ -18,11 +18,13 @@ from tooldojo.envs.task import Task
 from tooldojo.training.cli import boundary
 from tooldojo.training.cli.main import app
 from tooldojo.training.cli.recipes import resolve
-from tooldojo.training.stats import wilson
+from tooldojo.verifiers.intervals import wilson
 
 COMMANDS = [
     "envs",
     "new",
+    "check",
+    "audit",
     "play",
     "rollout",
     "quickstart",
@@ -84,6 +86,63 @@ def test_envs() -> None:
     assert "pending" in orders["templates"]["cancel"]
     shown = run("envs", "tooldojo/Orders-v0")
     assert shown.exit_code == 0 and "refund_item" in shown.stdout
+
+
+FAULTY = """
+from tooldojo import Draft, World, call, steps, tool
+from tooldojo.verifiers.combine import all_of
+from tooldojo.verifiers.criteria import answer
+
+class Lamps(World):
+    system_prompt = "You switch lamps. Close with one line: Result: <lamp> is <on|off>."
+    verifier = all_of(answer=answer)
+
+    @tool(mutates=True)
+    def switch(self, lamp: str, power: str) -> str:
+        "Switch one lamp."
+        self.state[lamp] = power
+        return "done"
+
+    @classmethod
+    def draft(cls, rng, level):
+        lamp, power = f"L{rng.randrange(10, 99)}", rng.choice(["on", "off"])
+        gold = steps(call("switch", lamp=lamp, power=power), say=f"Result: {lamp} is {power}")
+        return Draft(f"Switch lamp {lamp} {power}.", {lamp: "dim"}, gold)
+"""
+
+
+def test_check_and_audit_pass_a_native_world() -> None:
+    done = run("check", "tooldojo/Travel-v0", "--tasks", "2", "--json")
+    data = result_of(done)
+    assert done.exit_code == 0 and data["ok"] and "gold_scores_one" in data["checks"]
+    assert data["worlds"] == [
+        {"world": "tooldojo/Travel-v0", "passed": True, "tasks": 2, "findings": []}
+    ]
+    done = run("audit", "tooldojo/Travel-v0", "--trajectories", "60", "--json")
+    world = result_of(done)["worlds"][0]
+    assert done.exit_code == 0 and world["passed"] and world["trajectories"] == 60
+    assert world["false_accepts"]["errors"] == world["false_rejects"]["errors"] == 0
+    assert world["false_accepts"]["rate"]["low"] == 0 < world["false_accepts"]["rate"]["high"] < 0.2
+    shown = run("audit", "tooldojo/Travel-v0", "--trajectories", "30")
+    assert shown.exit_code == 0 and "false accepts" in shown.stdout
+
+
+def test_check_and_audit_exit_with_1_on_a_finding(tmp_path: Path) -> None:
+    path = tmp_path / "lamps.py"
+    path.write_text(FAULTY)
+    done = run("audit", f"{path}:Lamps", "--trajectories", "80", "--json")
+    data = result_of(done)
+    assert done.exit_code == 1 and not data["ok"] and data["kind"] == "CheckFailed"
+    assert data["error"] == "user/Lamps-v0 failed the audit"
+    assert data["worlds"][0]["false_accepts"]["errors"] > 0
+    assert "drop_call" in {finding["check"] for finding in data["worlds"][0]["findings"]}
+    unseeded = "(cls, rng, level):\n        import random; rng = random"
+    path.write_text(FAULTY.replace("(cls, rng, level):", unseeded))
+    moved = path.rename(tmp_path / "moved.py")
+    done = run("check", f"{moved}:Lamps", "--tasks", "2", "--json")
+    found = {finding["check"] for finding in result_of(done)["worlds"][0]["findings"]}
+    assert done.exit_code == 1 and "tasks_are_deterministic" in found
+    assert run("check", "tooldojo/Order-v0").exit_code == 2
 
 
 def test_play_gold_solves_its_task() -> None:

@@ -109,6 +109,17 @@ def test_a_bug_in_a_tool_is_a_crash_and_is_rolled_back() -> None:
     assert value(world) == before
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), {1, 2}, b"bytes"])
+@pytest.mark.parametrize("name", ["add", "no_such_tool"])
+def test_arguments_that_are_no_json_are_refused(name: str, value: Any) -> None:
+    world = started()
+    before = world.state_hash()
+    seen, *_ = world.step(turn((name, {"counter": NAME, "amount": value})))
+    assert seen == ('{"error": "arguments: should be JSON, with finite numbers"}',)
+    assert world.calls[-1].outcome is CallOutcome.INVALID_ARGUMENTS
+    assert world.calls[-1].arguments == {} and world.state_hash() == before
+
+
 def test_calls_of_a_turn_run_in_order() -> None:
     world = started()
     before = value(world)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tooldojo.training.evaluation import Comparison, Evaluation, Mean, Proportion
+from tooldojo.training.evaluation import Comparison, Evaluation, Mean
 from tooldojo.training.report.views import sentence, world_name
+from tooldojo.verifiers.intervals import Proportion
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from tooldojo.training.evaluation import Comparison, EvalRow, Evaluation, Summary
 from tooldojo.training.metrics import StepTimings
 from tooldojo.training.report.plots import Chart, Series, draw
-from tooldojo.training.stats import Mean, PairedDifference, Proportion, paired_difference, wilson
+from tooldojo.training.stats import Mean, PairedDifference, paired_difference
+from tooldojo.verifiers.intervals import Proportion, wilson
 from tooldojo.verifiers.records import Json
 
 STAGES = {"base": "Base model", "sft": "SFT", "rl": "RL"}

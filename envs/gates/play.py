@@ -1,0 +1,75 @@
+"""Playing written turns in a world, for the gates: `Played` is all that a run showed.
+
+Invariant: every run ends judged, by its final message or by the given stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tooldojo.envs.registry import world_class
+from tooldojo.envs.task import GoldTurn, Task
+from tooldojo.envs.world import World
+from tooldojo.verifiers.records import Score, StopReason, ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault: the check or operator that found it, the task ("" for none), what happened."""
+
+    check: str
+    task_id: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a run through a task showed: results and rewards by turn, the hash chain, the score."""
+
+    seen: tuple[tuple[str, ...], ...]
+    rewards: tuple[float, ...]
+    hashes: tuple[str, ...]
+    calls: tuple[ToolCall, ...]
+    score: Score
+
+
+def action(turn: GoldTurn) -> dict:
+    """A written turn as `World.step` takes it."""
+    calls = tuple({"name": call.name, "arguments": call.arguments} for call in turn.calls)
+    return {"calls": calls, "message": turn.message or ""}
+
+
+def reply(message: str) -> GoldTurn:
+    """A turn that ends the task with a message."""
+    return GoldTurn("", (), message)
+
+
+def start(task: Task, max_turns: int | None = None) -> World:
+    """A fresh instance at the beginning of a task."""
+    world = world_class(task.env)()
+    limit = {} if max_turns is None else {"max_turns": max_turns}
+    world.reset(options={"task": task, **limit})
+    return world
+
+
+def play(
+    world: World, turns: Sequence[GoldTurn], stop: StopReason = StopReason.MAX_TURNS
+) -> Played:
+    """Step through `turns`; without a final message the run ends by `stop`."""
+    seen, rewards = [], []
+    for turn in turns:
+        result = world.step(action(turn))
+        seen.append(result[0])
+        rewards.append(result[1])
+        if world.stop is not None:
+            break
+    score = world.score or world.finish(stop)
+    return Played(tuple(seen), tuple(rewards), tuple(world.hashes), tuple(world.calls), score)
+
+
+def play_task(
+    task: Task, turns: Sequence[GoldTurn], stop: StopReason = StopReason.MAX_TURNS
+) -> Played:
+    """Play `turns` from the beginning on a fresh instance, with room for all of them."""
+    return play(start(task, len(turns) + 1), turns, stop)

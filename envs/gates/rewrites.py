@@ -1,0 +1,147 @@
+"""Rewrites that change how a right trajectory is written and not what it does.
+
+A rewrite must keep the score of 1. Reads that are added avoid tools with planned time-outs, whose
+count of calls they would shift.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from tooldojo.envs.gates.mutants import Case, Mutant, Operator
+from tooldojo.envs.gates.play import reply, start
+from tooldojo.envs.gates.random_calls import grounded_call
+from tooldojo.envs.registry import world_class
+from tooldojo.envs.task import Call, GoldTurn
+from tooldojo.verifiers.combine import Verifier
+from tooldojo.verifiers.criteria import answer
+from tooldojo.verifiers.records import Json
+
+
+def turn_argument_order(case: Case) -> Mutant | None:
+    """The arguments of every call in the opposite order."""
+    if all(len(call.arguments) < 2 for turn in case.gold for call in turn.calls):
+        return None
+    return _with_arguments(case, lambda old: dict(reversed(old.items())))
+
+
+def respell_numbers(case: Case) -> Mutant | None:
+    """Numbers with trailing zeros (24.5 as 24.50), as JSON text that is read back."""
+    fractions = [
+        value
+        for turn in case.gold
+        for call in turn.calls
+        for value in call.arguments.values()
+        if isinstance(value, float)
+    ]
+    if not fractions:
+        return None
+    return _with_arguments(
+        case, lambda old: json.loads(re.sub(r"(\d\.\d+)(?=[,}])", r"\g<1>0", json.dumps(old)))
+    )
+
+
+def _with_arguments(case: Case, change: Callable[[dict[str, Json]], dict[str, Json]]) -> Mutant:
+    turns = [
+        replace(turn, calls=tuple(Call(c.name, change(c.arguments)) for c in turn.calls))
+        for turn in case.gold
+    ]
+    return Mutant(turns)
+
+
+def extra_reads(case: Case) -> Mutant | None:
+    """One to three reads before the demonstration, some of them in vain."""
+    world = start(case.task)
+    specs = [
+        spec
+        for spec in world.tool_specs().values()
+        if not spec.mutates and spec.name not in case.task.faults
+    ]
+    if not specs:
+        return None
+    calls = [grounded_call(world, specs, case.rng) for _ in range(case.rng.randint(1, 3))]
+    return Mutant([*(GoldTurn("", (call,)) for call in calls), *case.gold])
+
+
+def repeat_read(case: Case) -> Mutant | None:
+    """One gold read made twice."""
+    free = [call for call in case.reads if call.name not in case.task.faults]
+    if not free:
+        return None
+    call = case.rng.choice(free)
+    place = next(i for i, turn in enumerate(case.gold) if call in turn.calls)
+    return Mutant([*case.gold[: place + 1], GoldTurn("", (call,)), *case.gold[place + 1 :]])
+
+
+def parallel_reads(case: Case) -> Mutant | None:
+    """Neighbouring turns that only read, as one turn with several calls."""
+    specs = world_class(case.task.env).tool_specs()
+    turns: list[GoldTurn] = []
+    for turn in case.gold:
+        last = turns[-1] if turns else None
+        both = [*(last.calls if last else ()), *turn.calls]
+        if last and turn.calls and not any(specs[call.name].mutates for call in both):
+            turns[-1] = replace(last, calls=tuple(both))
+        else:
+            turns.append(turn)
+    return Mutant(turns) if len(turns) < len(case.gold) else None
+
+
+def split_turns(case: Case) -> Mutant | None:
+    """Turns with several calls, as one turn for each."""
+    if all(len(turn.calls) < 2 for turn in case.gold):
+        return None
+    single = [GoldTurn("", (call,)) for turn in case.gold[:-1] for call in turn.calls]
+    return Mutant([*single, case.final])
+
+
+def respace_answer(case: Case) -> Mutant:
+    """White space around and inside the final message."""
+    spaced = case.line.replace(" ", case.rng.choice(["  ", " \t"]))
+    return _said(case, f"\n {spaced} \n\n")
+
+
+def explain_answer(case: Case) -> Mutant:
+    """A sentence before the closing line."""
+    return _said(case, f"I have looked into it and this is what I found.\n\n{case.line}")
+
+
+def recase_answer(case: Case) -> Mutant | None:
+    """The final message in capital or small letters, where the criteria do not mind."""
+    if not _is_lenient(case):
+        return None
+    return _said(case, case.rng.choice([str.upper, str.lower])(case.line))
+
+
+def end_with_full_stop(case: Case) -> Mutant | None:
+    """A full stop after the closing line, where the criteria do not mind."""
+    return _said(case, f"{case.line}.") if _is_lenient(case) else None
+
+
+def _is_lenient(case: Case) -> bool:
+    verifier = world_class(case.task.env).verifier
+    return isinstance(verifier, Verifier) and any(p.criterion is answer for p in verifier.parts)
+
+
+def _said(case: Case, message: str) -> Mutant:
+    return Mutant([*case.gold[:-1], reply(message)])
+
+
+REWRITES: dict[str, Operator] = {
+    rewrite.__name__: rewrite
+    for rewrite in (
+        turn_argument_order,
+        respell_numbers,
+        extra_reads,
+        repeat_read,
+        parallel_reads,
+        split_turns,
+        respace_answer,
+        explain_answer,
+        recase_answer,
+        end_with_full_stop,
+    )
+}

@@ -1,0 +1,411 @@
+"""The gates find what they are for: a sound world passes, each planted fault is found by name."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from dataclasses import replace
+from random import Random
+from typing import Any, ClassVar, Literal
+
+import pytest
+
+from tooldojo.envs.draft import Draft, call
+from tooldojo.envs.gates.audit import MAX_EQUIVALENT, Tally, audit_world
+from tooldojo.envs.gates.check import check_world
+from tooldojo.envs.gates.oracle import last_line, state_digest
+from tooldojo.envs.gates.realisability import is_known
+from tooldojo.envs.registry import register
+from tooldojo.envs.task import GoldTurn
+from tooldojo.envs.tools import ToolError, tool
+from tooldojo.envs.world import World
+from tooldojo.verifiers.combine import Verifier, all_of
+from tooldojo.verifiers.criteria import Component, answer, closing_line, final_state
+from tooldojo.verifiers.records import Evidence, Goal, Score
+
+PURPOSES = ("rent", "books", "tea", "shoes", "music")
+
+
+@register("test/Bank-v0")
+class Bank(World):
+    """Accounts, two kinds of writes, and every type of argument."""
+
+    system_prompt = "You serve a bank. Close with one line: Result: <account> has <balance>."
+
+    @tool(mutates=False)
+    def balance(self, account: str) -> str:
+        """Balance of an account."""
+        return f"{self._account(account)['balance']}"
+
+    @tool(mutates=True)
+    def transfer(self, source: str, target: str, amount: float, purpose: str) -> str:
+        """Move money."""
+        giver, taker = self._account(source), self._account(target)
+        if giver["frozen"] or not 0 < amount <= giver["balance"]:
+            raise ToolError("refused")
+        giver["balance"] = round(giver["balance"] - amount, 2)
+        taker["balance"] = round(taker["balance"] + amount, 2)
+        giver["history"].append(f"{purpose} {amount} {target}")
+        return "moved"
+
+    @tool(mutates=True, idempotent=True)
+    def freeze(self, account: str, level: Literal["soft", "hard", "full"], notify: bool) -> str:
+        """Freeze an account."""
+        self._account(account)["frozen"] = f"{level} {notify}"
+        return "frozen"
+
+    def _account(self, name: str) -> dict[str, Any]:
+        if name not in self.state["accounts"]:
+            raise ToolError(f"no account {name}")
+        return self.state["accounts"][name]
+
+    @classmethod
+    def draft(cls, rng: Random, level: int) -> Draft:
+        one, two, three = (
+            f"{a}{n}" for a, n in zip("KLM", rng.sample(range(10, 99), 3), strict=True)
+        )
+        names = {name: _fresh(rng) for name in rng.sample([one, two, three], 3)}
+        first, second = rng.randrange(5, 60) + 0.5, rng.randrange(5, 60) + 0.25
+        purposes, kind = rng.sample(PURPOSES, 2), rng.choice(["soft", "hard", "full"])
+        rest = names[one]["balance"] - first - second
+        prompt = (
+            f"Move {first} from {one} to {two} for {purposes[0]} and {second} to {three} for "
+            f"{purposes[1]}. Then freeze {one} ({kind}) and tell the owner."
+        )
+        reads = [call("balance", account=one), call("balance", account=two)]
+        gold = [
+            *([GoldTurn("", tuple(reads))] if rng.random() < 0.5 else map(_turn, reads)),
+            _turn(call("transfer", source=one, target=two, amount=first, purpose=purposes[0])),
+            _turn(call("transfer", source=one, target=three, amount=second, purpose=purposes[1])),
+            _turn(call("freeze", account=one, level=kind, notify=True)),
+            GoldTurn("", (), f"Result: {one} has {rest}"),
+        ]
+        world: dict[str, Any] = {"accounts": names}
+        return Draft(prompt, world, gold)
+
+
+def _fresh(rng: Random) -> dict[str, Any]:
+    return {"balance": rng.randrange(200, 900) + 0.5, "history": [], "frozen": ""}
+
+
+def _turn(one: Any) -> GoldTurn:
+    return GoldTurn("", (one,))
+
+
+# Worlds with a fault in play
+
+
+@register("test/LateRandomness-v0")
+class LateRandomness(Bank):
+    @tool(mutates=True)
+    def freeze(self, account: str, level: Literal["soft", "hard", "full"], notify: bool) -> str:
+        """Freeze an account."""
+        self._account(account)["frozen"] = f"{level} {notify}"
+        return f"receipt {Random().random()}"
+
+
+@register("test/GlobalGenerator-v0")
+class GlobalGenerator(Bank):
+    @classmethod
+    def draft(cls, rng: Random, level: int) -> Draft:
+        return Bank.draft(Random(random.randrange(10**9)), level)
+
+
+@register("test/SharedState-v0")
+class SharedState(Bank):
+    shared: ClassVar[dict[str, Any]] = {}
+
+    def on_load(self) -> None:
+        type(self).shared = self.state["accounts"]
+
+    @tool(mutates=False)
+    def balance(self, account: str) -> str:
+        """Balance of an account."""
+        return f"{self.shared.get(account)}"
+
+
+@register("test/MutationOnFailure-v0")
+class MutationOnFailure(Bank):
+    @tool(mutates=False)
+    def balance(self, account: str) -> str:
+        """Balance of an account."""
+        if account not in self.state["accounts"]:
+            self.state["strange"] = account
+        return Bank.balance(self, account)
+
+
+@register("test/MutatingRead-v0")
+class MutatingRead(Bank):
+    @tool(mutates=False)
+    def balance(self, account: str) -> str:
+        """Balance of an account."""
+        found = self._account(account)
+        found["history"].append("asked")
+        return str(found["balance"])
+
+
+@register("test/LeakedGoal-v0")
+class LeakedGoal(Bank):
+    def reset(self, **options: Any) -> tuple[tuple[str, ...], dict]:
+        seen, info = Bank.reset(self, **options)
+        return seen, info | {"gold_turns": len(self.task.gold)}
+
+
+@register("test/AnswerInPrompt-v0")
+class AnswerInPrompt(Bank):
+    @classmethod
+    def draft(cls, rng: Random, level: int) -> Draft:
+        draft = Bank.draft(rng, level)
+        return replace(draft, prompt=f"{draft.prompt} Say: {draft.gold[-1].message}")
+
+
+@register("test/OrderSensitiveHash-v0")
+class OrderSensitiveHash(Bank):
+    def state_hash(self) -> str:
+        return str(len(json.dumps(self.state))) + json.dumps(self.state)[:60]
+
+
+@register("test/CrashOnArgument-v0")
+class CrashOnArgument(Bank):
+    @tool(mutates=False)
+    def balance(self, account: str) -> str:
+        """Balance of an account."""
+        return str(self.state["accounts"][account]["balance"])
+
+
+@register("test/StaleCache-v0")
+class StaleCache(Bank):
+    known: dict[str, str] | None = None
+
+    @tool(mutates=False)
+    def balance(self, account: str) -> str:
+        """Balance of an account."""
+        self.known = self.known or {k: str(v["balance"]) for k, v in self.state["accounts"].items()}
+        return self.known.get(account, "unknown")
+
+
+@register("test/StepDiffers-v0")
+class StepDiffers(Bank):
+    def step(self, action: dict) -> tuple[tuple[str, ...], float, bool, bool, dict]:
+        seen, reward, terminated, truncated, info = Bank.step(self, action)
+        return tuple(text.upper() for text in seen), reward, terminated, truncated, info
+
+
+@register("test/NumbersAsKeys-v0")
+class NumbersAsKeys(Bank):
+    @classmethod
+    def draft(cls, rng: Random, level: int) -> Draft:
+        draft = Bank.draft(rng, level)
+        return replace(draft, world={**draft.world, "fees": {1: 0.5}})  # type: ignore[dict-item]
+
+
+@register("test/GoldTooLong-v0")
+class GoldTooLong(Bank):
+    max_turns = 3
+
+
+@register("test/WrongObservation-v0")
+class WrongObservation(Bank):
+    def reset(self, **options: Any) -> tuple[tuple[str, ...], dict]:
+        seen, info = Bank.reset(self, **options)
+        return list(seen), info  # type: ignore[return-value]
+
+
+# Verifiers with a fault
+
+
+def always(evidence: Evidence, goal: Goal) -> Component:
+    return Component(1.0)
+
+
+def has_substring(evidence: Evidence, goal: Goal) -> Component:
+    return Component(float((goal.answer or "").lower() in (evidence.answer or "").lower()))
+
+
+def all_calls_found(evidence: Evidence, goal: Goal) -> Component:
+    return Component(float(all(want in evidence.calls for want in goal.calls)))
+
+
+def off_by_one(evidence: Evidence, goal: Goal) -> Component:
+    got, want = (each["accounts"] for each in (evidence.world_after, goal.world or {}))
+    assert isinstance(got, dict) and isinstance(want, dict)
+    near = all(abs(got[key]["balance"] - want[key]["balance"]) <= 1 for key in want)  # type: ignore
+    frozen = all(got[key]["frozen"] == want[key]["frozen"] for key in want)  # type: ignore
+    return Component(float(near and frozen))
+
+
+def same_history_set(evidence: Evidence, goal: Goal) -> Component:
+    got, want = (each["accounts"] for each in (evidence.world_after, goal.world or {}))
+    pairs = [(set(got[key]["history"]), set(want[key]["history"])) for key in want]  # type: ignore
+    return Component(float(all(left == right for left, right in pairs)))
+
+
+def nothing_missing(evidence: Evidence, goal: Goal) -> Component:
+    got, want = (each["accounts"] for each in (evidence.world_after, goal.world or {}))
+    kept = all(set(want[k]["history"]) <= set(got[k]["history"]) for k in want)  # type: ignore
+    frozen = all(want[k]["frozen"] in ("", got[k]["frozen"]) for k in want)  # type: ignore
+    return Component(float(kept and frozen))
+
+
+def exact_message(evidence: Evidence, goal: Goal) -> Component:
+    return Component(float(evidence.answer == goal.answer))
+
+
+def few_calls(evidence: Evidence, goal: Goal) -> Component:
+    return Component(float(len(evidence.calls) <= 5))
+
+
+def ordered_arguments(evidence: Evidence, goal: Goal) -> Component:
+    moves = [list(each.arguments) for each in evidence.calls if each.name == "transfer"]
+    return Component(float(all(names[0] == "source" for names in moves)))
+
+
+def needs_a_message(evidence: Evidence, goal: Goal) -> Component:
+    assert evidence.answer is not None
+    return Component(float(closing_line(evidence.answer) == goal.answer))
+
+
+def marks_evidence(evidence: Evidence, goal: Goal) -> Component:
+    evidence.gathered["judged"] = True
+    return Component(1.0)
+
+
+class NotANumber(Verifier):
+    """Divides by the number of calls, so to say."""
+
+    def __call__(self, evidence: Evidence, goal: Goal) -> Score:
+        score = Verifier.__call__(self, evidence, goal)
+        return score if evidence.calls else replace(score, value=math.nan)
+
+
+def judged_by(name: str, verdict: Verifier) -> str:
+    """A bank with another verifier; its id."""
+    env_id = f"test/{name}-v0"
+    register(env_id)(type(name, (Bank,), {"verifier": verdict}))
+    return env_id
+
+
+GOOD = {"final_state": final_state, "answer": answer}
+
+
+@pytest.mark.parametrize(
+    ("world", "check"),
+    [
+        (LateRandomness, "play_is_deterministic"),
+        (GlobalGenerator, "tasks_are_deterministic"),
+        (GlobalGenerator, "global_generators_are_untouched"),
+        (SharedState, "instances_are_isolated"),
+        (MutationOnFailure, "random_calls_are_harmless"),
+        (MutatingRead, "random_calls_are_harmless"),
+        (LeakedGoal, "nothing_hidden_is_shown"),
+        (AnswerInPrompt, "nothing_hidden_is_shown"),
+        (OrderSensitiveHash, "state_hash_is_canonical"),
+        (CrashOnArgument, "hostile_calls_are_refused_or_harmless"),
+        (StaleCache, "snapshots_continue_identically"),
+        (StaleCache, "play_is_deterministic"),
+        (StepDiffers, "step_equals_astep"),
+        (NumbersAsKeys, "tasks_survive_json"),
+        (GoldTooLong, "gold_scores_one"),
+        (WrongObservation, "gymnasium_accepts_it"),
+    ],
+)
+def test_check_finds_faults_of_play(world: type[World], check: str) -> None:
+    assert check in {finding.check for finding in check_world(world.env_id, 3)}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "check"),
+    [
+        (all_of(always=always), "constant_replies_score_zero"),
+        (all_of(calls=all_calls_found), "constant_replies_score_zero"),
+        (NotANumber(all_of(**GOOD).parts), "rewards_are_finite"),
+        (all_of(marks=marks_evidence, **GOOD), "verdicts_are_pure"),
+        (all_of(state=final_state, message=needs_a_message), "rewards_are_finite"),
+    ],
+)
+def test_check_finds_faults_of_verifiers(verdict: Verifier, check: str) -> None:
+    env_id = judged_by("Checked", verdict)
+    assert check in {finding.check for finding in check_world(env_id, 3)}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "operators"),
+    [
+        (all_of(always=always), {"do_nothing", "random_tool", "truncate", "injected_verdict"}),
+        (all_of(state=final_state, said=has_substring), {"hedge", "extend_answer"}),
+        (all_of(near=off_by_one, answer=answer), {"corrupt_number"}),
+        (all_of(answer=answer), {"drop_call", "drop_all_calls", "corrupt_id", "corrupt_boolean"}),
+        (all_of(state=final_state), {"change_answer_digit", "borrow_answer", "cut_answer"}),
+        (all_of(history=same_history_set, answer=answer), {"reorder_calls", "duplicate_call"}),
+        (all_of(least=nothing_missing, answer=answer), {"extra_call"}),
+        (all_of(state=final_state, said=exact_message), {"respace_answer", "explain_answer"}),
+        (all_of(few=few_calls, **GOOD), {"extra_reads", "repeat_read"}),
+        (all_of(order=ordered_arguments, **GOOD), {"turn_argument_order"}),
+        (all_of(state=final_state, said=needs_a_message), {"truncate"}),
+    ],
+)
+def test_audit_finds_faults_of_verifiers(verdict: Verifier, operators: set[str]) -> None:
+    report = audit_world(judged_by("Audited", verdict), 600)
+    assert operators <= {row.operator for row in report.rows if row.errors}
+    assert not report.passed and report.finding_count >= len(report.findings) > 0
+
+
+def test_audit_finds_a_demonstration_that_knows_too_much() -> None:
+    @register("test/Clairvoyant-v0")
+    class Clairvoyant(Bank):
+        @classmethod
+        def draft(cls, rng: Random, level: int) -> Draft:
+            draft = Bank.draft(rng, level)
+            return replace(draft, prompt=draft.prompt.replace(" for ", " about ").split(" and ")[0])
+
+    findings = audit_world(Clairvoyant.env_id, 20).findings
+    assert {finding.check for finding in findings} == {"realisability"}
+    assert "transfer gets target='M" in findings[0].what
+
+
+def test_a_sound_world_passes_both_gates_and_every_operator_has_work() -> None:
+    assert check_world(Bank.env_id, 6) == []
+    report = audit_world(Bank.env_id, 800)
+    assert report.findings == [] and report.passed and report.trajectories == 800
+    assert [row.operator for row in report.rows if row.judged == 0] == []
+    assert all(row.equivalent_share <= MAX_EQUIVALENT for row in report.rows)
+    assert report.wrong.judged + report.right.judged + report.wrong.equivalents == 800
+    assert report.to_json() == audit_world(Bank.env_id, 800).to_json()
+
+
+def test_counts_become_rates() -> None:
+    row = Tally("mutation", "drop_call", judged=95, equivalents=5, errors=19)
+    assert row.equivalent_share == 0.05
+    assert row.rate is not None and row.rate.rate == 0.2
+    assert (round(row.rate.low, 4), round(row.rate.high, 4)) == (0.1319, 0.2914)
+    assert Tally("mutation", "drop_call").rate is None
+    with pytest.raises(ValueError, match="at least one trajectory"):
+        audit_world(Bank.env_id, 0)
+
+
+def test_the_oracle_sees_what_counts_and_nothing_else() -> None:
+    state = {"a": {"x": 1, "t": 5}, "b": [1.0, "é"]}
+    turned = {"b": [1, "é"], "a": {"t": 9, "x": 1}}
+    assert state_digest(state) != state_digest(turned)
+    assert state_digest(state, ["a.t"]) == state_digest(turned, ["*.t"])
+    assert state_digest({"a": []}) != state_digest({"a": {}})
+    assert state_digest({"a": True}) != state_digest({"a": 1})
+    assert last_line(" x\n Result:  DONE 4. \n\n") == "result: done 4"
+    assert (last_line(None), last_line(" \n")) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("value", "known"),
+    [
+        ("K12", True),
+        ("K1", False),
+        (24.5, True),
+        (24, False),
+        ("select Name from t where x = 'oak'", True),
+        ("select secret from t", False),
+        (["oak", {"a": "K12"}, None, True], True),
+    ],
+)
+def test_what_was_said_is_known(value: Any, known: bool) -> None:
+    assert is_known(value, "Take 24.50 of oak from K12, by name and x.") is known
