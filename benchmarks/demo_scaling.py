@@ -24,8 +24,8 @@ def main() -> None:
         if not (directory / "summary.json").exists():
             stop = [] if factor == factors[-1] else ["--until", "sft"]
             resume = ["--resume"] if (directory / "config.toml").exists() else []
-            keys = [f"task.demos={factor * demos}", f"sft.epochs={max(1.0, 4 / factor**0.5)}"]
-            tooldojo("quickstart", "--seed", "0", "--dir", str(directory), *stop, *resume, *keys)
+            options = ("--seed", "0", "--dir", str(directory), f"task.demos={factor * demos}")
+            tooldojo("quickstart", *options, *stop, *resume)
         summary = json.loads((directory / "summary.json").read_text())
         rows[f"{factor}x"] = {key: summary[key] for key in ("sft", "rl") if key in summary} | {
             "demos": factor * demos

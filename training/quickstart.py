@@ -57,13 +57,13 @@ class Stages:
 
 
 def held_out_tasks(recipe: Recipe) -> list[Task]:
-    """Evaluation tasks drawn per run seed: the test split, half as many of each further split, and
-    transfer worlds.
+    """Evaluation tasks drawn per run seed: the test split, a quarter as many of each further split,
+    and transfer worlds.
     """
     seed, count = derive_seed(recipe.run.seed, "held-out"), recipe.eval.tasks
     tasks = take(recipe.task.worlds, Split.TEST, seed, count, recipe.task.levels)
     for split in (Split.TEST_COMBOS, Split.TEST_WORDINGS):
-        tasks += take(recipe.task.worlds, split, seed, count // 2, recipe.task.levels)
+        tasks += take(recipe.task.worlds, split, seed, count // 4, recipe.task.levels)
     if recipe.eval.transfer_worlds:
         tasks += take(recipe.eval.transfer_worlds, Split.TEST, seed, recipe.eval.transfer_tasks)
     return tasks

@@ -125,6 +125,8 @@ class Case:
         """Begin the first thought with what is asked and the others with a word on it, so that
         later turns need not read the request anew.
         """
+        if goal not in PLANS:
+            return
         in_full, in_brief = PLANS[goal]
         asked = in_full.format(reason=self.reason, **self.slots)
         brief = ", ".join(filter(None, (in_brief, self.reason)))

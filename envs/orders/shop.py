@@ -50,9 +50,13 @@ class Shop:
             self._add_product(price / 2)
 
     def fresh_id(self, letter: str, digits: int) -> str:
-        """An id that nothing in this shop has."""
+        """An id that nothing in this shop has.
+
+        The digits come first: what tells ids apart follows at once on what stands before them, and
+        so a small model finds it there.
+        """
         while True:
-            found = f"{letter}{self.rng.randrange(10 ** (digits - 1), 10**digits)}"
+            found = f"{self.rng.randrange(10 ** (digits - 1), 10**digits)}{letter}"
             if found not in self._ids:
                 self._ids.add(found)
                 return found

@@ -46,17 +46,19 @@ def stock(case: Case) -> None:
     if case.condition == "no_stock":
         product["stock"][variant] = 0
     case.slots |= {"product": name, "variant": variant}
-    case.act(f"I look up the stock of the {name}.", "get_product", product=name)
+    case.act(f"I check the stock of the {name}.", "get_product", product=name)
     count = product["stock"][variant]
-    case.close(f"The stock shows {count} for {variant} {name}.", f"stock {count} {variant} {name}")
+    thought = f'The {name} has "{variant}": {count} in stock.'
+    case.close(thought, f"stock {count} {variant} {name}")
 
 
 def unsupported(case: Case) -> None:
     """Recognise that no tool can do this; the kind of wish is the condition."""
     order = case.shop.add_order(case.customer)
     case.slots["order"] = order
-    case.slots["kind"] = what = case.condition
-    case.close(f"No tool can do that for {order}.", f"unsupported {what} {order}")
+    what = case.condition
+    thought = f"This is about {order} and of the kind {what}, which no tool can do."
+    case.close(thought, f"unsupported {what} {order}")
 
 
 def cancel(case: Case) -> None:
@@ -218,15 +220,23 @@ def cancel_all(case: Case) -> None:
     orders = [case.shop.add_order(case.customer, each) for each in statuses]
     reason = case.give_reason(case.rng.choice(["mistake", "delay", "unwanted"]))
     case.list_orders("I look up the email first.")
-    pending = [order for order in orders if case.order(order)["status"] == "pending"]
-    if not pending:
-        return case.refuse(case.customer, "not_pending", f"{case.customer} has no pending order")
-    found = f"pending are {listed(pending)}, "
-    for which, order in zip(ORDINALS, pending, strict=False):
-        thought = f"{found}I cancel the {which} {order}."
-        case.act(thought, "cancel_order", order_id=order, reason=reason)
-        found = ""
-    return case.close(f"Cancelled are {listed(pending)}.", f"cancelled {' '.join(pending)}")
+    done: list[str] = []
+    read: list[str] = []  # the list as the tool shows it, from the order cancelled last
+    for order, status in zip(orders, statuses, strict=True):
+        read.append(f'"{order}": "{status}"')
+        if status == "pending":
+            case.cancel(order, reason, _walked(done, read))
+            done.append(order)
+            read = read[-1:]
+    if not done:
+        return case.refuse(case.customer, "not_pending", f"{_walked(done, read)}, none is pending")
+    return case.close(f"{_walked(done, read)}, no more.", f"cancelled {' '.join(done)}")
+
+
+def _walked(done: list[str], read: list[str]) -> str:
+    """How far through the list, so that the next order is the one behind what was just written."""
+    so_far = f"done {' '.join(done)}, after " if done else ""
+    return f"{so_far}{', '.join(read)}"
 
 
 def listed(orders: Sequence[str]) -> str:
@@ -325,11 +335,8 @@ def draft_task(rng: Random, level: int) -> Draft:
     wording = rng.randrange(WORDINGS)
     goal = template.wording or template.build.__name__
     sentence = (UNSUPPORTED[condition] if name == "unsupported" else SENTENCES[goal])[wording]
-    before, _, rest = sentence.partition("[")
-    wish, _, after = rest.partition("]")
-    case.slots["wish"] = wish
     case.plan(template.build.__name__)
-    lines = [before + wish + after, *([EMAIL[wording]] if case.needs_email else [])]
+    lines = [sentence, *([EMAIL[wording]] if case.needs_email else [])]
     prompt = " ".join(lines).format(**case.slots)
     has_room = len(case.turns) - 1 < CALLS[level][1]
     timed = with_timeout(rng, case.turns, FAULT_RATE if has_room else 0.0)

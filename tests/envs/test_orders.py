@@ -21,12 +21,12 @@ from tooldojo.verifiers.records import CallOutcome, Goal
 
 ITEM = {"product": "quiet lamp", "variant": "red", "price": 24.5, "refunds": []}
 STATE: dict[str, Any] = {
-    "customers": {"C1234": {"name": "Ada Berg", "email": "ada@post.net", "orders": ["W111111"]}},
+    "customers": {"1234C": {"name": "Ada Berg", "email": "ada@post.net", "orders": ["111111W"]}},
     "orders": {
-        "W111111": {
+        "111111W": {
             "status": "delivered",
             "days": 12,
-            "items": {"I312": ITEM, "I418": {**ITEM, "product": "tall mug", "price": 9.0}},
+            "items": {"312I": ITEM, "418I": {**ITEM, "product": "tall mug", "price": 9.0}},
             "cancellations": [],
         }
     },
@@ -65,19 +65,19 @@ def tasks() -> list[Task]:
         (
             "find_customer",
             {"email": "ada@post.net"},
-            '{"customer_id": "C1234", "name": "Ada Berg"}',
+            '{"customer_id": "1234C", "name": "Ada Berg"}',
         ),
-        ("list_orders", {"customer_id": "C1234"}, '{"W111111": "delivered"}'),
+        ("list_orders", {"customer_id": "1234C"}, '{"111111W": "delivered"}'),
         (
             "get_order",
-            {"order_id": "W111111"},
+            {"order_id": "111111W"},
             '{"status": "delivered", "days": 12, "total": "33.50", "items": '
-            '{"tall mug": "I418, red, 9.00", "quiet lamp": "I312, red, 24.50"}}',
+            '{"tall mug": "418I, red, 9.00", "quiet lamp": "312I, red, 24.50"}}',
         ),
         ("get_product", {"product": "quiet lamp"}, '{"red": 3, "blue": 2, "green": 0}'),
         ("find_customer", {"email": "b@x.eu"}, '{"error": "no customer with email b@x.eu"}'),
-        ("list_orders", {"customer_id": "C9"}, '{"error": "no customer C9"}'),
-        ("get_order", {"order_id": "W9"}, '{"error": "no order W9"}'),
+        ("list_orders", {"customer_id": "9C"}, '{"error": "no customer 9C"}'),
+        ("get_order", {"order_id": "9W"}, '{"error": "no order 9W"}'),
         ("get_product", {"product": "lamp"}, '{"error": "no product lamp"}'),
     ],
 )
@@ -90,38 +90,38 @@ def test_reads(name: str, arguments: dict[str, str], shown: str) -> None:
 def test_tools_do_what_only_the_policy_forbids() -> None:
     """Cancelling a delivered order is possible; that it is wrong shows in the final state."""
     world = desk()
-    do(world, "cancel_order", order_id="W111111", reason="delay")
+    do(world, "cancel_order", order_id="111111W", reason="delay")
     assert changes(world) == [
-        "orders.W111111.cancellations: ['delay'], expected []",
-        "orders.W111111.status: 'cancelled', expected 'delivered'",
+        "orders.111111W.cancellations: ['delay'], expected []",
+        "orders.111111W.status: 'cancelled', expected 'delivered'",
     ]
 
 
 def test_every_write_leaves_its_own_trace() -> None:
     world = desk()
-    refund = {"order_id": "W111111", "item_id": "I312", "reason": "damaged"}
+    refund = {"order_id": "111111W", "item_id": "312I", "reason": "damaged"}
     do(world, "refund_item", **refund)
     do(world, "refund_item", **refund)
     assert changes(world) == [
-        "orders.W111111.items.I312.refunds: ['damaged', 'damaged'], expected []"
+        "orders.111111W.items.312I.refunds: ['damaged', 'damaged'], expected []"
     ]
-    assert "I312, red, 24.50, refunded" in do(world, "get_order", order_id="W111111")
-    do(world, "exchange_item", order_id="W111111", item_id="I312", variant="blue")
-    do(world, "exchange_item", order_id="W111111", item_id="I312", variant="blue")
+    assert "312I, red, 24.50, refunded" in do(world, "get_order", order_id="111111W")
+    do(world, "exchange_item", order_id="111111W", item_id="312I", variant="blue")
+    do(world, "exchange_item", order_id="111111W", item_id="312I", variant="blue")
     assert world.state["products"]["quiet lamp"]["stock"]["blue"] == 0
 
 
 @pytest.mark.parametrize(
     ("item", "variant", "error"),
     [
-        ("I999", "blue", "no item I999 in order W111111"),
-        ("I312", "green", "green quiet lamp is out of stock"),
-        ("I312", "pink", "no variant pink of quiet lamp"),
+        ("999I", "blue", "no item 999I in order 111111W"),
+        ("312I", "green", "green quiet lamp is out of stock"),
+        ("312I", "pink", "no variant pink of quiet lamp"),
     ],
 )
 def test_impossible_exchanges_are_refused(item: str, variant: str, error: str) -> None:
     world = desk()
-    do(world, "exchange_item", order_id="W111111", item_id=item, variant=variant)
+    do(world, "exchange_item", order_id="111111W", item_id=item, variant=variant)
     assert world.calls[-1].outcome is CallOutcome.TOOL_ERROR
     assert error in world.calls[-1].result
     assert not changes(world)
