@@ -24,7 +24,7 @@ from tooldojo.envs.task import GoldTurn, Task
 from tooldojo.envs.world import World
 from tooldojo.verifiers.canonical import content_hash
 from tooldojo.verifiers.criteria import closing_line
-from tooldojo.verifiers.records import Evidence, Goal, Json, Score, StopReason
+from tooldojo.verifiers.records import Evidence, Json, Score, StopReason
 
 CONSTANTS = ("", "Done.", "Result: done", "Result: refused", "I cannot help with that.")
 _PROBES = 6  # random calls
@@ -158,7 +158,12 @@ def nothing_hidden_is_shown(task: Task, _other: Task) -> Iterator[str]:
     """Prompt, results and infos depend on neither goal nor gold, nor quote the expected line."""
     decoy = replace(
         task,
-        goal=Goal(clone(task.world), "Result: decoy", (), task.goal.ignore),
+        goal=replace(
+            task.goal,
+            world=clone(task.world),
+            answer="Result: decoy",
+            forbidden=tuple("decoy" for _ in task.goal.forbidden),
+        ),
         gold=(GoldTurn("", (), "Result: decoy"),),
         template="decoy",
         condition="decoy",

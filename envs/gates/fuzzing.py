@@ -25,7 +25,7 @@ _HOSTILE: tuple[Json, ...] = (
 def random_calls_are_harmless(task: Task, _other: Task) -> Iterator[str]:
     """Schema-valid calls never crash; what each changes is what it says it changes."""
     rng = derived_random("fuzzing", task.id)
-    world = start(task, _CALLS + 1)
+    world = start(task)
     specs = list(world.tool_specs().values())
     for number in range(_CALLS):
         call = grounded_call(world, specs, rng) if number % 2 else schema_valid_call(specs, rng)
@@ -37,7 +37,7 @@ def random_calls_are_harmless(task: Task, _other: Task) -> Iterator[str]:
 def hostile_calls_are_refused_or_harmless(task: Task, _other: Task) -> Iterator[str]:
     """Unknown tools, malformed calls and strange arguments become errors that change nothing."""
     rng = derived_random("hostile", task.id)
-    world = start(task, 10_000)
+    world = start(task)
     for call, kind in _ill_formed(world):
         yield from step_complaints(world, call)
         if world.calls[-1].outcome is not kind:
@@ -58,6 +58,7 @@ def _ill_formed(world: World) -> Iterator[tuple[Call, CallOutcome]]:
 
 def step_complaints(world: World, call: Call) -> Iterator[str]:
     """Make one call and compare what the world says about it with what it did."""
+    world.turn = 0  # how many turns there are is not under test here
     before = content_hash(world.state)
     observation, reward, terminated, truncated, _ = world.step(action(GoldTurn("", (call,))))
     done = world.calls[-1]

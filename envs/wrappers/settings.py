@@ -97,7 +97,7 @@ _DOMAINS = {
     "strings": _FLAG,
     "nest": _FLAG,
     "shuffle": _FLAG,
-    "distractors": _Domain(int, 20),
+    "distractors": _Domain(int, 99),
     "latency": _Domain(float, LONGEST),
     "turns": _Domain(int, 100),
     "seed": _Domain(int, 10**6 - 1),

@@ -66,7 +66,7 @@ def test_one_world_has_one_id() -> None:
         ("rename", ValueError, "wrapper rename=''"),
         ("turns=2.5", ValueError, "wrapper turns='2.5': it takes an integer, 0 to 100"),
         ("nest=1&nest=1", ValueError, "wrapper 'nest' is given twice"),
-        ("distractors=20", ValueError, "distractors=20: other worlds have"),
+        ("distractors=99", ValueError, "distractors=99: other worlds have"),
     ],
 )
 def test_bad_wrappers_are_named(query: str, error: type[Exception], complaint: str) -> None:
