@@ -58,7 +58,7 @@ def test_every_trajectory_comes_from_a_registered_engine_and_replays(run: Path) 
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["divergences"] == [] and report["skipped"] == 0
-    assert report["trajectories"] > 100
+    assert report["trajectories"] > 90
 
 
 @pytest.mark.engine

@@ -229,9 +229,9 @@ def test_a_changed_world_is_noticed(
     store = TrajectoryStore(tmp_path)
     store.append([gold_group(chat, task, limits)], "train", 0)
 
-    async def doubled(self, spec, arguments, checked):
-        checked["by"] *= 2
-        return await original(self, spec, arguments, checked)
+    async def doubled(self, call):
+        call.checked["by"] *= 2
+        return await original(self, call)
 
     world = world_class(task.env)
     original = world._call
