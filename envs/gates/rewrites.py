@@ -27,7 +27,7 @@ def turn_argument_order(case: Case) -> Mutant | None:
 
 
 def respell_numbers(case: Case) -> Mutant | None:
-    """Whole numbers where either type may be: integers that were floats, and the other way round."""
+    """Whole numbers, where either type may be: integers that were floats, and vice versa."""
     specs = world_class(case.task.env).tool_specs()
 
     def respelt(call: Call) -> Call:
