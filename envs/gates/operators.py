@@ -254,7 +254,7 @@ def tell_secret(case: Case) -> Mutant | None:
         ways.append([*work[:place], said, *work[place + 1 :], case.final])
     specs = list(world_class(case.task.env).tool_specs().values())
     asked = schema_valid_call([s for s in specs if not s.mutates] or specs, case.rng)
-    arguments = _with_text(asked.arguments, secret)
+    arguments: dict[str, Json] = _with_text(asked.arguments, secret)
     if arguments == asked.arguments:
         arguments = {"text": secret}  # refused, but written
     ways.append([*work, GoldTurn("", (Call(asked.name, arguments),)), case.final])

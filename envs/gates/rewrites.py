@@ -45,8 +45,9 @@ def _other_spelling(value: Json) -> Json:
     """12 for 12.0, and 12.0 for 12."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if is_whole and abs(value) < 2**53 else value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
+        return float(value)
+    return value
 
 
 def _with_arguments(case: Case, change: Callable[[dict[str, Json]], dict[str, Json]]) -> Mutant:
