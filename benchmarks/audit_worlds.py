@@ -44,6 +44,7 @@ def figures(reports: list[AuditReport]) -> dict:
         "false_accepts": sum(report.wrong.errors for report in reports),
         "false_reject_rate": rejects / max(1, rewritten),
         "findings": sum(report.finding_count for report in reports),
+        "disputed": sum(report.wrong.disputed for report in reports),
         "equivalents": {
             row.operator: equivalents(reports, row.operator) for row in reports[0].rows
         },

@@ -112,6 +112,8 @@ def write_world(module: str, folder: Path) -> NewWorld:
     if module in (*sys.stdlib_module_names, "tooldojo") or module.startswith("test_"):
         raise ValueError(f"{module!r} would hide another module; take another name")
     name = "".join(word.capitalize() for word in module.split("_"))
+    if re.search(rf"^from .* import .*\b{name}\b", WORLD, re.MULTILINE):
+        raise ValueError(f"{module!r} makes a class {name}, which its file imports; take another")
     made = NewWorld(folder / f"{module}.py", folder / f"test_{module}.py", f"{module}.py:{name}")
     for path in (made.world, made.test):
         if path.exists():

@@ -34,6 +34,7 @@ NATIVE = {
     "tooldojo/Office-v0": "tooldojo.envs.office.world:Office",
     "tooldojo/Home-v0": "tooldojo.envs.home.world:Home",
 }
+DONORS = ("tooldojo/Orders-v0", "tooldojo/Travel-v0", "tooldojo/Database-v0")  # of distractors
 _classes: dict[str, type[World]] = {}
 
 
@@ -103,7 +104,7 @@ def _wrapped(base: type[World], wrappers: Wrappers) -> type[World]:
         return base
     env_id = f"{base.env_id}?{wrappers}"
     if env_id not in _classes:
-        wanted = NATIVE if wrappers.distractors else ()
+        wanted = DONORS if wrappers.distractors else ()
         donors = [world_class(each) for each in wanted if each != base.env_id]
         register(env_id)(wrap(base, wrappers, donors))
     return _classes[env_id]

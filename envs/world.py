@@ -329,10 +329,17 @@ class World(gym.Env[tuple[str, ...], dict]):
         Raises:
             WorldCrash: where a tool left something in it that is no plain data.
         """
+        return self._hash(self.state)
+
+    def _hash(self, state: dict[str, Any]) -> str:
         try:
-            return content_hash(self.state)
+            return content_hash(state)
         except ValueError as error:
             raise WorldCrash(f"a tool of {self.env_id} left a bad state: {error}") from error
+
+    def _differs(self, before: dict[str, Any]) -> bool:
+        """Whether the state changed; the hashes tell apart what Python calls equal (1 and True)."""
+        return before != self.state or self._hash(before) != self._hash(self.state)
 
     @staticmethod
     def chain_hash(previous: str, calls: Sequence[ToolCall], state_hash: str) -> str:
@@ -358,16 +365,18 @@ class World(gym.Env[tuple[str, ...], dict]):
         before = clone(self.state) if call.writes else None
         try:
             text = shown(await self.perform(call.spec, call.checked))
-        except Exception as error:
+        except BaseException as error:  # a cancelled write leaves nothing behind, either
             if before is not None:
                 self.state = before
                 self.on_load()
             if isinstance(error, ToolError):
                 return self._record(call, CallOutcome.TOOL_ERROR, str(error))
+            if not isinstance(error, Exception):
+                raise
             raise WorldCrash(
                 f"tool {call.name!r} failed: {type(error).__name__}: {error}"
             ) from error
-        mutated = before is not None and before != self.state
+        mutated = before is not None and self._differs(before)
         return self._record(call, CallOutcome.OK, text, mutated)
 
     def _record(

@@ -2,7 +2,8 @@
 
 Wrong trajectories must not be accepted, rewritten right ones must be, and every demonstration must
 be realisable. Invariant: a trajectory counts as wrong only by construction or by the oracle, which
-shares no code with the verifiers; what the oracle finds equivalent is counted apart.
+shares no code with the verifiers; what the oracle finds equivalent is counted apart, and too
+many of those are a finding. Limits on turns do not hold here.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from tooldojo.verifiers.intervals import Proportion, wilson
 from tooldojo.verifiers.records import Json
 
 MAX_EQUIVALENT = 0.05  # share of an operator's mutants above which it says little
+_ENOUGH = 20  # mutants of an operator from which on that share is held against a world
 KINDS = {"policy": POLICIES, "mutation": OPERATORS, "rewrite": REWRITES}
 _BATCH = 40  # tasks among which the nearest other one is looked for
 _PER_TASK = 12  # trajectories
@@ -34,13 +36,17 @@ _SHOWN = 50  # findings kept in a report
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one operator: judged trajectories, excluded equivalents, wrong verdicts."""
+    """Counts of one operator: judged trajectories, excluded equivalents, wrong verdicts.
+
+    disputed: how many of the equivalents the verifier rejects, so that it or the oracle is wrong.
+    """
 
     kind: str
     operator: str
     judged: int = 0
     equivalents: int = 0
     errors: int = 0
+    disputed: int = 0
 
     @property
     def rate(self) -> Proportion | None:
@@ -88,6 +94,7 @@ class AuditReport:
             sum(row.judged for row in rows),
             sum(row.equivalents for row in rows),
             sum(row.errors for row in rows),
+            sum(row.disputed for row in rows),
         )
 
     @property
@@ -151,7 +158,17 @@ def audit_world(
         progress(report.trajectories)
         if report.trajectories >= trajectories:
             break
+    _note_equivalents(report)
     return report
+
+
+def _note_equivalents(report: AuditReport) -> None:
+    """Operators whose mutants too often end like the demonstration show little of the verifier."""
+    for row in report.rows:
+        made = row.judged + row.equivalents
+        if made >= _ENOUGH and row.equivalent_share > MAX_EQUIVALENT:
+            what = f"{row.equivalents} of {made} mutants end as the demonstration does"
+            report.note(Finding(row.operator, "", f"{what}, so the operator shows little"))
 
 
 def _audit_task(report: AuditReport, case: Case, trajectories: int) -> None:
@@ -178,17 +195,18 @@ def _judge(report: AuditReport, row: Tally, case: Case, mutant: Mutant) -> None:
     must_accept = row.kind == "rewrite"
     world = start(case.task, len(mutant.turns) + 1)
     try:
-        score = play(world, mutant.turns, mutant.stop).score
+        score = play(world, mutant.turns, mutant.stop, limited=False).score
     except Exception as error:  # the world under test may raise anything; that is the finding
         row.judged, row.errors = row.judged + 1, row.errors + 1
         what = f"crashed with {type(error).__name__}: {error}"
         return report.note(Finding(row.operator, case.task.id, what))
+    accepted = score.success or score.value >= 1.0
     decided = must_accept or mutant.wrong
     if not decided and ending_of(case.task, world.evidence()) == case.ending:
         row.equivalents += 1
+        row.disputed += not accepted
         return None
     row.judged += 1
-    accepted = score.success or score.value >= 1.0
     if accepted != must_accept:
         row.errors += 1
         verdict = "false accept" if accepted else f"false reject ({score.why})"

@@ -64,6 +64,7 @@ TASK_CHECKS: dict[str, TaskCheck] = {
         conformance.instances_are_isolated,
         conformance.snapshots_continue_identically,
         conformance.step_equals_astep,
+        conformance.reads_do_not_disturb_each_other,
         conformance.tasks_survive_json,
         conformance.nothing_hidden_is_shown,
         conformance.rewards_are_finite,

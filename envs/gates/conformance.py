@@ -15,7 +15,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tooldojo.envs.gates.play import Played, action, play, play_task, reply, start
+from tooldojo.envs.gates.oracle import state_digest
+from tooldojo.envs.gates.play import Played, action, merged_reads, play, play_task, reply, start
 from tooldojo.envs.gates.random_calls import grounded_call
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derived_random
@@ -143,6 +144,25 @@ def step_equals_astep(task: Task, _other: Task) -> Iterator[str]:
         yield "astep shows something else than step"
 
 
+def reads_do_not_disturb_each_other(task: Task, _other: Task) -> Iterator[str]:
+    """Reads that are made in one turn show what they show one by one.
+
+    The reads are those of the demonstration, and some random ones before its final message.
+    """
+    rng, probed = derived_random("reads", task.id), start(task)
+    specs = probed.tool_specs()
+    reads = [spec for spec in specs.values() if not spec.mutates]
+    probes = [grounded_call(probed, reads, rng) for _ in range(_PROBES if reads else 0)]
+    turns = [*task.gold[:-1], *(GoldTurn("", (call,)) for call in probes), task.gold[-1]]
+    logs = []
+    for wanted in (turns, merged_reads(turns, specs)):
+        world = start(task, len(turns) + 1)
+        play(world, wanted, limited=False)
+        logs.append(([replace(call, turn=0) for call in world.calls], state_digest(world.state)))
+    if logs[0] != logs[1]:
+        yield "reads of one turn show something else than one by one"
+
+
 def tasks_survive_json(task: Task, _other: Task) -> Iterator[str]:
     """A task that went through JSON is the same task and plays the same."""
     again = Task.from_json(json.loads(json.dumps(task.to_json())))
@@ -235,9 +255,9 @@ def state_hash_is_canonical(task: Task, _other: Task) -> Iterator[str]:
     """Key order does not enter the state's hash, and every change of the state does."""
     world = start(task, len(task.gold) + 1)
     for turn in task.gold[:-1]:
-        before, state = world.state_hash(), clone(world.state)
+        before, digest = world.state_hash(), state_digest(world.state)
         world.step(action(turn))
-        if (world.state_hash() == before) != (content_hash(state) == content_hash(world.state)):
+        if (world.state_hash() == before) != (state_digest(world.state) == digest):
             yield "the state's hash and the state do not change together"
     here = world.state_hash()
     world.state = _turned_round(world.state)

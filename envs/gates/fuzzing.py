@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from tooldojo.envs.gates.play import action, start
+from tooldojo.envs.gates.play import action, lift_limit, start
 from tooldojo.envs.gates.random_calls import grounded_call, schema_valid_call
 from tooldojo.envs.seeding import derived_random
 from tooldojo.envs.task import Call, GoldTurn, Task
@@ -58,7 +58,7 @@ def _ill_formed(world: World) -> Iterator[tuple[Call, CallOutcome]]:
 
 def step_complaints(world: World, call: Call) -> Iterator[str]:
     """Make one call and compare what the world says about it with what it did."""
-    world.turn = 0  # how many turns there are is not under test here
+    lift_limit(world)
     before = content_hash(world.state)
     observation, reward, terminated, truncated, _ = world.step(action(GoldTurn("", (call,))))
     done = world.calls[-1]

@@ -1,6 +1,7 @@
 """What operators work on and make: a `Case` around one task, and a `Mutant` of its demonstration.
 
-Invariant: an operator draws from its case's generator alone and never looks at the verifier.
+Invariant: an operator draws from its case's generator alone. None looks at the verifier, but for
+rewrites of the final message, which ask whether its criteria mind them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from tooldojo.envs.gates.oracle import Ending, ending_of
-from tooldojo.envs.gates.play import play, start
+from tooldojo.envs.gates.play import action, lift_limit, play, start
 from tooldojo.envs.task import Call, GoldTurn, Task
 from tooldojo.envs.world import World
 from tooldojo.verifiers.records import StopReason, ToolCall
@@ -85,15 +86,11 @@ def make_case(task: Task, other: Task, rng: Random) -> Case:
 
 
 def after(case: Case, turns: Sequence[GoldTurn]) -> World:
-    """The world after some turns."""
+    """The world after some turns, whatever their limit."""
     world = start(case.task, len(turns) + 1)
     for turn in turns:
-        world.step(
-            {
-                "calls": tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls),
-                "message": turn.message or "",
-            }
-        )
+        lift_limit(world)
+        world.step(action(turn))
     return world
 
 

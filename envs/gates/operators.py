@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from tooldojo.envs.gates.mutants import Case, Mutant, Operator, Place, after, with_call, without
 from tooldojo.envs.gates.oracle import last_line, state_digest
-from tooldojo.envs.gates.play import reply
-from tooldojo.envs.gates.random_calls import choices, grounded_call
+from tooldojo.envs.gates.play import action, lift_limit, reply
+from tooldojo.envs.gates.random_calls import choices, grounded_call, schema_valid_call
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Call, GoldTurn
 from tooldojo.envs.tools import ToolSpec
@@ -80,11 +82,12 @@ def extra_call(case: Case) -> Mutant | None:
     start = before.snapshot()
     for _ in range(_TRIES if specs else 0):
         call = grounded_call(before, specs, case.rng)
+        extra = GoldTurn("", (call,))
         before.restore(start)
-        before.turn_limit = before.turn + 2
-        before.step({"calls": ({"name": call.name, "arguments": call.arguments},)})
+        lift_limit(before)
+        before.step(action(extra))
         if before.calls[-1].mutated:
-            return Mutant([*case.gold[:-1], GoldTurn("", (call,)), case.final])
+            return Mutant([*case.gold[:-1], extra, case.final])
     return None
 
 
@@ -238,6 +241,35 @@ def _said(case: Case, message: str, wrong: bool = False) -> Mutant:
     return Mutant([*case.gold[:-1], reply(message)], wrong)
 
 
+def tell_secret(case: Case) -> Mutant | None:
+    """The right work and line, with a forbidden text above the line, beside a call or in one."""
+    if not case.task.goal.forbidden:
+        return None
+    secret = case.rng.choice(case.task.goal.forbidden)
+    work = case.gold[:-1]
+    ways = [[*work, reply(f"I saw this: {secret}\n{case.line}")]]
+    if work:
+        place = case.rng.randrange(len(work))
+        said = replace(work[place], message=f"I saw {secret} there.")
+        ways.append([*work[:place], said, *work[place + 1 :], case.final])
+    specs = list(world_class(case.task.env).tool_specs().values())
+    asked = schema_valid_call([s for s in specs if not s.mutates] or specs, case.rng)
+    arguments: dict[str, Json] = _with_text(asked.arguments, secret)
+    if arguments == asked.arguments:
+        arguments = {"text": secret}  # refused, but written
+    ways.append([*work, GoldTurn("", (Call(asked.name, arguments),)), case.final])
+    return Mutant(case.rng.choice(ways), wrong=True)
+
+
+def _with_text(value: Any, text: str) -> Any:
+    """Arguments with every string in them replaced."""
+    if isinstance(value, dict):
+        return {key: _with_text(item, text) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_text(item, text) for item in value]
+    return text if isinstance(value, str) else value
+
+
 OPERATORS: dict[str, Operator] = {
     operator.__name__: operator
     for operator in (
@@ -260,5 +292,6 @@ OPERATORS: dict[str, Operator] = {
         borrow_answer,
         hedge,
         hedge_in_one_line,
+        tell_secret,
     )
 }

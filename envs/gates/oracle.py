@@ -1,13 +1,14 @@
 """A second opinion on a trajectory, which shares no code with the verifiers.
 
 It compares how a run ended with how the demonstration ended: the final state by a digest of its
-own, the final message by its last line and by lines that contradict it.
+own, the final message by its last line, and whether a forbidden text was written on the way.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,16 +18,42 @@ from tooldojo.verifiers.records import Evidence, Json, StopReason
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a run came to: a digest of the final state, the last line said; None for no message."""
+    """What a run came to: a digest of the final state, the last line said (None for no message),
+    and whether a forbidden text was told, word for word.
+    """
 
     state: str
     line: str | None
+    told: bool = False
 
 
 def ending_of(task: Task, evidence: Evidence) -> Ending:
     """How a run of `task` ended, without the paths that the goal ignores."""
     state = state_digest(evidence.world_after, task.goal.ignore)
-    return Ending(state, last_line(evidence.answer if _answered(evidence) else None))
+    line = last_line(evidence.answer if _answered(evidence) else None)
+    return Ending(state, line, _told(evidence, task.goal.forbidden))
+
+
+def _told(evidence: Evidence, forbidden: Sequence[str]) -> bool:
+    written: list[Json] = [*evidence.messages, evidence.answer]
+    written += [call.arguments for call in evidence.calls]
+    patterns = [r"\W+".join(map(re.escape, text.split())) for text in forbidden]
+    return any(
+        re.search(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE)
+        for pattern in patterns
+        for text in _leaves(written)
+    )
+
+
+def _leaves(value: Json) -> list[str]:
+    """All keys and all values that are no containers, as text."""
+    if isinstance(value, dict):
+        return [*value, *_leaves(list(value.values()))]
+    return (
+        [leaf for each in value for leaf in _leaves(each)]
+        if isinstance(value, list)
+        else [str(value)]
+    )
 
 
 def _answered(evidence: Evidence) -> bool:

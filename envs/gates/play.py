@@ -5,11 +5,12 @@ Invariant: every run ends judged, by its final message or by the given stop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import GoldTurn, Task
+from tooldojo.envs.tools import ToolSpec
 from tooldojo.envs.world import World
 from tooldojo.verifiers.records import Score, StopReason, ToolCall
 
@@ -53,12 +54,42 @@ def start(task: Task, max_turns: int | None = None) -> World:
     return world
 
 
+def lift_limit(world: World) -> None:
+    """Keep the next step from being the last one allowed, by a wrapper's own limit as well.
+
+    The count of turns starts again only where a limit binds; elsewhere calls keep their turns.
+    """
+    world.turn += 1
+    world.turn = -1 if world.out_of_turns() else world.turn - 1
+
+
+def merged_reads(turns: Sequence[GoldTurn], specs: Mapping[str, ToolSpec]) -> list[GoldTurn]:
+    """The turns, with neighbouring ones that only read as one turn with several calls."""
+    merged: list[GoldTurn] = []
+    for turn in turns:
+        last = merged[-1] if merged else None
+        both = [*(last.calls if last else ()), *turn.calls]
+        if last and turn.calls and not any(specs[call.name].mutates for call in both):
+            merged[-1] = replace(last, calls=tuple(both))
+        else:
+            merged.append(turn)
+    return merged
+
+
 def play(
-    world: World, turns: Sequence[GoldTurn], stop: StopReason = StopReason.MAX_TURNS
+    world: World,
+    turns: Sequence[GoldTurn],
+    stop: StopReason = StopReason.MAX_TURNS,
+    limited: bool = True,
 ) -> Played:
-    """Step through `turns`; without a final message the run ends by `stop`."""
+    """Step through `turns`; without a final message the run ends by `stop`.
+
+    limited: whether the limits on turns hold.
+    """
     seen, rewards = [], []
     for turn in turns:
+        if not limited:
+            lift_limit(world)
         result = world.step(action(turn))
         seen.append(result[0])
         rewards.append(result[1])

@@ -6,13 +6,11 @@ count of calls they would shift.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from tooldojo.envs.gates.mutants import Case, Mutant, Operator
-from tooldojo.envs.gates.play import reply, start
+from tooldojo.envs.gates.play import merged_reads, reply, start
 from tooldojo.envs.gates.random_calls import grounded_call
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Call, GoldTurn
@@ -29,19 +27,27 @@ def turn_argument_order(case: Case) -> Mutant | None:
 
 
 def respell_numbers(case: Case) -> Mutant | None:
-    """Numbers with trailing zeros (24.5 as 24.50), as JSON text that is read back."""
-    fractions = [
-        value
-        for turn in case.gold
-        for call in turn.calls
-        for value in call.arguments.values()
-        if isinstance(value, float)
-    ]
-    if not fractions:
-        return None
-    return _with_arguments(
-        case, lambda old: json.loads(re.sub(r"(\d\.\d+)(?=[,}])", r"\g<1>0", json.dumps(old)))
-    )
+    """Whole numbers, where either type may be: integers that were floats, and vice versa."""
+    specs = world_class(case.task.env).tool_specs()
+
+    def respelt(call: Call) -> Call:
+        fields = specs[call.name].fields
+        given = call.arguments.items()
+        free = {name for name, _ in given if fields.get(name, {}).get("type") == "number"}
+        return Call(call.name, {n: _other_spelling(v) if n in free else v for n, v in given})
+
+    turns = [replace(turn, calls=tuple(map(respelt, turn.calls))) for turn in case.gold]
+    pairs = zip(turns, case.gold, strict=True)
+    return Mutant(turns) if any(repr(new) != repr(old) for new, old in pairs) else None
+
+
+def _other_spelling(value: Json) -> Json:
+    """12 for 12.0, and 12.0 for 12."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
+        return float(value)
+    return value
 
 
 def _with_arguments(case: Case, change: Callable[[dict[str, Json]], dict[str, Json]]) -> Mutant:
@@ -78,15 +84,7 @@ def repeat_read(case: Case) -> Mutant | None:
 
 def parallel_reads(case: Case) -> Mutant | None:
     """Neighbouring turns that only read, as one turn with several calls."""
-    specs = world_class(case.task.env).tool_specs()
-    turns: list[GoldTurn] = []
-    for turn in case.gold:
-        last = turns[-1] if turns else None
-        both = [*(last.calls if last else ()), *turn.calls]
-        if last and turn.calls and not any(specs[call.name].mutates for call in both):
-            turns[-1] = replace(last, calls=tuple(both))
-        else:
-            turns.append(turn)
+    turns = merged_reads(case.gold, world_class(case.task.env).tool_specs())
     return Mutant(turns) if len(turns) < len(case.gold) else None
 
 

@@ -6,14 +6,21 @@ spelling of numbers (5.0 and 5 are one number in JSON).
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from tooldojo.envs.tools import ToolError, ToolSpec
 from tooldojo.verifiers.records import Json
 
-NUMBERS = {"integer": re.compile(r"-?\d{1,15}"), "number": re.compile(r"-?\d{1,15}(\.\d{1,15})?")}
+_DIGITS = 330  # more than the longest float has before or behind its point
+NUMBERS = {
+    "integer": re.compile(rf"-?\d{{1,{_DIGITS}}}"),
+    "number": re.compile(rf"-?\d{{1,{_DIGITS}}}(\.\d{{1,{_DIGITS}}})?"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +107,20 @@ class ReshapedSpec(ToolSpec):
         return inside, f"{nest}."
 
 
-def reshape(spec: ToolSpec, shape: Shape, description: str, waits: bool = False) -> ReshapedSpec:
-    """A tool in a shape; waits: it is asynchronous, whatever the inner one is."""
+def reshape(
+    spec: ToolSpec, shape: Shape, describe: Callable[[str], str] = str, waits: bool = False
+) -> ReshapedSpec:
+    """A tool in a shape.
+
+    describe: puts the new names into a description. waits: the tool is asynchronous, whatever the
+    inner one is.
+    """
     return ReshapedSpec(
         shape.name,
-        description,
+        describe(spec.description),
         spec.mutates,
         spec.idempotent,
-        _parameters(spec, shape),
+        _described(_parameters(spec, shape), describe),
         spec.is_async or waits,
         spec._model,
         spec,
@@ -146,6 +159,20 @@ def _parameters(spec: ToolSpec, shape: Shape) -> dict[str, Json]:
     }
 
 
+def _described(schema: Any, describe: Callable[[str], str]) -> Any:
+    """A schema whose descriptions went through `describe`."""
+    if isinstance(schema, list):
+        return [_described(each, describe) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: describe(value)
+        if key == "description" and isinstance(value, str)
+        else _described(value, describe)
+        for key, value in schema.items()
+    }
+
+
 def _as_string(schema: dict[str, Json]) -> dict[str, Json]:
     changed = {**schema, "type": "string", "format": schema["type"]}
     if "default" in schema:
@@ -159,10 +186,13 @@ def _text(value: Json) -> Json:
         return value
     if isinstance(value, int) or value.is_integer():
         return str(int(value))
-    return f"{value:.15f}".rstrip("0")
+    return format(Decimal(repr(value)), "f") if math.isfinite(value) else value
 
 
 def _parsed(where: str, value: Json, kind: str) -> Json:
     if not isinstance(value, str) or not NUMBERS[kind].fullmatch(value):
         raise ToolError(f"{where}: input should be a string that holds a valid {kind}")
-    return int(value) if kind == "integer" or "." not in value else float(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise ToolError(f"{where}: input should be less than 1e308")
+    return number if "." in value or (kind == "number" and abs(number) >= 2**53) else int(value)

@@ -11,7 +11,7 @@ import difflib
 from dataclasses import dataclass, fields
 from typing import Any
 
-LONGEST = 60.0  # seconds; a call that takes longer belongs to deadlines, not to latency
+LONGEST = 60.0  # seconds on average, up to twice that; longer calls belong to deadlines, not here
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,11 +163,12 @@ def _interface(base: type[World], wrappers: Wrappers, donors: Sequence[type[Worl
     rewrite = rewriter({name: names[name] for name in own if name in names})
     given = dict.fromkeys(each for spec in inner.values() for each in spec.fields)
     params = renamed(list(given), "the", *seed, "params") if wrappers.params else {}
+    describe = rewriter({**params, **{name: names.get(name, name) for name in own}})
     nest = NEST if wrappers.nest else None
     specs: list[ReshapedSpec] = []
     for name, spec in inner.items():
         shape = Shape(names.get(name, name), params, wrappers.strings, nest)
-        specs.append(reshape(spec, shape, rewrite(spec.description), wrappers.latency > 0))
+        specs.append(reshape(spec, shape, describe, wrappers.latency > 0))
     if wrappers.shuffle:
         derived_random(*seed, "shuffle").shuffle(specs)
     return Interface(

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tooldojo.envs.gates.audit import audit_world
+from tooldojo.envs.gates.check import check_world
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Split
@@ -34,6 +36,7 @@ def test_the_new_world_passes_its_test_and_loads_by_path(tmp_path: Path) -> None
     assert list(world.tool_specs()) == ["find_car", "set_gate"]
     task = take([world.env_id], Split.TEST, 0, 1)[0]
     assert [c.name for turn in task.gold for c in turn.calls] == ["find_car", "set_gate"]
+    assert check_world(world.env_id, 4) == [] and audit_world(world.env_id, 400).findings == []
     wrapped = world_class(f"{tmp_path / 'car_park.py'}:CarPark?rename=1&nest=1")
     assert wrapped().replay_gold(take([wrapped.env_id], Split.TEST, 0, 1)[0]).success
 
@@ -42,6 +45,8 @@ def test_the_next_commands_are_printed(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["new", "shop", "--folder", str(tmp_path)])
     assert f"  pytest {tmp_path / 'test_shop.py'}\n" in done.stdout
     assert f"  tooldojo play {tmp_path / 'shop.py'}:Shop --policy gold\n" in done.stdout
+    assert f"  tooldojo check {tmp_path / 'shop.py'}:Shop\n" in done.stdout
+    assert f"  tooldojo audit {tmp_path / 'shop.py'}:Shop\n" in done.stdout
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
@@ -62,6 +67,10 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         ("json", "would hide another module"),
         ("tooldojo", "would hide another module"),
         ("test_it", "would hide another module"),
+        ("random", "would hide another module"),
+        ("draft", "makes a class Draft, which its file imports"),
+        ("tool_error", "makes a class ToolError, which its file imports"),
+        ("world", "makes a class World, which its file imports"),
     ],
 )
 def test_bad_names_are_refused(tmp_path: Path, name: str, complaint: str) -> None:

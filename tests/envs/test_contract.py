@@ -111,6 +111,11 @@ def test_the_verifier_passes_its_audit(env_id: str) -> None:
     assert all(row.equivalent_share <= MAX_EQUIVALENT for row in report.rows)
 
 
+def test_a_verifier_in_all_wrappers_passes_its_audit() -> None:
+    report = audit_world(f"tooldojo/Privacy-v0?{ALL_WRAPPERS}", AUDITED, seed=7)
+    assert report.findings == [] and report.trajectories == AUDITED
+
+
 @every_world
 def test_every_level_fills_every_split(env_id: str) -> None:
     for level in world_class(env_id).levels:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import random
+import re
+from collections import Counter
 from dataclasses import replace
 from random import Random
 from typing import Any, ClassVar, Literal
@@ -12,16 +15,17 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from tooldojo.envs.draft import Draft, call
-from tooldojo.envs.gates.audit import MAX_EQUIVALENT, Tally, audit_world
+from tooldojo.envs.gates.audit import KINDS, MAX_EQUIVALENT, Tally, audit_world
 from tooldojo.envs.gates.check import check_world
-from tooldojo.envs.gates.oracle import last_line, state_digest
+from tooldojo.envs.gates.oracle import ending_of, last_line, state_digest
+from tooldojo.envs.gates.play import start
 from tooldojo.envs.gates.realisability import is_known
 from tooldojo.envs.registry import register
-from tooldojo.envs.task import GoldTurn
+from tooldojo.envs.task import GoldTurn, Split
 from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.world import World
 from tooldojo.verifiers.combine import Verifier, all_of
-from tooldojo.verifiers.criteria import Component, answer, closing_line, final_state
+from tooldojo.verifiers.criteria import Component, answer, closing_line, final_state, withheld
 from tooldojo.verifiers.records import Evidence, Goal, Score
 
 PURPOSES = ("rent", "books", "tea", "shoes", "music")
@@ -32,6 +36,8 @@ class Bank(World):
     """Accounts, two kinds of writes, and every type of argument."""
 
     system_prompt = "You serve a bank. Close with one line: Result: <account> has <balance>."
+    verifier: ClassVar[Verifier] = all_of(final_state=final_state, answer=answer, withheld=withheld)
+    joint: ClassVar[float] = 0.5  # how often the demonstration reads twice in one turn
 
     @tool(mutates=False)
     def balance(self, account: str) -> str:
@@ -66,7 +72,7 @@ class Bank(World):
             f"{a}{n}" for a, n in zip("KLM", rng.sample(range(10, 99), 3), strict=True)
         )
         names = {name: _fresh(rng) for name in rng.sample([one, two, three], 3)}
-        first, second = rng.randrange(5, 60) + 0.5, rng.randrange(5, 60) + 0.25
+        first, second = float(rng.randrange(5, 60)), rng.randrange(5, 60) + 0.25
         purposes, kind = rng.sample(PURPOSES, 2), rng.choice(["soft", "hard", "full"])
         rest = names[one]["balance"] - first - second
         prompt = (
@@ -75,14 +81,15 @@ class Bank(World):
         )
         reads = [call("balance", account=one), call("balance", account=two)]
         gold = [
-            *([GoldTurn("", tuple(reads))] if rng.random() < 0.5 else map(_turn, reads)),
+            *([GoldTurn("", tuple(reads))] if rng.random() < cls.joint else map(_turn, reads)),
             _turn(call("transfer", source=one, target=two, amount=first, purpose=purposes[0])),
             _turn(call("transfer", source=one, target=three, amount=second, purpose=purposes[1])),
             _turn(call("freeze", account=one, level=kind, notify=True)),
             GoldTurn("", (), f"Result: {one} has {rest}"),
         ]
-        world: dict[str, Any] = {"accounts": names}
-        return Draft(prompt, world, gold)
+        password = f"heron {rng.randrange(1000, 9999)}"
+        world: dict[str, Any] = {"accounts": names, "password": password}
+        return Draft(prompt, world, gold, forbidden=(password,))
 
 
 def _fresh(rng: Random) -> dict[str, Any]:
@@ -212,6 +219,34 @@ class WrongObservation(Bank):
         return list(seen), info  # type: ignore[return-value]
 
 
+@register("test/DisturbedReads-v0")
+class DisturbedReads(Bank):
+    asked = ""
+
+    @tool(mutates=False)
+    async def balance(self, account: str) -> str:  # type: ignore[override]
+        """Balance of an account."""
+        self.asked = account
+        await asyncio.sleep(0)
+        return Bank.balance(self, self.asked)
+
+
+@register("test/TooSmallForTheHash-v0")
+class TooSmallForTheHash(Bank):
+    @tool(mutates=True)
+    def freeze(self, account: str, level: Literal["soft", "hard", "full"], notify: bool) -> str:
+        """Freeze an account."""
+        self._account(account)["balance"] += 1e-10
+        return "frozen"
+
+
+@register("test/Heedless-v0")
+class Heedless(Bank):
+    @classmethod
+    def draft(cls, rng: Random, level: int) -> Draft:
+        return replace(Bank.draft(rng, level), ignore=("accounts.*.frozen",))
+
+
 # Verifiers with a fault
 
 
@@ -271,6 +306,66 @@ def marks_evidence(evidence: Evidence, goal: Goal) -> Component:
     return Component(1.0)
 
 
+def accounts_of(evidence: Evidence, goal: Goal) -> tuple[dict[str, Any], dict[str, Any]]:
+    got, want = evidence.world_after["accounts"], (goal.world or {})["accounts"]
+    assert isinstance(got, dict) and isinstance(want, dict)
+    return got, want
+
+
+def frozen_somehow(evidence: Evidence, goal: Goal) -> Component:
+    got, want = accounts_of(evidence, goal)
+    return Component(float(all(bool(got[k]["frozen"]) == bool(want[k]["frozen"]) for k in want)))
+
+
+def whatever_for(evidence: Evidence, goal: Goal) -> Component:
+    got, want = (
+        {key: [line.split()[1:] for line in each["history"]] for key, each in accounts.items()}
+        for accounts in accounts_of(evidence, goal)
+    )
+    return Component(float(got == want))
+
+
+def same_sums(evidence: Evidence, goal: Goal) -> Component:
+    got, want = (
+        sorted(line.split()[1] for each in accounts.values() for line in each["history"])
+        for accounts in accounts_of(evidence, goal)
+    )
+    return Component(float(got == want))
+
+
+def same_numbers(evidence: Evidence, goal: Goal) -> Component:
+    got, want = (re.findall(r"\d+", text or "") for text in (evidence.answer, goal.answer))
+    return Component(float(got == want))
+
+
+def all_words(evidence: Evidence, goal: Goal) -> Component:
+    got, want = (set((text or "").split()) for text in (evidence.answer, goal.answer))
+    return Component(float(want <= got))
+
+
+def label_alone(evidence: Evidence, goal: Goal) -> Component:
+    return Component(float((evidence.answer or "").startswith("Result:")))
+
+
+def amounts_with_a_point(evidence: Evidence, goal: Goal) -> Component:
+    moves = [each.arguments["amount"] for each in evidence.calls if each.name == "transfer"]
+    return Component(float(all(isinstance(amount, float) for amount in moves)))
+
+
+def one_call_a_turn(evidence: Evidence, goal: Goal) -> Component:
+    return Component(
+        float(max(Counter(each.turn for each in evidence.calls).values(), default=1) == 1)
+    )
+
+
+def reads_together(evidence: Evidence, goal: Goal) -> Component:
+    return Component(float(len({each.turn for each in evidence.calls[:2]}) == 1))
+
+
+def strict_state(evidence: Evidence, goal: Goal) -> Component:
+    return Component(float(evidence.world_after == goal.world))
+
+
 class NotANumber(Verifier):
     """Divides by the number of calls, so to say."""
 
@@ -279,10 +374,10 @@ class NotANumber(Verifier):
         return score if evidence.calls else replace(score, value=math.nan)
 
 
-def judged_by(name: str, verdict: Verifier) -> str:
+def judged_by(name: str, verdict: Verifier, base: type[Bank] = Bank) -> str:
     """A bank with another verifier; its id."""
     env_id = f"test/{name}-v0"
-    register(env_id)(type(name, (Bank,), {"verifier": verdict}))
+    register(env_id)(type(name, (base,), {"verifier": verdict}))
     return env_id
 
 
@@ -305,6 +400,8 @@ GOOD = {"final_state": final_state, "answer": answer}
         (StaleCache, "snapshots_continue_identically"),
         (StaleCache, "play_is_deterministic"),
         (StepDiffers, "step_equals_astep"),
+        (DisturbedReads, "reads_do_not_disturb_each_other"),
+        (TooSmallForTheHash, "state_hash_is_canonical"),
         (NumbersAsKeys, "tasks_survive_json"),
         (GoldTooLong, "gold_scores_one"),
         (WrongObservation, "gymnasium_accepts_it"),
@@ -329,26 +426,92 @@ def test_check_finds_faults_of_verifiers(verdict: Verifier, check: str) -> None:
     assert check in {finding.check for finding in check_world(env_id, 3)}
 
 
-@pytest.mark.parametrize(
-    ("verdict", "operators"),
-    [
-        (all_of(always=always), {"do_nothing", "random_tool", "truncate", "injected_verdict"}),
-        (all_of(state=final_state, said=has_substring), {"hedge", "extend_answer"}),
-        (all_of(near=off_by_one, answer=answer), {"corrupt_number"}),
-        (all_of(answer=answer), {"drop_call", "drop_all_calls", "corrupt_id", "corrupt_boolean"}),
-        (all_of(state=final_state), {"change_answer_digit", "borrow_answer", "cut_answer"}),
-        (all_of(history=same_history_set, answer=answer), {"reorder_calls", "duplicate_call"}),
-        (all_of(least=nothing_missing, answer=answer), {"extra_call"}),
-        (all_of(state=final_state, said=exact_message), {"respace_answer", "explain_answer"}),
-        (all_of(few=few_calls, **GOOD), {"extra_reads", "repeat_read"}),
-        (all_of(order=ordered_arguments, **GOOD), {"turn_argument_order"}),
-        (all_of(state=final_state, said=needs_a_message), {"truncate"}),
-    ],
-)
-def test_audit_finds_faults_of_verifiers(verdict: Verifier, operators: set[str]) -> None:
-    report = audit_world(judged_by("Audited", verdict), 600)
+class Apart(Bank):
+    """Always reads in turns of their own."""
+
+    joint = 0.0
+
+
+class Together(Bank):
+    """Always reads twice in one turn."""
+
+    joint = 1.0
+
+
+FAULTS: list[tuple[type[Bank], Verifier, set[str]]] = [
+    (Bank, all_of(always=always), {"do_nothing", "random_tool", "truncate", "injected_verdict"}),
+    (
+        Bank,
+        all_of(state=final_state, said=has_substring),
+        {"hedge", "hedge_in_one_line", "extend_answer"},
+    ),
+    (Bank, all_of(near=off_by_one, answer=answer), {"corrupt_number"}),
+    (
+        Bank,
+        all_of(answer=answer),
+        {"drop_call", "drop_all_calls", "corrupt_id", "corrupt_boolean"},
+    ),
+    (
+        Bank,
+        all_of(state=final_state),
+        {"change_answer_digit", "borrow_answer", "cut_answer", "injected_after_work"},
+    ),
+    (Bank, all_of(state=final_state, answer=answer), {"tell_secret"}),
+    (Bank, all_of(history=same_history_set, answer=answer), {"reorder_calls", "duplicate_call"}),
+    (Bank, all_of(least=nothing_missing, answer=answer), {"extra_call"}),
+    (Bank, all_of(frozen=frozen_somehow, answer=answer), {"corrupt_enum", "corrupt_boolean"}),
+    (Bank, all_of(history=whatever_for, answer=answer), {"corrupt_string"}),
+    (Bank, all_of(sums=same_sums, answer=answer), {"swap_arguments"}),
+    (Bank, all_of(state=final_state, said=same_numbers), {"change_answer_word"}),
+    (Bank, all_of(said=all_words), {"hedged_guess"}),
+    (Bank, all_of(state=final_state, said=all_words), {"keyword_stuffing", "hedge_in_one_line"}),
+    (Bank, all_of(said=label_alone), {"constant_reply", "nearest_demonstration"}),
+    (
+        Bank,
+        all_of(state=final_state, said=exact_message, answer=answer),
+        {"respace_answer", "explain_answer", "recase_answer", "end_with_full_stop"},
+    ),
+    (Bank, all_of(few=few_calls, **GOOD), {"extra_reads", "repeat_read"}),
+    (Bank, all_of(order=ordered_arguments, **GOOD), {"turn_argument_order"}),
+    (Bank, all_of(amounts=amounts_with_a_point, **GOOD), {"respell_numbers"}),
+    (Apart, all_of(turns=one_call_a_turn, **GOOD), {"parallel_reads"}),
+    (Together, all_of(turns=reads_together, **GOOD), {"split_turns"}),
+    (Bank, all_of(state=final_state, said=needs_a_message), {"truncate"}),
+]
+
+
+@pytest.mark.parametrize(("base", "verdict", "operators"), FAULTS)
+def test_audit_finds_faults_of_verifiers(
+    base: type[Bank], verdict: Verifier, operators: set[str]
+) -> None:
+    report = audit_world(judged_by("Audited", verdict, base), 600)
     assert operators <= {row.operator for row in report.rows if row.errors}
     assert not report.passed and report.finding_count >= len(report.findings) > 0
+
+
+def test_every_operator_is_shown_to_find_a_fault() -> None:
+    shown = {operator for _, _, operators in FAULTS for operator in operators}
+    assert shown == {name for group in KINDS.values() for name in group}
+
+
+def test_mutants_that_change_nothing_are_a_finding_and_disputes_are_counted() -> None:
+    report = audit_world(Heedless.env_id, 800)
+    enum = next(row for row in report.rows if row.operator == "corrupt_enum")
+    assert enum.judged == 0 and enum.equivalents >= 20 and enum.disputed == 0
+    what = f"{enum.equivalents} of {enum.equivalents} mutants end as the demonstration does"
+    assert not report.passed
+    assert [f.what.split(",")[0] for f in report.findings if f.check == "corrupt_enum"] == [what]
+    strict = judged_by("Strict", all_of(state=strict_state, answer=answer), Heedless)
+    enum = next(row for row in audit_world(strict, 800).rows if row.operator == "corrupt_enum")
+    assert enum.disputed == enum.equivalents >= 20
+
+
+def test_an_audit_is_not_cut_short_by_a_limit_on_turns() -> None:
+    report = audit_world(f"{Bank.env_id}?turns=6", 500)
+    assert report.findings == []
+    careless = judged_by("Careless", all_of(few=nothing_missing, answer=answer), Apart)
+    rows = {row.operator: row for row in audit_world(f"{careless}?turns=6", 500).rows}
+    assert rows["extra_call"].errors > 0
 
 
 def test_audit_finds_a_demonstration_that_knows_too_much() -> None:
@@ -371,6 +534,7 @@ def test_a_sound_world_passes_both_gates_and_every_operator_has_work() -> None:
     assert [row.operator for row in report.rows if row.judged == 0] == []
     assert all(row.equivalent_share <= MAX_EQUIVALENT for row in report.rows)
     assert report.wrong.judged + report.right.judged + report.wrong.equivalents == 800
+    assert report.wrong.disputed == 0
     assert report.to_json() == audit_world(Bank.env_id, 800).to_json()
 
 
@@ -409,3 +573,22 @@ def test_the_oracle_sees_what_counts_and_nothing_else() -> None:
 )
 def test_what_was_said_is_known(value: Any, known: bool) -> None:
     assert is_known(value, "Take 24.50 of oak from K12, by name and x.") is known
+
+
+def test_the_oracle_sees_a_forbidden_text() -> None:
+    task = Bank.make_task(0, Split.TRAIN, 1, 0)
+    secret = task.goal.forbidden[0]
+
+    def told(message: str, account: str) -> bool:
+        world = start(task)
+        calls = ({"name": "balance", "arguments": {"account": account}},)
+        world.step({"calls": calls, "message": message})
+        world.step({"calls": (), "message": task.goal.answer})
+        return ending_of(task, world.evidence()).told
+
+    assert [told("I look.", "K1"), told(f"It is {secret.upper()}.", "K1"), told("", secret)] == [
+        False,
+        True,
+        True,
+    ]
+    assert not told(f"{secret}5", "K1")

@@ -125,6 +125,60 @@ def test_a_crash_among_reads_leaves_none_running() -> None:
     assert world.log[-1] == "-b" and world.running == 0
 
 
+@register("test/Slow-v0")
+class Slow(Ledger):
+    """Writes in two halves, and a write that Python's == does not see."""
+
+    @tool(mutates=True)
+    async def move(self, amount: int) -> None:
+        """Take from the number, and much later note it."""
+        self.state["number"] -= amount
+        await asyncio.sleep(0)
+        self.state["moved"] = amount
+
+    @tool(mutates=True)
+    def spell(self, word: bool) -> None:
+        """Set the number to 1, or to true."""
+        self.state["number"] = True if word else 1
+
+
+def slow(number: int) -> Slow:
+    world = Slow()
+    world.reset(options={"task": replace(TASK, env=Slow.env_id, world={"number": number})})
+    return world
+
+
+def test_a_write_that_is_cut_off_leaves_no_half() -> None:
+    closed = slow(5)
+    step = closed.astep(turn(asked("move", amount=2)))
+    step.send(None)
+    assert closed.state == {"number": 3}
+    step.close()
+    assert closed.state == {"number": 5} and closed.calls == []
+
+    async def cancelled() -> World:
+        world = slow(5)
+        step = asyncio.create_task(world.astep(turn(asked("move", amount=2))))
+        await asyncio.sleep(0)
+        assert world.state == {"number": 3}
+        step.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await step
+        return world
+
+    assert asyncio.run(cancelled()).state == {"number": 5}
+
+
+def test_a_change_from_1_to_true_is_a_change() -> None:
+    world = slow(1)
+    hashes = [world.state_hash()]
+    for word in (False, True, True):
+        world.step(turn(asked("spell", word=word)))
+        hashes.append(world.state_hash())
+    assert [call.mutated for call in world.calls] == [False, True, False]
+    assert hashes[0] == hashes[1] != hashes[2] == hashes[3]
+
+
 TICKS = st.integers(0, 3)
 CALLS = st.one_of(
     st.builds(lambda ticks: asked("read", name="r", ticks=ticks), TICKS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -232,19 +233,19 @@ def test_errors_speak_of_the_new_shape() -> None:
 
 def test_the_schema_shows_the_shape() -> None:
     shape = Shape("spin", {"degrees": "angle"}, strings=True, nest="request")
-    spec = reshape(tool_spec(Valve.turn_to), shape, "Spin it.")
+    spec = reshape(tool_spec(Valve.turn_to), shape, lambda text: text.replace("Turn", "Spin"))
     angle = {"maximum": 90, "minimum": 0, "type": "string", "format": "integer"}
     rate = {"default": "0.5", "type": "string", "format": "number"}
     inside = {"type": "object", "properties": {"angle": angle, "rate": rate}, "required": ["angle"]}
     assert spec.schema["function"] == {
         "name": "spin",
-        "description": "Spin it.",
+        "description": "Spin the valve.",
         "parameters": {"type": "object", "properties": {"request": inside},
                        "required": ["request"]},
     }  # fmt: skip
 
 
-FINITE = st.floats(-1e9, 1e9, allow_nan=False).map(lambda x: round(x, 6))
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @settings(deadline=None)
@@ -263,10 +264,53 @@ def test_arguments_come_back(
     checking: dict[str, Any] = {"names": names}
     for function, arguments in ((Valve.turn_to, turning), (Valve.check, checking)):
         inner = tool_spec(function)
-        spec: ReshapedSpec = reshape(inner, shape, "")
+        spec: ReshapedSpec = reshape(inner, shape)
         outer = spec.outward(arguments)
         assert spec.inward(outer) == arguments
         assert spec.validate(outer) == inner.validate(arguments)
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(24.9, "24.9"), (5.0, "5"), (1e-7, "0.0000001"), (0.1 + 0.2, "0.30000000000000004")],
+)
+def test_numbers_are_spelled_as_short_as_they_can(rate: float, text: str) -> None:
+    spec = reshape(tool_spec(Valve.turn_to), Shape("turn_to", {}, strings=True))
+    assert spec.outward({"rate": rate}) == {"rate": text}
+
+
+@pytest.mark.parametrize("digits", [310, 400])
+def test_a_number_too_large_for_a_float_is_refused(digits: int) -> None:
+    spec = reshape(tool_spec(Valve.turn_to), Shape("turn_to", {}, strings=True))
+    with pytest.raises(ToolError, match="rate: input should be"):
+        spec.validate({"degrees": "5", "rate": "9" * digits})
+
+
+@register("test/Dam-v0")
+class Dam(Valve):
+    """Descriptions that name tools and parameters."""
+
+    @tool(mutates=True)
+    def open_gate(self, flow_rate: float, max_rate: float = 1.0) -> str:
+        """Open as far as flow_rate says.
+
+        Args:
+            flow_rate: as read_flow gives it, at most max_rate
+        """
+        return f"{flow_rate} of {max_rate}"
+
+    @tool(mutates=False)
+    def read_flow(self) -> float:
+        """The flow, for open_gate."""
+        return 1.0
+
+
+def test_descriptions_name_no_old_name() -> None:
+    old = ("flow_rate", "max_rate", "open_gate", "read_flow")
+    for query, gone in (("params=1", old[:2]), ("rename=1", old[2:]), ("params=1&rename=1", old)):
+        specs = world_class(f"test/Dam-v0?{query}&nest=1").tool_specs().values()
+        text = json.dumps([spec.schema for spec in specs])
+        assert [name for name in old if not re.search(rf"\b{name}\b", text)] == list(gone)
 
 
 # Failures, delays, limits, distractors
@@ -367,3 +411,12 @@ def test_another_seed_is_another_wrapping() -> None:
         return list(world_class(f"{ORDERS}?rename=1&shuffle=1&seed={seed}").tool_specs())
 
     assert seen(1) == seen(1) and seen(1) != seen(2)
+
+
+def test_distractors_come_from_fixed_worlds() -> None:
+    donors = ("tooldojo/Orders-v0", "tooldojo/Travel-v0", "tooldojo/Database-v0")
+    names = {name for donor in donors for name in world_class(donor).tool_specs()}
+    world = world_class(f"test/Valve-v0?distractors={len(names)}")
+    assert set(world.tool_specs()) == names | {"turn_to", "check"}
+    with pytest.raises(ValueError, match=f"other worlds have {len(names)} tools"):
+        world_class(f"test/Valve-v0?distractors={len(names) + 1}")

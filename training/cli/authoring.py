@@ -28,6 +28,8 @@ def new(
     then = [
         f"pytest {shlex.quote(str(made.test))}",
         f"tooldojo envs {world}",
+        f"tooldojo check {world}",
+        f"tooldojo audit {world}",
         f"tooldojo play {world} --policy gold",
         f"tooldojo sft quickstart {shlex.quote(worlds)} run.dir=runs/{name}",
     ]

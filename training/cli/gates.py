@@ -113,6 +113,9 @@ def _show_audit(screen: Console, report: AuditReport) -> None:
     table.add_row("[bold]false accepts[/]", *_cells(report.wrong))
     table.add_row("[bold]false rejects[/]", *_cells(report.right))
     screen.print(table)
+    disputed = [f"{row.operator} ({row.disputed})" for row in report.rows if row.disputed]
+    if disputed:
+        screen.print(f"[yellow]equal, yet rejected by the verifier: {', '.join(disputed)}[/]")
     unused = [row.operator for row in report.rows if not row.judged]
     if unused:
         screen.print(f"[dim]found nothing to work on: {', '.join(unused)}[/]")
