@@ -208,7 +208,8 @@ def add_up(case: Case) -> None:
         added = f"{money(amount)} + {money(cost)} = {money(amount + cost)}, "
         so_far = added if amount else f"the first costs {money(cost)}, "
         amount += cost
-    case.close(f"{so_far}that was the {which}, the last.", f"total {money(amount)} {about}")
+    last = ORDINALS[count - 1]
+    case.close(f"{so_far}that was the {last}, the last.", f"total {money(amount)} {about}")
 
 
 def cancel_all(case: Case) -> None:
