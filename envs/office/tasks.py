@@ -14,7 +14,7 @@ from tooldojo.envs.office.scene import Scene
 from tooldojo.envs.office.wordings import WORDINGS
 from tooldojo.envs.templates import Template, compose
 
-_PLAN_WEIGHTS = {2: 0.3, 3: 0.3}
+_PLAN_WEIGHTS = {2: 0.35, 3: 0.35}
 
 
 def _excluded(level: int) -> tuple[Template[Scene], ...]:

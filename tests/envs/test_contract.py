@@ -4,6 +4,7 @@ registered.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import cache
 from random import Random
@@ -30,7 +31,16 @@ DRAFTS = 600  # per level; a draft costs a tenth of a task
 PER_SPLIT = 20  # times five splits: 100 tasks a level
 FEW = 4  # instead, for a wrapped world: its tasks are those of its base
 UNREAD_TASKS = 200  # a level
-MOST_UNREAD: dict[tuple[str, int], float] = {}
+MOST_UNREAD = {  # measured, where a level has more than a quarter
+    (
+        "tooldojo/Orders-v0",
+        1,
+    ): 0.62,  # every request without a tool is there; statuses are policy words
+    (
+        "tooldojo/Travel-v0",
+        1,
+    ): 0.48,  # refusals, and full, unknown or missing bookings, are frequent
+}
 WRAPPERS = (
     "flaky=0.3",
     "rename=1",
@@ -186,4 +196,5 @@ def _needs_no_reading(task: Task, policy: str) -> bool:
     if any(differences(task.goal.world, task.world, task.goal.ignore)):
         return False
     line = (task.goal.answer or "").partition(":")[2]
-    return is_known(line, f"{task.prompt}\n{policy}")
+    rules = re.sub(r"(?m)^\d+\.", "", policy)  # their numbers are no values
+    return is_known(line, f"{task.prompt}\n{rules}")
