@@ -35,11 +35,11 @@ MOST_UNREAD = {  # measured, where a level has more than a quarter
     (
         "tooldojo/Orders-v0",
         1,
-    ): 0.62,  # every request without a tool is there; statuses are policy words
+    ): 0.62,  # each request without a tool; policy words
     (
         "tooldojo/Travel-v0",
         1,
-    ): 0.48,  # refusals, and full, unknown or missing bookings, are frequent
+    ): 0.48,  # refusals; full, unknown, missing
 }
 WRAPPERS = (
     "flaky=0.3",
@@ -181,7 +181,7 @@ def test_there_is_enough_variety(env_id: str) -> None:
 def test_declining_unread_seldom_pays(env_id: str) -> None:
     """Few tasks of a level leave the state as it was and take a line that the request gives away.
 
-    A policy that never calls a tool could earn at most these.
+    They are what a policy that never calls a tool can hope for.
     """
     world = world_class(env_id)
     for level in world.levels:
