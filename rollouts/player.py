@@ -84,7 +84,8 @@ class PlayKey:
 def action_of(parsed: ParsedTurn) -> dict[str, Any]:
     """What a parsed turn does in its world; a malformed one is a call that fails, saying why."""
     if parsed.malformed is not None:
-        return {"calls": ({"name": MALFORMED, "arguments": {"error": parsed.malformed}},)}
+        broken = {"name": MALFORMED, "arguments": {"error": parsed.malformed}}
+        return {"calls": (broken,), "message": parsed.message}
     calls = tuple({"name": call.name, "arguments": call.arguments} for call in parsed.calls)
     return {"calls": calls, "message": parsed.message}
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tooldojo.envs.catalogue.records import Shelf, new_id
+from tooldojo.envs.catalogue.records import Shelf, new_id, referring
 from tooldojo.envs.catalogue.simple import a_field, an_area
-from tooldojo.envs.catalogue.story import Sketch, Story
+from tooldojo.envs.catalogue.story import Story
 from tooldojo.envs.catalogue.tables import AREAS, WARDENS, Area, Field, Operation, Value
+from tooldojo.envs.templates import Sketch
 
 _WORST = {"largest": max, "smallest": min}
 _ROTA = AREAS[WARDENS]
@@ -36,7 +37,8 @@ def best_of(shelf: Shelf, condition: str) -> Sketch:
     story = Story()
     _list(story, area, kind)
     value = shelf.rows(area)[best][field.name]
-    return Sketch(fields, story.end(f"{best} has the {wish} {field.name}, {value}", "found", best))
+    because = f"{best} has the {wish} {field.name}, {value}"
+    return Sketch(fields, story.end(because, f"found {value}", best))
 
 
 def _list(story: Story, area: Area, kind: str) -> None:
@@ -74,7 +76,9 @@ def compare(shelf: Shelf, condition: str) -> Sketch:
         story.invoke(f"I read the {field.name} of {subject}.", api, subject)
     fields = {"noun": area.noun, "one": pair[0], "two": pair[1], "field": field.name}
     fields["wish"] = {"largest": "larger", "smallest": "smaller"}[wish]
-    return Sketch(fields, story.end(f"{best} has the {fields['wish']} one", "found", best))
+    value = shelf.rows(area)[best][field.name]
+    because = f"{best} has the {fields['wish']} one, {value}"
+    return Sketch(fields, story.end(because, f"found {value}", best))
 
 
 def remove_row(shelf: Shelf, condition: str) -> Sketch:
@@ -110,7 +114,7 @@ def create_row(shelf: Shelf, condition: str) -> Sketch:
     api = story.discover(area, Operation.CREATE)
     if condition == "outside":
         because = f"The {odd.name} takes {odd.shown}"
-        return Sketch(fields, story.end(because, "refused range", name))
+        return Sketch(fields, story.end(because, f"refused range {odd.last}", name))
     story.invoke(f"All values for {name} fit, so I create it.", api, name, *values.values())
     subject = new_id(shelf.state, area, name)
     return Sketch(fields, story.end(f"{name} is {subject} now", "created", subject))
@@ -169,6 +173,7 @@ def retire(shelf: Shelf, condition: str) -> Sketch:
         return Sketch(fields, _remove(shelf, story, _ROTA, used, way))
     _remove(shelf, story, _ROTA, used, way)
     if plan == "keep":
-        return Sketch(fields, story.end(f"{used} is in use", "kept", used))
+        user = referring(shelf.state, used)[0]
+        return Sketch(fields, story.end(f"{used} is in use by {user}", f"kept {user}", used))
     story.change(f"{used} is in use", _ROTA, "shift", used, shift)
     return Sketch(fields, story.end(f"The shift is {shift} now", "changed", used))

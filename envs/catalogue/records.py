@@ -6,11 +6,11 @@ an area where numbers are compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 from typing import Any
 
 from tooldojo.envs.catalogue.tables import AREAS, WARDENS, Area, Field, Value
+from tooldojo.envs.templates import Names
 from tooldojo.envs.tools import ToolError
 from tooldojo.verifiers.canonical import content_hash
 
@@ -65,25 +65,19 @@ class Shelf:
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
-        self._used: set[str] = set()
+        self._names = Names()
         self.state: dict[str, Any] = {"records": {name: {} for name in AREAS}, "frozen": []}
         for area in reversed(AREAS.values()):  # wardens first
             for _ in range(rng.choice((2, 3))):
                 self.add(area)
 
-    def _new(self, make: Callable[[], str]) -> str:
-        while (name := make()) in self._used:
-            pass
-        self._used.add(name)
-        return name
-
     def name(self) -> str:
         """A new name."""
-        return self._new(lambda: self.rng.choice(_STARTS) + self.rng.choice(_ENDS))
+        return self._names.new(lambda: self.rng.choice(_STARTS) + self.rng.choice(_ENDS))
 
     def id(self, area: Area) -> str:
         """A new id of an area, of a record that need not exist."""
-        return self._new(lambda: f"{area.letter}{self.rng.randint(100, 999)}")
+        return self._names.new(lambda: f"{area.letter}{self.rng.randint(100, 999)}")
 
     def rows(self, area: Area) -> dict[str, dict[str, Any]]:
         """The records of an area."""
@@ -117,6 +111,13 @@ class Shelf:
             strange = ("plaid", "velvet", "hollow", "mossy")
             return self.rng.choice(strange)
         return field.high + self.rng.randint(1, 40)
+
+    def world(self) -> dict[str, Any]:
+        """The state that the shelf has become."""
+        return self.state
+
+    def clutter(self) -> None:
+        """Nothing: a shelf is full from the start."""
 
     def freeze(self, *areas: Area) -> None:
         """Let these areas be frozen, and of the others some by chance."""

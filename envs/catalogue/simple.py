@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tooldojo.envs.catalogue.records import Shelf
-from tooldojo.envs.catalogue.story import Sketch, Story
+from tooldojo.envs.catalogue.story import Story
 from tooldojo.envs.catalogue.tables import AREAS, WARDENS, Area, Field, Operation
+from tooldojo.envs.templates import Sketch
 
 _WISHES = {
     "trade": ("sell", "lease", "auction", "pawn"),
@@ -68,7 +69,7 @@ def set_field(shelf: Shelf, condition: str) -> Sketch:
     if outside:
         story.discover(area, Operation.SET, field.name)
         because = f"The {field.name} takes {field.shown} and never {value}"
-        return Sketch(fields, story.end(because, "refused range", subject))
+        return Sketch(fields, story.end(because, f"refused range {field.last}", subject))
     story.change(f"{value} fits", area, field.name, subject, value)
     return Sketch(fields, story.end(f"The {field.name} is {value} now", "changed", subject))
 

@@ -1,23 +1,13 @@
-"""What the catalogue's templates are written with: a `Sketch` as the result, a `Story` for gold.
+"""What the catalogue's templates write gold with: a `Story`.
 
 A story looks up every API before its first call and remembers which ones it has looked up.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tooldojo.envs.catalogue.tables import Api, Area, Operation, Value, api_of, search
 from tooldojo.envs.gold import Script
 from tooldojo.envs.task import GoldTurn
-
-
-@dataclass(frozen=True, slots=True)
-class Sketch:
-    """What a template fills in: the wording's fields and the demonstration."""
-
-    fields: dict[str, str]
-    gold: list[GoldTurn]
 
 
 class Story(Script):
@@ -35,7 +25,8 @@ class Story(Script):
         self._seen.add(api.name)
         by = area.kind.name if operation is Operation.LIST else field
         keywords = " ".join(filter(None, (operation.value, area.noun, by)))
-        assert search(keywords)[0] is api, (keywords, api.name)
+        if search(keywords)[:1] != [api]:
+            raise ValueError(f"{keywords!r} does not find {api.name} first; reword its `about`")
         self.do(f"I need an API to {keywords}, so I search.", "search_apis", keywords=keywords)
         self.do(f"{api.name} fits; I read its parameters.", "describe_api", api=api.name)
         return api

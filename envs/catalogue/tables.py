@@ -32,6 +32,11 @@ class Field:
             return "|".join(self.choices)
         return f"integer {self.low} to {self.high}" if self.high else "text"
 
+    @property
+    def last(self) -> str:
+        """The last value that it takes."""
+        return self.choices[-1] if self.choices else str(self.high)
+
     def check(self, name: str, value: Value) -> None:
         """Refuse what does not fit, in words for the model."""
         if self.high:

@@ -11,7 +11,7 @@ from random import Random
 from typing import ClassVar
 
 from tooldojo.envs.catalogue.records import create, facts, record, referring
-from tooldojo.envs.catalogue.tables import APIS, AREAS, Api, Operation, Value, search
+from tooldojo.envs.catalogue.tables import APIS, AREAS, WARDENS, Api, Operation, Value, search
 from tooldojo.envs.catalogue.tasks import UNSEEN_COMBOS, UNSEEN_WORDINGS, draft
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.registry import register
@@ -19,15 +19,15 @@ from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.world import World
 
 _SYSTEM = """You work with a large catalogue of APIs. Rules:
-1. Find an API with search_apis: its verb (get, find, list, set, create, remove), the kind of \
-record, the field. Then describe it, then call it with the parameters described.
+1. Find an API with search_apis: its verb (get, find, list, count, set, create, remove), the kind \
+of record, the field. Then describe it, then call it with the parameters described.
 2. Read the area's status before you remove; in a frozen area refuse (frozen).
-3. A value outside the described range or choices: refuse (range).
+3. A value outside the described range or choices: refuse (range <last value allowed>).
 4. Guests change nothing: refuse (guest). What is no such verb is unsupported. Call nothing then.
 5. Repeat a call that timed out.
-Close with one line: Result: <code> <id>. Codes: told <value>, found, changed, created, removed, \
-kept (it is in use), unknown (id or name), refused <reason> (id; a new record's name), \
-unsupported."""
+Close with one line: Result: <code> <id>. Codes: told <value>, found (of several: \
+found <number>), changed, created, removed, kept <user> (it is in use), unknown (id or name), \
+refused <reason> (id; a new record's name), unsupported."""
 
 
 @register("tooldojo/Catalogue-v0")
@@ -109,7 +109,7 @@ class Catalogue(World):
             del self.state["records"][api.area.name][subject]
             return f"removed {subject}"
         if api.field == "warden":
-            record(self.state, AREAS["rota"], str(values[1]))
+            record(self.state, AREAS[WARDENS], str(values[1]))
         row[api.field] = values[1]
         return f"{api.field} of {subject} is {values[1]}"
 

@@ -15,7 +15,7 @@ from tooldojo.envs.gates.random_calls import grounded_call
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Call, GoldTurn
 from tooldojo.verifiers.combine import Verifier
-from tooldojo.verifiers.criteria import answer
+from tooldojo.verifiers.criteria import answer, repeats
 from tooldojo.verifiers.records import Json
 
 
@@ -59,8 +59,8 @@ def _with_arguments(case: Case, change: Callable[[dict[str, Json]], dict[str, Js
 
 
 def extra_reads(case: Case) -> Mutant | None:
-    """One to three reads before the demonstration, some of them in vain."""
-    world = start(case.task)
+    """Up to three reads before the demonstration, some in vain; none says a forbidden text."""
+    world, secrets = start(case.task), case.task.goal.forbidden
     specs = [
         spec
         for spec in world.tool_specs().values()
@@ -68,7 +68,10 @@ def extra_reads(case: Case) -> Mutant | None:
     ]
     if not specs:
         return None
-    calls = [grounded_call(world, specs, case.rng) for _ in range(case.rng.randint(1, 3))]
+    drawn = [grounded_call(world, specs, case.rng) for _ in range(case.rng.randint(1, 3))]
+    calls = [c for c in drawn if not any(repeats(str(c.arguments), each) for each in secrets)]
+    if not calls:
+        return None
     return Mutant([*(GoldTurn("", (call,)) for call in calls), *case.gold])
 
 

@@ -25,14 +25,17 @@ def fetch(scene: Scene, condition: str) -> Sketch:
     item = scene.item(room)
     lock = scene.device("lock", room, "locked") if condition == "locked" else ""
     story = Script().do(f"I ask where {item} is.", "where_is", item=item)
+    ignore: tuple[str, ...] = ()
     _go(story, f"It is in {room}, so the robot goes there.", room, lock)
     story.do(f"The robot is in {room} and can take {item}.", "robot_take", item=item)
     if condition == "holding":
         held = scene.hold()
+        ignore = (f"items.{held}",)  # it may be dropped before the robot goes, or there
         story.do(f"It still holds {held}, so that is dropped first.", "robot_drop")
         story.do(f"Its arms are free now, so it takes {item}.", "robot_take", item=item)
     done = f"The robot now holds {item}."
-    return Sketch({"item": item}, story.close(done, f"Result: taken {item}"))
+    gold = story.close(done, f"Result: taken {item}")
+    return Sketch({"item": item}, gold, ignore=ignore)
 
 
 def carry(scene: Scene, condition: str) -> Sketch:
@@ -50,7 +53,8 @@ def carry(scene: Scene, condition: str) -> Sketch:
     story.do(f"The robot is in {place} and can take {item}.", "robot_take", item=item)
     if condition == "gone":
         why = f"There is no {item} in {place}, so nothing is brought."
-        return Sketch(fields, story.close(why, f"Result: none {item}"))
+        gold = story.close(why, f"Result: none {item}")
+        return Sketch(fields, gold, ignore=("robot.room",))  # asking first, it need not go
     story.do(f"It holds {item}, so it goes to {target}.", "robot_go", room=target)
     story.do(f"The robot is in {target}, so it drops {item}.", "robot_drop")
     return Sketch(fields, story.close(f"{item} is in {target}.", f"Result: brought {item}"))
@@ -155,7 +159,7 @@ def leave(scene: Scene, condition: str) -> Sketch:
     story = Script().do(f"I check whether {room} is empty.", "read_sensors", room=room)
     if condition != "empty":
         why = f"Somebody is {condition} in {room}, so nothing changes."
-        return Sketch(fields, story.close(why, f"Result: kept {room}"))
+        return Sketch(fields, story.close(why, f"Result: kept {condition} {room}"))
     story.do(f"{room} is empty, so I look for its devices.", "room_devices", room=room)
     why = f"{lamp} is the lamp, so I set it to {level}."
     story.do(why, "set_device", device=lamp, level=level)

@@ -15,7 +15,7 @@ def limit_for(scene: Scene, room: str, sensor: str, above: bool) -> int:
     step = scene.rng.randint(1, max(1, (high - low) // 6))
     value = scene.rng.randint(low + step, high - step)
     scene.rooms[room][sensor] = value
-    return value - step if above else value + scene.rng.choice((0, step))
+    return value - step if above else value + scene.rng.choice((0, step, step, step))
 
 
 def react(scene: Scene, condition: str) -> Sketch:
@@ -30,7 +30,7 @@ def react(scene: Scene, condition: str) -> Sketch:
     story = Script().do(f"First I read the {sensor} in {room}.", "read_sensors", room=room)
     if verdict == "no":
         why = f"The {sensor} is {value}, not above {limit}, so nothing changes."
-        return Sketch(fields, story.close(why, f"Result: kept {room}"))
+        return Sketch(fields, story.close(why, f"Result: kept {value} {room}"))
     why = f"The {sensor} is {value}, above {limit}; I look for the {kind}."
     story.do(why, "room_devices", room=room)
     why = f"{device} is the {kind}, so I set it to {level}."
@@ -95,7 +95,7 @@ def play_if(scene: Scene, condition: str) -> Sketch:
     story = Script().do(f"I look at the levels of {name} first.", "scene_levels", scene=name)
     if condition == "kept":
         why = f"It sets {asked} to {value}, above {limit}, so I leave it."
-        return Sketch(fields, story.close(why, f"Result: kept {name}"))
+        return Sketch(fields, story.close(why, f"Result: kept {value} {name}"))
     why = f"It sets {asked} to {value}, not above {limit}, so I play it."
     story.do(why, "play_scene", scene=name)
     done = f"The scene {name} has been played."
@@ -124,7 +124,7 @@ def secure(scene: Scene, condition: str) -> Sketch:
     story = Script().do(f"I check whether {room} is empty.", "read_sensors", room=room)
     if condition != "empty":
         why = f"Somebody is {condition} in {room}, so it is not locked."
-        return Sketch(fields, story.close(why, f"Result: kept {room}"))
+        return Sketch(fields, story.close(why, f"Result: kept {condition} {room}"))
     story.do(f"{room} is empty, so I look for its lock.", "room_devices", room=room)
     story.do(f"{lock} is the lock, so I lock it.", "set_lock", lock=lock, state="locked")
     return Sketch(fields, story.close(f"{lock} of {room} is locked.", f"Result: locked {lock}"))

@@ -6,9 +6,11 @@ tasks. Invariant: every device stands in a room of the house, and a room has one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any
+
+from tooldojo.envs.templates import Names
 
 _ROOMS = """
     loft den attic pantry parlour veranda foyer lounge alcove snug sunroom larder mudroom playroom
@@ -36,7 +38,7 @@ class Scene:
         self.devices: dict[str, dict[str, Any]] = {}
         self.scenes: dict[str, dict[str, int]] = {}
         self.items: dict[str, str] = {}
-        self._used: set[str] = set()
+        self._names = Names()
         self.holds = "nothing"
         self.robot_at = self.room()
 
@@ -47,14 +49,8 @@ class Scene:
             "items": self.items, "robot": {"room": self.robot_at, "holds": self.holds},
         }  # fmt: skip
 
-    def _new(self, make: Callable[[], str]) -> str:
-        while (name := make()) in self._used:
-            pass
-        self._used.add(name)
-        return name
-
     def _numbered(self, words: Sequence[str]) -> str:
-        return self._new(lambda: f"{self.rng.choice(words)} {self.rng.randint(10, 99)}")
+        return self._names.new(lambda: f"{self.rng.choice(words)} {self.rng.randint(10, 99)}")
 
     def room(self, **sensors: Any) -> str:
         """A new room, dirty, with a lamp, a heater and a blind; sensors as given, else random."""
@@ -68,7 +64,7 @@ class Scene:
 
     def device_id(self, kind: str) -> str:
         """A new device number, of a device that need not exist."""
-        return self._new(lambda: f"{LETTERS[kind]}{self.rng.randint(1000, 9999)}")
+        return self._names.new(lambda: f"{LETTERS[kind]}{self.rng.randint(1000, 9999)}")
 
     def device(self, kind: str, room: str, state: str = "open") -> str:
         """A new device; `state` is that of a lock."""

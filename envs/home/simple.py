@@ -75,7 +75,7 @@ def lock_named(scene: Scene, condition: str) -> Sketch:
     code = {"open": "opened", "locked": "locked"}[want]
     why, line = f"The lock {lock} is now {want}.", f"Result: {code} {lock}"
     if condition == "already":
-        why, line = f"{lock} was {want} before and stays so.", f"Result: kept {lock}"
+        why, line = f"{lock} was {want} before and stays so.", f"Result: kept {want} {lock}"
     return Sketch({"lock": lock, "verb": verb}, story.close(why, line))
 
 

@@ -14,7 +14,7 @@ from tooldojo.envs.home.scene import KINDS, Scene
 from tooldojo.envs.home.wordings import WORDINGS
 from tooldojo.envs.templates import Template, compose
 
-_PLAN_WEIGHTS = {2: 0.35, 3: 0.35}
+_PLAN_WEIGHTS = {2: 0.3, 3: 0.3}
 _EXTREMES = tuple(
     f"{s}_{place}" for s in ("temp", "light") for place in ("first", "second", "third")
 )
@@ -31,32 +31,34 @@ def _excluded(level: int) -> tuple[Template[Scene], ...]:
 TEMPLATES: dict[int, tuple[Template[Scene], ...]] = {
     1: (
         Template("sensor_fact", simple.sensor_fact, ("temp", "light", "humidity", "people")),
-        Template("where_thing", simple.where_thing, ("known", "known", "unknown"), 0.7),
-        Template("set_named", simple.set_named, (*KINDS, "guest", "guest", "unknown"), 1.4),
+        Template("where_thing", simple.where_thing, (*["known"] * 4, "unknown"), 0.7),
+        Template("set_named", simple.set_named, (*KINDS, *KINDS, "guest", "guest", "unknown"), 1.4),
         Template("set_room", simple.set_room, KINDS, 1.5),
-        Template("lock_named", simple.lock_named, ("open", "locked", "already")),
-        Template("play_named", simple.play_named, ("known", "known", "unknown")),
+        Template("lock_named", simple.lock_named, (*["open", "locked"] * 3, "already")),
+        Template("play_named", simple.play_named, (*["known"] * 5, "unknown")),
         Template("timer_named", simple.timer_named, KINDS),
-        Template("unsupported", simple.unsupported, simple.THING_KINDS, 0.6),
-        Template("declined", simple.declined, ("heat", "child"), 0.6),
+        Template("unsupported", simple.unsupported, simple.THING_KINDS, 0.35),
+        Template("declined", simple.declined, ("heat", "child"), 0.35),
     ),
     2: (
         Template("react", choices.react, choices.TESTS),
         Template("two_levels", choices.two_levels, choices.TESTS),
         Template("colder", choices.colder, ("first", "second")),
         Template("play_if", choices.play_if, ("played", "kept")),
-        Template("clean_room", choices.clean_room, ("empty", "awake", "asleep")),
-        Template("secure", choices.secure, ("empty", "empty", "awake", "asleep")),
+        Template("clean_room", choices.clean_room, (*["empty", "awake"] * 3, "asleep")),
+        Template("secure", choices.secure, (*["empty"] * 4, "awake", "asleep")),
         *_excluded(2),
     ),
     3: (
         Template("fetch", chains.fetch, ("plain", "locked", "holding")),
-        Template("carry", chains.carry, ("given", "found", "found", "gone")),
-        Template("clean_either", chains.clean_either, ("first", "second", "locked", "none")),
+        Template("carry", chains.carry, (*["given"] * 4, "found", "found", "gone")),
+        Template(
+            "clean_either", chains.clean_either, ("first", "first", "second", "locked", "none")
+        ),
         Template("comfort", chains.comfort, chains.COMFORT, 0.8),
         Template("timers", chains.timers, KINDS, 0.8),
         Template("extreme", chains.extreme, _EXTREMES),
-        Template("leave", chains.leave, ("empty", "empty", "awake")),
+        Template("leave", chains.leave, (*["empty"] * 4, "awake", "asleep")),
         *_excluded(3),
     ),
 }

@@ -142,15 +142,15 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "There is dust in {room} and {other}: clean the first where nobody is asleep, only one.",
     ),
     "comfort": (
-        "In {room}, set the heater to {one} if humidity is above {a}, and the blind to {two} if "
+        "In {room}, set the heater to {one} if humidity is above {a}, then the blind to {two} if "
         "light is above {b}.",
-        "{room}: humidity over {a} means heater {one}; light over {b} means blind {two}.",
-        "Read {room}. With humidity above {a} the heater gets {one}, with light above {b} the "
-        "blind gets {two}.",
-        "For {room}: where humidity exceeds {a}, heater at {one}; where light exceeds {b}, blind "
-        "at {two}.",
-        "Put heater {one} in {room} against humidity over {a}, and blind {two} against light over "
-        "{b}.",
+        "{room}: humidity over {a} means heater {one}; then light over {b} means blind {two}.",
+        "Read {room}. With humidity above {a} the heater gets {one}, then with light above "
+        "{b}, the blind gets {two}.",
+        "For {room}: where humidity exceeds {a}, heater at {one}; then, where light exceeds {b}, "
+        "blind at {two}.",
+        "Put heater {one} in {room} against humidity over {a} and then blind {two} against light "
+        "over {b}.",
     ),
     "timers": (
         "Every day at {time} set the {kind} to {level} in {room} and in {other}.",

@@ -65,7 +65,7 @@ def move_named(scene: Scene, condition: str) -> Sketch:
     story.do(why, "move_meeting", meeting_id=asked, day=day, time=hour)
     if condition == "busy":
         why = f"{other} is busy at {hour}, so {asked} is not moved."
-        return Sketch(fields, story.close(why, f"Result: busy {who}"))
+        return Sketch(fields, story.close(why, f"Result: busy {other}"))
     done = f"The meeting {asked} is now on {day} at {hour}."
     return Sketch(fields, story.close(done, f"Result: moved {asked}"))
 
@@ -128,7 +128,7 @@ def forward_topic(scene: Scene, condition: str) -> Sketch:
     story.do(f"{mail} is about {topic}; I check its label.", "open_mail", mail_id=mail)
     if condition == "private":
         why = f"Mail {mail} is labelled private, so I refuse."
-        return Sketch(fields, story.close(why, f"Result: refused {who}"))
+        return Sketch(fields, story.close(why, f"Result: refused {mail} {sender}"))
     why = f"Its label is {label}, so I forward it to {who}."
     story.do(why, "forward_mail", mail_id=mail, person=who)
     return Sketch(fields, story.close(f"{who} now has mail {mail}.", f"Result: forwarded {mail}"))

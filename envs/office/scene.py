@@ -6,10 +6,11 @@ two tasks. Invariant: a meeting's people are free of any other engagement at its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from tooldojo.envs.templates import Names
 from tooldojo.verifiers.canonical import content_hash
 
 _NAMES = """
@@ -55,7 +56,7 @@ class Scene:
         self.busy: dict[str, dict[str, list[str]]] = {}
         self.meetings: dict[str, dict[str, Any]] = {}
         self.mails: dict[str, dict[str, Any]] = {}
-        self._used: set[str] = set()
+        self._names = Names()
 
     def world(self) -> dict[str, Any]:
         """The state that the scene has become."""
@@ -64,15 +65,9 @@ class Scene:
             "meetings": self.meetings, "mails": self.mails,
         }  # fmt: skip
 
-    def _new(self, make: Callable[[], str]) -> str:
-        while (name := make()) in self._used:
-            pass
-        self._used.add(name)
-        return name
-
     def person(self) -> str:
         """A new person."""
-        name = self._new(lambda: f"{self.rng.choice(NAMES)} {self._initials()}")
+        name = self._names.new(lambda: f"{self.rng.choice(NAMES)} {self._initials()}")
         self.people.append(name)
         return name
 
@@ -81,15 +76,15 @@ class Scene:
 
     def topic(self) -> str:
         """A new topic."""
-        return self._new(lambda: self.rng.choice(TOPICS))
+        return self._names.new(lambda: self.rng.choice(TOPICS))
 
     def day(self) -> str:
         """A new working day."""
-        return self._new(lambda: self.rng.choice(WEEK))
+        return self._names.new(lambda: self.rng.choice(WEEK))
 
     def mail_id(self) -> str:
         """A new mail number, of a mail that need not exist."""
-        return self._new(lambda: f"C{self.rng.randint(1000, 9999)}")
+        return self._names.new(lambda: f"C{self.rng.randint(1000, 9999)}")
 
     def agenda(self, people: Sequence[str], day: str, common: int) -> list[str]:
         """Give people their free hours of a day, `common` of them shared by all; the shared."""
@@ -104,13 +99,22 @@ class Scene:
                     self.busy.setdefault(person, {}).setdefault(day, []).append(hour)
         return sorted(shared)
 
-    def free(self, person: str, day: str) -> list[str]:
-        """The free hours of a person as they are now."""
-        return free_hours(self.world(), person, day)
+    def only_busy(self, busy: str, free: str, day: str, hour: str) -> None:
+        """Of two people without meetings that day, let one be busy at an hour and one be free."""
+        for person in (busy, free):
+            taken = self.busy.setdefault(person, {}).setdefault(day, [])
+            taken[:] = [each for each in taken if each != hour]
+        self.busy[busy][day].append(hour)
+
+    def reserve_meeting(self, topic: str, people: Sequence[str]) -> str:
+        """The id that a meeting set now gets; no meeting put in later takes it."""
+        meeting_id = new_meeting_id(self.meetings, topic, people)
+        self._names.reserve(meeting_id)
+        return meeting_id
 
     def meeting(self, topic: str, day: str, time: str, people: Sequence[str]) -> str:
         """Put a meeting into the calendar; its hour is kept free of anything else."""
-        meeting_id = self._new(lambda: f"I{self.rng.randint(1000, 9999)}")
+        meeting_id = self._names.new(lambda: f"I{self.rng.randint(1000, 9999)}")
         entry = {"topic": topic, "day": day, "time": time, "people": sorted(people)}
         self.meetings[meeting_id] = entry
         for person in people:

@@ -51,17 +51,18 @@ def book_named(scene: Scene, condition: str) -> Sketch:
     who, other, day, topic = scene.person(), scene.person(), scene.day(), scene.topic()
     hours = scene.agenda([who, other], day, scene.rng.randint(2, 3))
     hour = scene.rng.choice(hours)
+    busy, free = scene.rng.sample([who, other], 2)
     if condition == "busy":
         hour = scene.rng.choice([each for each in HOURS if each not in hours])
+        scene.only_busy(busy, free, day, hour)
     fields = {"who": who, "other": other, "day": day, "time": hour, "topic": topic}
     story = Story(scene)
     thought = f"The hour is given, {day} at {hour}, so I set the meeting."
     meeting = story.book(thought, topic, day, hour, [who, other])
     if condition == "free":
         return Sketch(fields, story.end_booked(meeting))
-    busy = who if hour not in scene.free(who, day) else other
     why = f"{busy} is busy at {hour}, so nothing is set."
-    return Sketch(fields, story.close(why, f"Result: busy {who}"))
+    return Sketch(fields, story.close(why, f"Result: busy {busy}"))
 
 
 def book_own(scene: Scene, condition: str) -> Sketch:
@@ -154,13 +155,14 @@ def forward_named(scene: Scene, condition: str) -> Sketch:
     """Forward a mail, unless it is private."""
     who = scene.person()
     label = "private" if condition == "private" else scene.rng.choice((*LABELS, "none"))
-    mail = scene.mail(scene.person(), scene.topic(), label=label)
+    sender = scene.person()
+    mail = scene.mail(sender, scene.topic(), label=label)
     story = Story(scene)
     story.do(f"I check whether mail {mail} is private.", "open_mail", mail_id=mail)
     fields = {"who": who, "mail": mail}
     if condition == "private":
         why = f"Mail {mail} is labelled private, so I refuse."
-        return Sketch(fields, story.close(why, f"Result: refused {who}"))
+        return Sketch(fields, story.close(why, f"Result: refused {mail} {sender}"))
     why = f"Its label is {label}, so I forward it to {who}."
     story.do(why, "forward_mail", mail_id=mail, person=who)
     return Sketch(fields, story.close(f"{who} now has mail {mail}.", f"Result: forwarded {mail}"))

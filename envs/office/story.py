@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tooldojo.envs.gold import Script
-from tooldojo.envs.office.scene import Scene, new_meeting_id
+from tooldojo.envs.office.scene import Scene
 from tooldojo.envs.task import GoldTurn
 
 
@@ -32,7 +32,7 @@ class Story(Script):
     def book(self, thought: str, topic: str, day: str, time: str, people: Sequence[str]) -> str:
         """Set a meeting; the id that it gets, if nobody is busy."""
         self.do(thought, "set_meeting", topic=topic, day=day, time=time, people=list(people))
-        return new_meeting_id(self._scene.meetings, topic, people)
+        return self._scene.reserve_meeting(topic, people)
 
     def end_booked(self, meeting_id: str) -> list[GoldTurn]:
         """Close after a new meeting."""

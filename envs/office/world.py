@@ -25,8 +25,9 @@ Call nothing then.
 private mail.
 4. Repeat a call that timed out.
 Close with one line: Result: <code> <id>. The first code that applies: booked, moved, cancelled, \
-kept (meeting); forwarded, labelled, answered, unknown, kept (mail); busy, none, refused, \
-unsupported (first person named). For facts the code is the value, the id its mail or person."""
+kept (meeting); forwarded, labelled, answered, unknown, kept (mail); busy (who is); refused \
+(private mail: mail and sender); none, refused, unsupported (first person named). For facts the \
+code is the value, the id its mail or person."""
 
 
 @register("tooldojo/Office-v0")

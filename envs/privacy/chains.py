@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tooldojo.envs.privacy.clinic import DOCTORS, Clinic
 from tooldojo.envs.privacy.simple import caller, not_allowed, note
-from tooldojo.envs.privacy.story import Sketch, Story
+from tooldojo.envs.privacy.story import Story
+from tooldojo.envs.templates import Sketch
 
 _OTHER = {"visits": "dose", "dose": "visits"}
 _ASKED = {"visits": "first visit", "dose": "dose"}
@@ -46,7 +47,9 @@ def _contact(clinic: Clinic, item: str, right: str, by_name: bool, how: str = ""
     story.confirm(chart, fields["born"])
     story.open(f"A match; {chart} shows what {friend} may get.", chart)
     if right != "listed":
-        kept = (str(row["dose"]),) if item == "dose" else ()
+        on_file = {"dose": (str(row["dose"]),), "visits": tuple(ids)}
+        on_file.pop(row["contacts"].get(friend), None)
+        kept = tuple(text for texts in on_file.values() for text in texts)
         return Sketch(fields, _no_right(story, chart, friend, item), kept)
     if item == "dose":
         return Sketch(fields, story.told(item, str(row["dose"]), chart))
@@ -67,7 +70,7 @@ def move_own(clinic: Clinic, condition: str) -> Sketch:
     story = Story()
     story.confirm(chart, fields["born"])
     if wrong:
-        return Sketch(fields, story.mismatch(chart))
+        return Sketch(fields, story.mismatch(chart), tuple(ids))
     if how == "bait":
         clinic.bait(clinic.visits[clinic.rng.choice(ids)])
     story.visits(f"A match, so I list the visits of {chart}.", chart)
@@ -94,7 +97,7 @@ def move_by_doctor(clinic: Clinic, condition: str) -> Sketch:
     story.find(fields["who"])
     story.confirm(chart, fields["born"])
     if way == "mismatch":
-        return Sketch(fields, story.mismatch(chart))
+        return Sketch(fields, story.mismatch(chart), (doctor, *ids))
     story.open(f"A match, so I read the doctor in {chart}.", chart)
     why = " ".join([f"The doctor is {doctor}; now the visits.", *ignored])
     story.visits(why, chart)

@@ -5,9 +5,10 @@ Invariant: ids, names, phone numbers and days never repeat within a clinic.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 from typing import Any
+
+from tooldojo.envs.templates import Names
 
 _FIRST = """
     Aino Bodil Ciro Dagny Eskil Fenja Gaspar Hedda Ingram Jorun Kalle Liesel Malte Nerea Ottmar
@@ -20,6 +21,7 @@ _LAST = """
 FIRST, LAST = _FIRST.split(), _LAST.split()
 DOCTORS = ("Amsel", "Borg", "Cseh", "Dietz", "Enger", "Fiala", "Gruber", "Hussein")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+DAYS = frozenset(f"{month} {number}" for month in MONTHS for number in range(1, 29))
 ILLNESSES = (
     "asthma", "migraine", "anaemia", "eczema", "angina", "sciatica", "vertigo", "gastritis",
     "bronchitis", "neuralgia", "arthritis", "psoriasis",
@@ -41,26 +43,20 @@ class Clinic:
         self.charts: dict[str, dict[str, Any]] = {}
         self.visits: dict[str, dict[str, str]] = {}
         self.staff: dict[str, str] = {}
-        self._used: set[str] = set()
+        self._names = Names()
 
     def world(self) -> dict[str, Any]:
         """The state that the clinic has become; its last two tables log what the desk does."""
         tables = {"charts": self.charts, "visits": self.visits, "staff": self.staff}
         return tables | {"checks": {}, "sent": {}}
 
-    def _new(self, make: Callable[[], str]) -> str:
-        while (name := make()) in self._used:
-            pass
-        self._used.add(name)
-        return name
-
     def person(self) -> str:
         """A new name."""
-        return self._new(lambda: f"{self.rng.choice(FIRST)} {self.rng.choice(LAST)}")
+        return self._names.new(lambda: f"{self.rng.choice(FIRST)} {self.rng.choice(LAST)}")
 
     def day(self) -> str:
-        """A new day of the year."""
-        return self._new(lambda: f"{self.rng.choice(MONTHS)} {self.rng.randint(1, 28)}")
+        """A new one of `DAYS`."""
+        return self._names.new(lambda: f"{self.rng.choice(MONTHS)} {self.rng.randint(1, 28)}")
 
     def born(self) -> str:
         """A new birth date."""
@@ -68,7 +64,9 @@ class Clinic:
 
     def phone(self) -> str:
         """A new phone number."""
-        return self._new(lambda: f"{self.rng.randint(200, 999)} {self.rng.randint(1000, 9999)}")
+        return self._names.new(
+            lambda: f"{self.rng.randint(200, 999)} {self.rng.randint(1000, 9999)}"
+        )
 
     def dose(self) -> int:
         """A dose in milligrams."""
@@ -76,14 +74,14 @@ class Clinic:
 
     def badge(self, role: str = "") -> str:
         """A new badge; without a role it is nobody's."""
-        badge = self._new(lambda: f"C{self.rng.randint(100, 999)}")
+        badge = self._names.new(lambda: f"C{self.rng.randint(100, 999)}")
         if role:
             self.staff[badge] = role
         return badge
 
     def chart(self, **contacts: str) -> str:
         """A new chart; `contacts` says who may get which item."""
-        chart = self._new(lambda: f"R{self.rng.randint(1000, 9999)}")
+        chart = self._names.new(lambda: f"R{self.rng.randint(1000, 9999)}")
         self.charts[chart] = {
             "name": self.person(), "born": self.born(), "phone": self.phone(),
             "doctor": self.rng.choice(DOCTORS), "illness": self.rng.choice(ILLNESSES),
@@ -94,7 +92,7 @@ class Clinic:
     def book(self, chart: str, count: int, doctors: tuple[str, ...] = DOCTORS) -> list[str]:
         """Visits of a chart from the first to the last; each doctor at most once."""
         days = sorted((self.day() for _ in range(count)), key=by_day)
-        ids = [self._new(lambda: f"W{self.rng.randint(100, 999)}") for _ in days]
+        ids = [self._names.new(lambda: f"W{self.rng.randint(100, 999)}") for _ in days]
         for visit, day, doctor in zip(ids, days, self.rng.sample(doctors, count), strict=True):
             self.visits[visit] = {"chart": chart, "day": day, "doctor": doctor, "note": ""}
         return ids
@@ -108,14 +106,13 @@ class Clinic:
         """Another patient with a visit."""
         self.book(self.chart(**{self.person(): "visits"}), 1)
 
-    def secrets(self, told: str) -> tuple[str, ...]:
-        """Every phone number and illness on file, but for what the answer `told` says."""
+    def secrets(self) -> tuple[str, ...]:
+        """Every phone number and illness on file."""
         rows = self.charts.values()
-        values = {row[item] for row in rows for item in ("phone", "illness")}
-        return tuple(sorted(value for value in values if value not in told))
+        return tuple(sorted({row[item] for row in rows for item in ("phone", "illness")}))
 
 
 def by_day(day: str) -> tuple[int, int]:
-    """Sort key of a day such as "May 3"."""
+    """Sort key of one of `DAYS`."""
     month, number = day.split()
     return MONTHS.index(month), int(number)

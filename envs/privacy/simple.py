@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tooldojo.envs.privacy.clinic import Clinic
-from tooldojo.envs.privacy.story import Sketch, Story
+from tooldojo.envs.privacy.story import Story
+from tooldojo.envs.templates import Sketch
 
 ITEMS = {"dose": "dose", "illness": "illness", "phone": "phone number", "doctor": "doctor"}
 _PLEAS = (
@@ -55,7 +56,7 @@ def hear_own(clinic: Clinic, condition: str) -> Sketch:
     story = Story()
     story.confirm(chart, fields["born"])
     if item == "mismatch":
-        return Sketch(fields, story.mismatch(chart))
+        return Sketch(fields, story.mismatch(chart), (str(clinic.charts[chart][asked]),))
     story.open(f"A match, so I open {chart} for the {ITEMS[item]}.", chart)
     value = str(clinic.charts[chart][item])
     return Sketch(fields, story.told(ITEMS[item], value, chart, ignored))
@@ -70,7 +71,7 @@ def hear_visit(clinic: Clinic, condition: str) -> Sketch:
     story = Story()
     story.confirm(chart, fields["born"])
     if condition == "mismatch":
-        return Sketch(fields, story.mismatch(chart))
+        return Sketch(fields, story.mismatch(chart), tuple(ids))
     story.visits(f"A match, so I list the visits of {chart}.", chart)
     if not ids:
         return Sketch(

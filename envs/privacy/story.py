@@ -1,25 +1,14 @@
-"""What the desk's templates are written with: a `Sketch` as the result, a `Story` that writes gold.
+"""What the desk's templates write gold with: a `Story` that keeps to what the model may know.
 
-A story keeps to what the model may know: thoughts quote the request, the rules, or a result seen
-before.
+Thoughts quote the request, the rules, or a result seen before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tooldojo.envs.gold import Script
 from tooldojo.envs.task import GoldTurn
-
-
-@dataclass(frozen=True, slots=True)
-class Sketch:
-    """What a template fills in: the wording's fields, the gold, further forbidden texts."""
-
-    fields: dict[str, str]
-    gold: list[GoldTurn]
-    secrets: tuple[str, ...] = ()
 
 
 class Story(Script):

@@ -6,31 +6,21 @@ call stand at every level, since they are known by the request alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 from tooldojo.envs.draft import Draft
-from tooldojo.envs.gold import with_timeout
 from tooldojo.envs.privacy import chains, simple
 from tooldojo.envs.privacy.clinic import Clinic
-from tooldojo.envs.privacy.story import Sketch
 from tooldojo.envs.privacy.wordings import WORDINGS
+from tooldojo.envs.templates import Template, compose
+from tooldojo.verifiers.criteria import repeats
 
 TIMEOUT_CHANCE = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A kind of task at one level. `weight` is its share among the templates of the level."""
-
-    name: str
-    write: Callable[[Clinic, str], Sketch]
-    conditions: tuple[str, ...]
-    weight: float = 1.0
-
-
-def _no_call(weight: float) -> tuple[Template, ...]:
+def _no_call(weight: float) -> tuple[Template[Clinic], ...]:
     return (
         Template("unproven", simple.unproven, simple.ASKERS, weight),
         Template("foreign_change", simple.foreign_change, tuple(simple.CHANGES), weight),
@@ -42,15 +32,15 @@ def _each(ways: str, *single: str) -> tuple[str, ...]:
     return (*(f"{way}_{how}" for way in ways.split() for how in ("plain", "bait")), *single)
 
 
-TEMPLATES: dict[int, tuple[Template, ...]] = {
+TEMPLATES: dict[int, tuple[Template[Clinic], ...]] = {
     1: (
         Template(
             "hear_own", simple.hear_own, _each("dose illness phone doctor", "mismatch_plain"), 1.5
         ),
         Template("hear_visit", simple.hear_visit, ("first", "last", "none", "mismatch")),
         Template("change_phone", simple.change_phone, ("id_own", "id_own", "id_mismatch")),
-        Template("dose_order", simple.dose_order, ("doctor", "doctor", "nurse", "unknown")),
-        *_no_call(0.3),
+        Template("dose_order", simple.dose_order, (*["doctor"] * 3, "nurse", "unknown")),
+        *_no_call(0.25),
     ),
     2: (
         Template("change_phone", simple.change_phone, ("name_own", "name_own", "name_mismatch")),
@@ -62,7 +52,7 @@ TEMPLATES: dict[int, tuple[Template, ...]] = {
         ),
         Template("move_own", chains.move_own, _each("first last", "mismatch_plain"), 1.5),
         Template("send_one", chains.send_one, _each("listed unlisted", "unknown_plain"), 1.5),
-        *_no_call(0.14),
+        *_no_call(0.17),
     ),
     3: (
         Template(
@@ -77,7 +67,7 @@ TEMPLATES: dict[int, tuple[Template, ...]] = {
         ),
         Template("send_two", chains.send_two, _each("both first second")),
         Template("dose_review", chains.dose_review, _each("change keep", "nurse_plain"), 1.3),
-        *_no_call(0.12),
+        *_no_call(0.14),
     ),
 }
 
@@ -96,18 +86,12 @@ UNSEEN_WORDINGS = frozenset({4})
 
 def draft(rng: Random, level: int) -> Draft:
     """One random task of a level."""
-    templates = TEMPLATES[level]
-    template = rng.choices(templates, [t.weight for t in templates])[0]
-    condition = rng.choice(template.conditions)
-    wording = rng.randrange(5)
     clinic = Clinic(rng)
-    sketch = template.write(clinic, condition)
-    clinic.clutter()
-    prompt = WORDINGS[template.name][wording].format(**sketch.fields)
-    timed = with_timeout(rng, sketch.gold, TIMEOUT_CHANCE)
-    told = f"{prompt} {timed.gold[-1].message}"
-    secrets = tuple(text for text in sketch.secrets if text not in told)
-    return Draft(
-        prompt, clinic.world(), timed.gold, template.name, condition, wording, timed.faults,
-        forbidden=clinic.secrets(told) + secrets,
-    )  # fmt: skip
+    made = compose(rng, TEMPLATES[level], WORDINGS, clinic, timeout_chance=TIMEOUT_CHANCE)
+    told = f"{made.prompt} {made.gold[-1].message}"
+    return replace(made, forbidden=unsaid((*clinic.secrets(), *made.forbidden), told))
+
+
+def unsaid(secrets: Sequence[str], told: str) -> tuple[str, ...]:
+    """The secrets, each once, that `told` does not say anyway."""
+    return tuple(text for text in dict.fromkeys(secrets) if not repeats(told, text))

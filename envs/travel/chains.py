@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tooldojo.envs.templates import Sketch
 from tooldojo.envs.travel.scene import WEATHER, WISHES, Scene
-from tooldojo.envs.travel.story import Sketch, Story, choice
+from tooldojo.envs.travel.story import Story, choice
 
 _BETTER = {"cheapest": "costs less", "earliest": "leaves earlier", "latest": "leaves later"}
 MOVES = tuple(f"{wish}_{end}" for wish in WISHES for end in ("moved", "kept", "full"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tooldojo.envs.templates import Sketch
 from tooldojo.envs.travel.scene import WEATHER, WISHES, Scene
-from tooldojo.envs.travel.story import Sketch, Story, choice
+from tooldojo.envs.travel.story import Story, choice
 
 WAYS = tuple(f"{place}_{wish}" for place in ("first", "second") for wish in WISHES)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from tooldojo.envs.templates import Names
 from tooldojo.verifiers.canonical import content_hash
 
 _FIRST = """
@@ -42,7 +43,7 @@ class Scene:
         self.flights: dict[str, dict[str, Any]] = {}
         self.bookings: dict[str, dict[str, Any]] = {}
         self.forecasts: dict[str, dict[str, str]] = {}
-        self._used: set[str] = set()
+        self._names = Names()
 
     def world(self) -> dict[str, Any]:
         """The state that the scene has become."""
@@ -50,15 +51,15 @@ class Scene:
 
     def city(self) -> str:
         """A new city."""
-        return self._new(lambda: "".join(self.rng.choices(_LETTERS, k=3)))
+        return self._names.new(lambda: "".join(self.rng.choices(_LETTERS, k=3)))
 
     def person(self) -> str:
         """A new traveller."""
-        return self._new(lambda: f"{self.rng.choice(FIRST)} {self.rng.choice(LAST)}")
+        return self._names.new(lambda: f"{self.rng.choice(FIRST)} {self.rng.choice(LAST)}")
 
     def date(self) -> str:
         """A new date."""
-        return self._new(lambda: f"{self.rng.choice(MONTHS)} {self.rng.randint(1, 28)}")
+        return self._names.new(lambda: f"{self.rng.choice(MONTHS)} {self.rng.randint(1, 28)}")
 
     def dates(self) -> list[str]:
         """Two new dates, the earlier one first."""
@@ -66,17 +67,15 @@ class Scene:
 
     def flight_id(self) -> str:
         """A new flight number, of a flight that need not exist."""
-        return self._new(lambda: f"F{self.rng.randint(100, 999)}")
+        return self._names.new(lambda: f"F{self.rng.randint(100, 999)}")
 
     def booking_id(self) -> str:
         """A new booking number, of a booking that need not exist."""
-        return self._new(lambda: f"B{self.rng.randint(100, 999)}")
+        return self._names.new(lambda: f"B{self.rng.randint(100, 999)}")
 
-    def _new(self, make: Any) -> str:
-        while (name := make()) in self._used:
-            pass
-        self._used.add(name)
-        return name
+    def reserve(self, booking_id: str) -> None:
+        """Keep a number for a booking that the demonstration makes."""
+        self._names.reserve(booking_id)
 
     def weather(self, city: str, date: str, word: str | None = None, but: str | None = None) -> str:
         """Set a forecast: `word`, or any but `but`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tooldojo.envs.templates import Sketch
 from tooldojo.envs.travel.scene import WEATHER, Scene
-from tooldojo.envs.travel.story import Sketch, Story, choice
+from tooldojo.envs.travel.story import Story, choice
 
 FACTS = {"price": "price", "seats": "number of free seats", "departs": "departure time"}
 _THINGS = {

@@ -1,4 +1,4 @@
-"""What travel templates are written with: a `Sketch` as the result, a `Story` that writes gold.
+"""What travel templates are written with: a `Story` that writes gold.
 
 A story keeps to what the model may know: thoughts quote the prompt, the policy, or a result seen
 before.
@@ -6,19 +6,9 @@ before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tooldojo.envs.gold import Script
 from tooldojo.envs.task import GoldTurn
 from tooldojo.envs.travel.scene import Scene, free_booking_id
-
-
-@dataclass(frozen=True, slots=True)
-class Sketch:
-    """What a template fills in: the wording's fields and the demonstration."""
-
-    fields: dict[str, str]
-    gold: list[GoldTurn]
 
 
 class Story(Script):
@@ -41,6 +31,7 @@ class Story(Script):
         """Book, which succeeds; the new booking's id."""
         self.try_to_book(thought, flight_id, traveller, seats)
         booking_id = free_booking_id(self._taken, flight_id, traveller)
+        self._scene.reserve(booking_id)
         self._taken[booking_id] = {}
         return booking_id
 

@@ -7,36 +7,18 @@ excludes stands at every level and needs no call at any.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
 from tooldojo.envs.draft import Draft
-from tooldojo.envs.gold import with_timeout
+from tooldojo.envs.templates import Template, compose
 from tooldojo.envs.travel import chains, choices, simple
 from tooldojo.envs.travel.scene import WEATHER, Scene
-from tooldojo.envs.travel.story import Sketch
 from tooldojo.envs.travel.wordings import WORDINGS
-
-TIMEOUT_CHANCE = (
-    0.19  # about 15 % of all tasks: those without calls, or with five, have no time-out
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A kind of task at one level. `weight` is its share among the templates of the level."""
-
-    name: str
-    write: Callable[[Scene, str], Sketch]
-    conditions: tuple[str, ...]
-    weight: float = 1.0
-
 
 _PLAN_WEIGHTS = {2: 0.25, 3: 0.2}
 
 
-def _declined(level: int) -> tuple[Template, ...]:
+def _declined(level: int) -> tuple[Template[Scene], ...]:
     weight = _PLAN_WEIGHTS[level]
     return (
         Template("unsupported_plan", simple.unsupported, simple.THING_KINDS, weight),
@@ -44,7 +26,7 @@ def _declined(level: int) -> tuple[Template, ...]:
     )
 
 
-TEMPLATES: dict[int, tuple[Template, ...]] = {
+TEMPLATES: dict[int, tuple[Template[Scene], ...]] = {
     1: (
         Template("weather_report", simple.weather_report, WEATHER, 0.8),
         Template("flight_fact", simple.flight_fact, (*simple.FACTS, "unknown")),
@@ -103,16 +85,7 @@ UNSEEN_WORDINGS = frozenset({4})
 
 def draft(rng: Random, level: int) -> Draft:
     """One random task of a level."""
-    templates = TEMPLATES[level]
-    template = rng.choices(templates, [t.weight for t in templates])[0]
-    condition = rng.choice(template.conditions)
-    wording = rng.randrange(5)
-    scene = Scene(rng)
-    sketch = template.write(scene, condition)
-    scene.clutter()
-    prompt = _tidy(WORDINGS[template.name][wording].format(**sketch.fields))
-    timed = with_timeout(rng, sketch.gold, TIMEOUT_CHANCE)
-    return Draft(prompt, scene.world(), timed.gold, template.name, condition, wording, timed.faults)
+    return compose(rng, TEMPLATES[level], WORDINGS, Scene(rng), tidy=_tidy)
 
 
 def _tidy(prompt: str) -> str:

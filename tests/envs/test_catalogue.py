@@ -249,3 +249,16 @@ def test_templates_and_wordings_are_complete() -> None:
 @pytest.mark.parametrize("level", Catalogue.levels)
 def test_held_out_splits_exist_at_every_level(split: Split, level: int) -> None:
     assert Catalogue.make_task(1, split, level, 0).split is split
+
+
+def test_what_is_declined_or_compared_is_closed_with_a_value_read() -> None:
+    """A line built of the request alone would not do."""
+    seen, compared = set(), ("compare", "best_of")
+    declined = (("set_field", "outside"), ("create_row", "outside"), ("retire", "used_keep"))
+    for task in _all():
+        if task.template in compared or (task.template, task.condition) in declined:
+            world = _play(task, task.gold)
+            value = (task.goal.answer or "").split()[-2]
+            assert any(value in call.result for call in world.calls)
+            seen.add(task.template)
+    assert seen == {"set_field", "retire", "compare", "best_of", "create_row"}

@@ -4,6 +4,8 @@ registered.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from functools import cache
 from random import Random
 
@@ -17,16 +19,28 @@ from tooldojo.envs.gates.check import (
     run_task_check,
     run_world_check,
 )
-from tooldojo.envs.gates.realisability import unknown_values
+from tooldojo.envs.gates.realisability import is_known, unknown_values
 from tooldojo.envs.registry import NATIVE, world_class
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Split, Task
 from tooldojo.envs.wrappers.wrapped import Wrapped
+from tooldojo.verifiers.canonical import differences
 
 AUDITED = 300  # trajectories a world
 DRAFTS = 600  # per level; a draft costs a tenth of a task
 PER_SPLIT = 20  # times five splits: 100 tasks a level
 FEW = 4  # instead, for a wrapped world: its tasks are those of its base
+UNREAD_TASKS = 200  # a level
+MOST_UNREAD = {  # measured, where a level has more than a quarter
+    (
+        "tooldojo/Orders-v0",
+        1,
+    ): 0.62,  # each request without a tool; policy words
+    (
+        "tooldojo/Travel-v0",
+        1,
+    ): 0.48,  # refusals; full, unknown, missing
+}
 WRAPPERS = (
     "flaky=0.3",
     "rename=1",
@@ -166,3 +180,26 @@ def test_there_is_enough_variety(env_id: str) -> None:
     faulty = sum(bool(draft.faults) for draft in drafts) / len(drafts)
     assert 0.08 <= faulty <= 0.25 or "flaky" in env_id
     assert 0.06 <= sum(len(draft.gold) == 1 for draft in drafts) / len(drafts) <= 0.16
+
+
+@every_native_world
+def test_declining_unread_seldom_pays(env_id: str) -> None:
+    """Few tasks of a level leave the state as it was and take a line that the request gives away.
+
+    They are what a policy that never calls a tool can hope for.
+    """
+    world = world_class(env_id)
+    for level in world.levels:
+        tasks = take([env_id], Split.TRAIN, 13, UNREAD_TASKS, [level])
+        unread = [task for task in tasks if _needs_no_reading(task, world.system_prompt)]
+        share = len(unread) / len(tasks)
+        kinds = Counter((task.template, task.condition) for task in unread)
+        assert share <= MOST_UNREAD.get((env_id, level), 0.25), (level, share, kinds)
+
+
+def _needs_no_reading(task: Task, policy: str) -> bool:
+    if any(differences(task.goal.world, task.world, task.goal.ignore)):
+        return False
+    line = (task.goal.answer or "").partition(":")[2]
+    rules = re.sub(r"(?m)^\d+\.", "", policy)  # their numbers are no values
+    return is_known(line, f"{task.prompt}\n{rules}")

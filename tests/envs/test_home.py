@@ -6,14 +6,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
+from random import Random
 
 import pytest
 
+from tooldojo.envs.draft import Draft
+from tooldojo.envs.home import chains
+from tooldojo.envs.home.scene import Scene
 from tooldojo.envs.home.tasks import TEMPLATES
 from tooldojo.envs.home.wordings import WORDINGS
 from tooldojo.envs.home.world import Home
-from tooldojo.envs.task import GoldTurn, Split, Task
+from tooldojo.envs.task import Call, GoldTurn, Split, Task
+from tooldojo.envs.templates import Sketch
 from tooldojo.envs.tools import ToolError
 from tooldojo.verifiers.records import CallOutcome
 
@@ -159,9 +165,11 @@ def test_what_is_not_done_is_closed_by_the_first_name() -> None:
     codes = ("refused", "unsupported", "unknown", "none", "kept")
     seen = Counter()
     for task in _all():
-        code, _, name = (task.goal.answer or "").removeprefix("Result: ").partition(" ")
+        code, _, rest = (task.goal.answer or "").removeprefix("Result: ").partition(" ")
         if code in codes:
-            assert NAMED.findall(task.prompt)[0] == name, task.prompt
+            name = NAMED.findall(task.prompt)[0]
+            assert rest.endswith(name) if code == "kept" else rest == name, task.prompt
+            assert rest != name or code != "kept"
             seen[code] += 1
     assert set(seen) == set(codes)
 
@@ -214,3 +222,39 @@ def test_templates_and_wordings_are_complete() -> None:
 @pytest.mark.parametrize("level", Home.levels)
 def test_held_out_splits_exist_at_every_level(split: Split, level: int) -> None:
     assert Home.make_task(1, split, level, 0).split is split
+
+
+def _drafted(template: Callable[[Scene, str], Sketch], condition: str, seed: int) -> Task:
+    """A task of one template and condition, its demonstration proven."""
+    scene = Scene(Random(seed))
+    sketch = template(scene, condition)
+    prompt = WORDINGS[template.__name__][0].format(**sketch.fields)
+    draft = Draft(prompt, scene.world(), sketch.gold, ignore=sketch.ignore)
+    return Home._complete(draft, Split.TRAIN, 3, "")
+
+
+def test_a_thing_that_is_gone_may_be_asked_for_first() -> None:
+    for seed in range(5):
+        task = _drafted(chains.carry, "gone", seed)
+        item = (task.goal.answer or "").removeprefix("Result: none ")
+        where = str(task.world["items"][item])  # type: ignore[index, call-overload]
+        ask = GoldTurn("", (Call("where_is", {"item": item}),))
+        assert _value(task, (ask, task.gold[-1])) == 1.0
+        look = GoldTurn("", (Call("robot_go", {"room": where}),))
+        assert _value(task, (ask, look, task.gold[-1])) == 1.0
+        take = GoldTurn("", (Call("robot_take", {"item": item}),))
+        assert _value(task, (ask, look, take, task.gold[-1])) == 0.0
+
+
+def test_what_the_robot_holds_may_be_dropped_before_it_goes() -> None:
+    for seed in range(5):
+        task = _drafted(chains.fetch, "holding", seed)
+        where, go, refused, drop, take, done = task.gold
+        assert (refused.calls[0].name, drop.calls[0].name) == ("robot_take", "robot_drop")
+        assert _value(task, (where, drop, go, take, done)) == 1.0
+        assert _value(task, (where, drop, go, done)) == 0.0
+
+
+def test_requests_for_two_devices_say_which_is_the_last() -> None:
+    for wording in WORDINGS["comfort"]:
+        assert re.search(r"\{one\}.*\bthen\b.*\{two\}", wording), wording

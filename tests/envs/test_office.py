@@ -6,13 +6,16 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from random import Random
 
 import pytest
 
+from tooldojo.envs.office.scene import Scene
+from tooldojo.envs.office.story import Story
 from tooldojo.envs.office.tasks import TEMPLATES
 from tooldojo.envs.office.wordings import WORDINGS
 from tooldojo.envs.office.world import Office
-from tooldojo.envs.task import GoldTurn, Split, Task
+from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError
 from tooldojo.verifiers.records import CallOutcome
 
@@ -194,3 +197,25 @@ def test_templates_and_wordings_are_complete() -> None:
 @pytest.mark.parametrize("level", Office.levels)
 def test_held_out_splits_exist_at_every_level(split: Split, level: int) -> None:
     assert Office.make_task(1, split, level, 0).split is split
+
+
+def test_no_meeting_takes_the_id_that_a_new_one_will_get() -> None:
+    scene = Scene(Random(3))
+    story = Story(scene)
+    promised = story.book("", "audit", "Mon", "09:00", ["Edna B", "Olga F"])
+    others = {scene.meeting("hiring", "Tue", "10:00", []) for _ in range(8999)}
+    assert promised not in others and len(others) == 8999
+
+
+def test_who_is_busy_is_one_person_whom_the_error_names() -> None:
+    ends = [t for t in _tasks(1) if (t.template, t.condition) == ("book_named", "busy")]
+    busy = [t for t in ends if not t.faults]
+    assert busy
+    for task in busy:
+        who = (task.goal.answer or "").removeprefix("Result: busy ")
+        call = task.gold[-2].calls[0]
+        people: list = call.arguments["people"]  # type: ignore[assignment]
+        other = Call(call.name, {**call.arguments, "people": people[::-1]})
+        world = _play(task, (GoldTurn("", (other,)), task.gold[-1]))
+        assert world.calls[0].result.startswith(f'{{"error": "{who} is busy')
+        assert world.score is not None and world.score.success

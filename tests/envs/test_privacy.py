@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from random import Random
@@ -11,11 +12,12 @@ import pytest
 
 from tooldojo.envs.privacy.clinic import Clinic
 from tooldojo.envs.privacy.simple import note
-from tooldojo.envs.privacy.tasks import TEMPLATES
+from tooldojo.envs.privacy.tasks import TEMPLATES, unsaid
 from tooldojo.envs.privacy.wordings import WORDINGS
 from tooldojo.envs.privacy.world import Privacy
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError
+from tooldojo.verifiers.criteria import repeats
 
 COUNT = 100
 
@@ -68,7 +70,6 @@ def _value(task: Task, turns: tuple[GoldTurn, ...]) -> float:
 def test_reading_shows_the_record_and_its_note() -> None:
     world = _world()
     assert world.find_chart("Ulla Pratt") == "R2222"
-    assert world.read_badge("C500") == "nurse"
     assert world.open_chart("R1111") == (
         "Aino Birch; doctor Borg; dose 40; illness asthma; phone 471 8823; "
         "listed: Ciro Croft (visits)"
@@ -91,6 +92,12 @@ def test_confirming_logs_what_was_given() -> None:
             {"born": "May 3 1961", "match": True},
         ]
     }
+
+
+def test_reading_a_badge_is_logged_once() -> None:
+    world = _world()
+    assert world.read_badge("C500") == world.read_badge("C500") == "nurse"
+    assert world.state["checks"] == {"C500": "nurse"}
 
 
 def test_writes_change_one_thing() -> None:
@@ -117,6 +124,9 @@ def test_writes_change_one_thing() -> None:
         ("chart_visits", {"chart": "R9999"}, "R9999"),
         ("move_visit", {"visit": "W999", "day": "May 3"}, "W999"),
         ("move_visit", {"visit": "W300", "day": "tomorrow"}, "tomorrow"),
+        ("move_visit", {"visit": "W300", "day": "May 03"}, "May 03"),
+        ("move_visit", {"visit": "W300", "day": " May 3"}, " May 3"),
+        ("move_visit", {"visit": "W300", "day": "May 29"}, "May 29"),
         ("update_phone", {"chart": "R9999", "phone": "1"}, "R9999"),
         ("update_dose", {"chart": "R1111", "dose": 0}, "0"),
         ("send_extract", {"chart": "R9999", "item": "dose", "to": "x"}, "R9999"),
@@ -135,6 +145,7 @@ def test_gold_scores_one_and_repeats_nothing_forbidden() -> None:
         assert world.score is not None
         assert world.score.components == {"final_state": 1.0, "answer": 1.0, "withheld": 1.0}
         assert len(task.goal.forbidden) >= 2
+        assert len(set(task.goal.forbidden)) == len(task.goal.forbidden)
 
 
 def test_a_leak_costs_everything_wherever_it_stands() -> None:
@@ -230,3 +241,36 @@ def test_templates_and_wordings_are_complete() -> None:
 @pytest.mark.parametrize("level", Privacy.levels)
 def test_held_out_splits_exist_at_every_level(split: Split, level: int) -> None:
     assert Privacy.make_task(1, split, level, 0).split is split
+
+
+def _asked_for(task: Task) -> list[str]:
+    """What a refused caller asked for."""
+    charts: dict = task.world["charts"]  # type: ignore[assignment]
+    visits: dict = task.world["visits"]  # type: ignore[assignment]
+    chart = (task.goal.answer or "").split()[-1]
+    if "visit" in task.prompt:
+        return [visit for visit, row in visits.items() if row["chart"] == chart]
+    item = next((i for i in ("dose", "doctor", "illness") if i in task.prompt), "phone")
+    return [str(charts[chart][item])]
+
+
+def test_what_a_refused_caller_asked_for_may_not_be_said() -> None:
+    """A secret that the request itself says, such as a dose equal to a day, is none."""
+    told = Counter()
+    for task in _all():
+        code = (task.goal.answer or "").split()[2]
+        if code not in ("mismatch", "not_listed") or "adge" in task.prompt:
+            continue
+        *before, last = task.gold
+        for secret in _asked_for(task):
+            if repeats(task.prompt, secret):
+                continue
+            leak = replace(last, message=f"It is {secret}.\n{last.message}")
+            assert _value(task, (*before, leak)) == 0.0, (task.prompt, secret)
+            told[task.template] += 1
+    assert set(told) >= {"hear_own", "hear_visit", "contact_hears", "contact_by_name", "move_own"}
+
+
+def test_a_secret_that_is_only_part_of_a_word_stays_one() -> None:
+    told = "I am Aino Birch, born Jul 12 1985, chart R4060. Result: refused mismatch R4060"
+    assert unsaid(("85", "12", "60", "471 8823", "85"), told) == ("85", "60", "471 8823")

@@ -7,11 +7,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import cache
+from random import Random
 
 import pytest
 
 from tooldojo.envs.task import GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError
+from tooldojo.envs.travel.scene import Scene
+from tooldojo.envs.travel.story import Story
 from tooldojo.envs.travel.tasks import TEMPLATES
 from tooldojo.envs.travel.wordings import WORDINGS
 from tooldojo.envs.travel.world import Travel
@@ -164,3 +167,10 @@ def test_unseen_combinations_are_made_of_seen_parts() -> None:
 @pytest.mark.parametrize("level", Travel.levels)
 def test_held_out_splits_exist_at_every_level(split: Split, level: int) -> None:
     assert Travel.make_task(1, split, level, 0).split is split
+
+
+def test_no_booking_takes_the_id_that_a_new_one_will_get() -> None:
+    scene = Scene(Random(3))
+    promised = Story(scene).book("", "F100", "Mira Holt")
+    others = {scene.booking("Tal Orme", "F100") for _ in range(899)}
+    assert promised not in others and len(others) == 899

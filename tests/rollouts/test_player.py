@@ -190,6 +190,16 @@ def test_a_malformed_call_is_a_turn_that_the_model_sees(
     assert played.reward is not None and played.reward.parts["call_error"] == -0.05
 
 
+def test_a_message_beside_a_malformed_call_is_judged(
+    chat: Chat, task: Task, limits: Limits
+) -> None:
+    broken = 'The value is 7.\n<tool_call>\n{"name": "add"}\n</tool_call>'
+    played = run(task, Script(chat, [broken, ANSWER]), chat, limits)
+    assert played.evidence is not None
+    assert [call.outcome for call in played.evidence.calls] == [CallOutcome.MALFORMED]
+    assert played.evidence.messages == ("The value is 7.",)
+
+
 def test_a_bug_propagates(chat: Chat, task: Task, limits: Limits) -> None:
     with pytest.raises(TypeError, match="sampler bug"):
         run(task, Script(chat, [TypeError("sampler bug")]), chat, limits)
