@@ -273,7 +273,7 @@ def test_slow_worlds_step_on_threads(
         slow.most_asleep = 0
         played = asyncio.run(three(threads))
         assert all(t.score is not None and t.score.success for t in played)
-        assert all(t.segments[0].turns[0].timings.tool >= 0.2 for t in played)
+        assert all(t.segments[0].turns[0].timings.tool > 0.1 for t in played)
         assert (slow.most_asleep > 1) == (most > 1)
 
 
