@@ -1,5 +1,6 @@
 """Stopped and killed runs on real parts: they end at once, leave no process, and go on."""
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import json
