@@ -11,6 +11,7 @@ from tooldojo.envs.catalogue.tables import APIS, AREAS, Operation, api_of, searc
 from tooldojo.envs.catalogue.tasks import MOST_CALLS, TEMPLATES
 from tooldojo.envs.catalogue.wordings import WORDINGS
 from tooldojo.envs.catalogue.world import Catalogue
+from tooldojo.envs.gates.play import play, play_task, start
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError
 
@@ -41,18 +42,14 @@ def _all() -> list[Task]:
 
 
 def _play(task: Task, turns: tuple[GoldTurn, ...]) -> Catalogue:
-    world = Catalogue()
-    world.reset(options={"task": task, "max_turns": len(turns) + 1})
-    for turn in turns:
-        calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
-        world.step({"calls": calls, "message": turn.message or ""})
+    world = start(task, len(turns) + 1)
+    play(world, turns)
+    assert isinstance(world, Catalogue)
     return world
 
 
 def _value(task: Task, turns: tuple[GoldTurn, ...]) -> float:
-    score = _play(task, turns).score
-    assert score is not None
-    return score.value
+    return play_task(task, turns).score.value
 
 
 def test_the_catalogue_is_large_and_every_api_can_be_found() -> None:

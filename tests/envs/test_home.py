@@ -13,6 +13,7 @@ from random import Random
 import pytest
 
 from tooldojo.envs.draft import Draft
+from tooldojo.envs.gates.play import play, play_task, start
 from tooldojo.envs.home import chains
 from tooldojo.envs.home.scene import Scene
 from tooldojo.envs.home.tasks import TEMPLATES
@@ -59,18 +60,14 @@ def _all() -> list[Task]:
 
 
 def _play(task: Task, turns: tuple[GoldTurn, ...]) -> Home:
-    world = Home()
-    world.reset(options={"task": task, "max_turns": len(turns) + 1})
-    for turn in turns:
-        calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
-        world.step({"calls": calls, "message": turn.message or ""})
+    world = start(task, len(turns) + 1)
+    play(world, turns)
+    assert isinstance(world, Home)
     return world
 
 
 def _value(task: Task, turns: tuple[GoldTurn, ...]) -> float:
-    score = _play(task, turns).score
-    assert score is not None
-    return score.value
+    return play_task(task, turns).score.value
 
 
 def test_reads_name_first_then_facts() -> None:

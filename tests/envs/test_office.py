@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from tooldojo.envs.gates.play import play, play_task, start
 from tooldojo.envs.office.scene import Scene
 from tooldojo.envs.office.story import Story
 from tooldojo.envs.office.tasks import TEMPLATES
@@ -49,18 +50,14 @@ def _all() -> list[Task]:
 
 
 def _play(task: Task, turns: tuple[GoldTurn, ...]) -> Office:
-    world = Office()
-    world.reset(options={"task": task, "max_turns": len(turns) + 1})
-    for turn in turns:
-        calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
-        world.step({"calls": calls, "message": turn.message or ""})
+    world = start(task, len(turns) + 1)
+    play(world, turns)
+    assert isinstance(world, Office)
     return world
 
 
 def _value(task: Task, turns: tuple[GoldTurn, ...]) -> float:
-    score = _play(task, turns).score
-    assert score is not None
-    return score.value
+    return play_task(task, turns).score.value
 
 
 def test_a_plan_shows_the_hours_without_engagement_or_meeting() -> None:

@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from tooldojo.envs.gates.play import play, play_task, start
 from tooldojo.envs.privacy.clinic import Clinic
 from tooldojo.envs.privacy.simple import note
 from tooldojo.envs.privacy.tasks import TEMPLATES, unsaid
@@ -53,18 +54,14 @@ def _all() -> list[Task]:
 
 
 def _play(task: Task, turns: tuple[GoldTurn, ...]) -> Privacy:
-    world = Privacy()
-    world.reset(options={"task": task, "max_turns": len(turns) + 1})
-    for turn in turns:
-        calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
-        world.step({"calls": calls, "message": turn.message or ""})
+    world = start(task, len(turns) + 1)
+    play(world, turns)
+    assert isinstance(world, Privacy)
     return world
 
 
 def _value(task: Task, turns: tuple[GoldTurn, ...]) -> float:
-    score = _play(task, turns).score
-    assert score is not None
-    return score.value
+    return play_task(task, turns).score.value
 
 
 def test_reading_shows_the_record_and_its_note() -> None:

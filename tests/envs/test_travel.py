@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 
+from tooldojo.envs.gates.play import play, start
 from tooldojo.envs.task import GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError
 from tooldojo.envs.travel.scene import Scene
@@ -47,11 +48,9 @@ def _all() -> list[Task]:
 
 
 def _play(task: Task, turns: tuple[GoldTurn, ...]) -> Travel:
-    world = Travel()
-    world.reset(options={"task": task, "max_turns": len(turns) + 1})
-    for turn in turns:
-        calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
-        world.step({"calls": calls, "message": turn.message or ""})
+    world = start(task, len(turns) + 1)
+    play(world, turns)
+    assert isinstance(world, Travel)
     return world
 
 
