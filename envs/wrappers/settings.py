@@ -78,6 +78,7 @@ class _Domain:
     low: float = 0
 
     def read(self, name: str, text: str) -> bool | int | float:
+        """The value written in a reference; ValueError says what the wrapper takes."""
         try:
             value = float(text) if self.kind is float else int(text)
         except ValueError:
