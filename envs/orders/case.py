@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from tooldojo.envs.orders.shop import Shop
+from tooldojo.envs.orders.shop import Shop, listed_orders
 from tooldojo.envs.orders.wordings import PLANS, REASONS
 from tooldojo.envs.task import Call, GoldTurn
 from tooldojo.verifiers.records import Json
@@ -172,9 +172,15 @@ class Case:
         self.act(thought, "cancel_order", order_id=order, reason=reason)
 
     def state_of(self, order: str) -> str:
-        """What a thought says of an order's status; the latest one is named as such."""
-        latest = "" if order == self.asked and self.access != "latest" else "the latest order "
-        return f"{latest}{order} is {self.order(order)['status']}"
+        """What a thought says of an order's status; the latest one as the list of orders ends."""
+        if order == self.asked and self.access != "latest":
+            return f"{order} is {self.order(order)['status']}"
+        label, entry = list(self.listed_orders().items())[-1]
+        return f'the latest is "{label}": "{entry}"'
+
+    def listed_orders(self) -> dict[str, str]:
+        """The customer's orders as the tool lists them."""
+        return listed_orders(self.shop.state, self.customer)
 
     def refuse(self, order: str, code: str, because: str) -> None:
         """Close with a refusal."""
@@ -201,9 +207,8 @@ class Case:
         """What decides whether an item may come back; the verdict follows, so that it can be read
         off.
         """
-        claim = " for damage" if reason == "damaged" else ""
         days = self.order(order)["days"]
-        return f"{order} came {days} days ago, the limit{claim} is {WINDOW[reason]}"
+        return f"{order} came {days} days ago, {reason} has {WINDOW[reason]}"
 
     def return_reason(self, order: str, reason: str) -> str:
         """Why an item may come back, as the first half of a thought."""

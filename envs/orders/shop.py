@@ -6,6 +6,7 @@ an order; so "the cheapest item" and "the quiet lamp of order W..." mean one thi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -45,7 +46,7 @@ class Shop:
         self.rng = rng
         self.state: dict[str, Any] = {"customers": {}, "orders": {}, "products": {}}
         self._ids: set[str] = set()
-        # Half units up to 60: sums that a small model can learn, and no two prices alike.
+        # Half units up to 60, and no two prices alike.
         for price in rng.sample(range(10, 120), rng.randint(4, 6)):
             self._add_product(price / 2)
 
@@ -121,6 +122,17 @@ class Shop:
 def total(order: dict[str, Any]) -> float:
     """What an order costs."""
     return sum(item["price"] for item in order["items"].values())
+
+
+def numbered(entries: Sequence[str]) -> dict[str, str]:
+    """Entries under "1 of 3", "2 of 3" ...: each can be asked for, and the last one is known."""
+    return {f"{i} of {len(entries)}": entry for i, entry in enumerate(entries, 1)}
+
+
+def listed_orders(state: dict[str, Any], customer: str) -> dict[str, str]:
+    """A customer's orders with status, oldest first."""
+    orders = state["customers"][customer]["orders"]
+    return numbered([f"{order}, {state['orders'][order]['status']}" for order in orders])
 
 
 def money(amount: float) -> str:

@@ -1,20 +1,20 @@
 """The goals of the shop, each with its conditions, its levels and its demonstration.
 
 A template is a goal together with how the request points at the order; a condition is the branch of
-the policy that applies. Level 1 takes 0-2 calls, level 2 takes 2-3 and level 3 takes 3-5, a retry
+the policy that applies. Level 1 takes 0-2 calls, level 2 takes 2-3 and level 3 takes 3-6, a retry
 after a time-out included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.gold import with_timeout
 from tooldojo.envs.orders.case import Case
-from tooldojo.envs.orders.shop import money, total
+from tooldojo.envs.orders.shop import money, numbered, total
 from tooldojo.envs.orders.wordings import (
     EMAIL,
     SENTENCES,
@@ -25,9 +25,9 @@ from tooldojo.envs.orders.wordings import (
 
 __all__ = ["TEMPLATES", "UNSEEN_COMBOS", "UNSEEN_WORDINGS", "draft_task"]
 
-CALLS = {1: (0, 2), 2: (2, 3), 3: (3, 5)}  # fewest and most calls of a level's demonstrations
+CALLS = {1: (0, 2), 2: (2, 3), 3: (3, 6)}  # fewest and most calls of a level's demonstrations
 FAULT_RATE = 0.22  # of the tasks with room for one more call
-ORDINALS = ("first", "second", "third")
+ORDINALS = ("first", "second")
 UNSUPPORTED_WEIGHT = 3  # makes about a third of level 1, a tenth of all tasks
 
 
@@ -94,7 +94,7 @@ def cancel_or_refund(case: Case) -> None:
     if not case.may_return(order, reason):
         return None
     item = case.cheapest(order)
-    label = f"the cheapest, {case.entry(order, item)}"
+    label = f'the cheapest of "items": {{{case.entry(order, item)}'
     return case.refund(order, item, reason, case.return_reason(order, reason), label)
 
 
@@ -151,10 +151,10 @@ def exchange_any(case: Case) -> None:
     because = case.return_reason(order, reason)
     thought = f"{because}, so I check the stock for {case.entry(order, item, row['variant'])}."
     case.act(thought, "get_product", product=name)
-    counts = ", ".join(f'"{each}": {levels[each]}' for each in others)
-    fact = f"{item} is {row['variant']} now, the others are {counts}"
+    counts = ", ".join(f'"{each}": {count}' for each, count in levels.items())
+    fact = f"{item} is {row['variant']} now, the stock is {counts}"
     if kept is None:
-        return case.refuse(order, "no_stock", f"{fact}, none in stock")
+        return case.refuse(order, "no_stock", f"{fact}, no other in stock")
     thought = f"{fact}, so I exchange {item} for {kept}."
     case.act(thought, "exchange_item", order_id=order, item_id=item, variant=kept)
     return case.close(f"The exchange of {item} in {order} is done.", f"exchanged {order} {item}")
@@ -171,7 +171,7 @@ def dearer(case: Case) -> None:
         row["price"] += rng.randint(1, 20) / 2
         cost[target] = total(case.order(target))
     first, second = rng.sample([target, other], 2)
-    case.slots |= {"first": first, "second": second, "listed": listed((first, second))}
+    case.slots |= {"first": first, "second": second}
     reason = case.give_reason(rng.choice(["mistake", "delay", "unwanted"]))
     facts = [
         f"the {which} is {money(cost[order])}, {case.order(order)['status']}"
@@ -191,25 +191,24 @@ def add_up(case: Case) -> None:
     """The total of two or three orders, named by id or all that a customer has."""
     count = {"two": 2, "three": 3}[case.condition]
     orders = [case.shop.add_order(case.customer, max_items=2) for _ in range(count)]
-    about, so_far = case.customer, ""
+    about = case.customer
     if case.access == "latest":
         case.slots["listed"] = "all"
         case.list_orders("I look up the email first.")
-        so_far = f"there are {listed(orders)}, "
     else:
         case.rng.shuffle(orders)
-        case.slots["listed"] = listed(orders)
+        case.slots["listed"] = ", ".join(f"{k} {v}" for k, v in numbered(orders).items())
         case.slots["orders"] = f"{', '.join(orders[:-1])} and {orders[-1]}"
         about = " ".join(orders)
-    amount = 0.0
-    for which, order in zip(ORDINALS, orders, strict=False):
-        case.act(f"{so_far}I read the {which} {order}.", "get_order", order_id=order)
-        cost = total(case.order(order))
-        added = f"{money(amount)} + {money(cost)} = {money(amount + cost)}, "
-        so_far = added if amount else f"the first costs {money(cost)}, "
-        amount += cost
-    last = ORDINALS[count - 1]
-    case.close(f"{so_far}that was the {last}, the last.", f"total {money(amount)} {about}")
+    costs: list[str] = []
+    for label, order in numbered(orders).items():
+        so_far = f"costs {' '.join(costs)}, " if costs else ""
+        case.act(f"{so_far}{label} is {order}, so I read it.", "get_order", order_id=order)
+        costs.append(money(total(case.order(order))))
+    thought = f"{count} of {count} was the last, costs {' '.join(costs)}, so I add them."
+    case.act(thought, "add_amounts", amounts=list(costs))
+    amount = money(sum(total(case.order(order)) for order in orders))
+    case.close(f"The sum is {amount}.", f"total {amount} {about}")
 
 
 def cancel_all(case: Case) -> None:
@@ -222,27 +221,16 @@ def cancel_all(case: Case) -> None:
     reason = case.give_reason(case.rng.choice(["mistake", "delay", "unwanted"]))
     case.list_orders("I look up the email first.")
     done: list[str] = []
-    read: list[str] = []  # the list as the tool shows it, from the order cancelled last
-    for order, status in zip(orders, statuses, strict=True):
-        read.append(f'"{order}": "{status}"')
-        if status == "pending":
-            case.cancel(order, reason, _walked(done, read))
+    read: list[str] = []  # what the thought says of the list, from where the last one stopped
+    for order, (label, entry) in zip(orders, case.listed_orders().items(), strict=True):
+        read.append(f'"{label}": "{entry}"')
+        if case.order(order)["status"] == "pending":
+            case.cancel(order, reason, ", ".join(read))
             done.append(order)
-            read = read[-1:]
+            read = [f"done {' '.join(done)} up to {label}"]
     if not done:
-        return case.refuse(case.customer, "not_pending", f"{_walked(done, read)}, none is pending")
-    return case.close(f"{_walked(done, read)}, no more.", f"cancelled {' '.join(done)}")
-
-
-def _walked(done: list[str], read: list[str]) -> str:
-    """How far through the list, so that the next order is the one behind what was just written."""
-    so_far = f"done {' '.join(done)}, after " if done else ""
-    return f"{so_far}{', '.join(read)}"
-
-
-def listed(orders: Sequence[str]) -> str:
-    """The orders under a word each, so that a later thought finds the next one by its word."""
-    return ", ".join(f"{which} {each}" for which, each in zip(ORDINALS, orders, strict=False))
+        return case.refuse(case.customer, "not_pending", f"{', '.join(read)}, none is pending")
+    return case.close(f"{', '.join(read)}, no more.", f"cancelled {' '.join(done)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +274,7 @@ TEMPLATES = {
     ),
     "exchange_any": Template(exchange_any, "id", {1: "no_stock late", 2: "in_stock no_stock"}),
     "dearer": Template(dearer, "id", {2: STATUSES}),
-    "total": Template(add_up, "id", {2: "two three"}, "total"),
+    "total": Template(add_up, "id", {2: "two", 3: "three"}, "total"),
     "cancel_all": Template(cancel_all, "latest", {2: "none", 3: "one two three"}),
     "refund_latest": Template(
         refund,

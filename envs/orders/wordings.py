@@ -50,7 +50,10 @@ PLANS = {
         "exchange or refund",
     ),
     "exchange_any": ('exchange {item} for another, "{why}" means {reason}', "exchange any"),
-    "dearer": ('cancel the dearer of {listed}, "{why}" means {reason}', "cancel dearer"),
+    "dearer": (
+        'cancel the dearer of first {first}, second {second}, "{why}" means {reason}',
+        "cancel dearer",
+    ),
     "add_up": ("total of {listed}", "total"),
     "cancel_all": ('cancel all pending, "{why}" means {reason}', "cancel all"),
 }

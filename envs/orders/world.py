@@ -7,11 +7,12 @@ a trace that counts, so that a doubled one shows.
 
 from __future__ import annotations
 
+import re
 from random import Random
 from typing import Any, Literal
 
 from tooldojo.envs.draft import Draft
-from tooldojo.envs.orders.shop import money, total
+from tooldojo.envs.orders.shop import listed_orders, money, total
 from tooldojo.envs.orders.tasks import UNSEEN_COMBOS, UNSEEN_WORDINGS, draft_task
 from tooldojo.envs.registry import register
 from tooldojo.envs.tools import ToolError, tool
@@ -55,11 +56,10 @@ class Orders(World):
 
     @tool(mutates=False, idempotent=True)
     def list_orders(self, customer_id: str) -> dict[str, str]:
-        """A customer's orders with status, oldest first."""
-        person = self.state["customers"].get(customer_id)
-        if person is None:
+        """A customer's orders with status, numbered, oldest first."""
+        if customer_id not in self.state["customers"]:
             raise ToolError(f"no customer {customer_id}")
-        return {order: self.state["orders"][order]["status"] for order in person["orders"]}
+        return listed_orders(self.state, customer_id)
 
     @tool(mutates=False, idempotent=True)
     def get_order(self, order_id: str) -> dict[str, Any]:
@@ -74,6 +74,11 @@ class Orders(World):
     def get_product(self, product: str) -> dict[str, int]:
         """Stock of a product by variant."""
         return dict(self._product(product)["stock"])
+
+    @tool(mutates=False, idempotent=True)
+    def add_amounts(self, amounts: list[str]) -> str:
+        """Sum of amounts like 4.50."""
+        return money(sum(_amount(each) for each in amounts))
 
     @tool(mutates=True)
     def cancel_order(self, order_id: str, reason: Literal["mistake", "delay", "unwanted"]) -> str:
@@ -124,6 +129,12 @@ class Orders(World):
         if name not in self.state["products"]:
             raise ToolError(f"no product {name}")
         return self.state["products"][name]
+
+
+def _amount(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}([.][0-9]{1,2})?", text):
+        raise ToolError(f"{text} is not an amount like 4.50")
+    return float(text)
 
 
 def _item_line(key: str, item: dict[str, Any]) -> str:

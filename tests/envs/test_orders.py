@@ -17,7 +17,7 @@ from tooldojo.envs.orders.world import POLICY, Orders
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Split, Task
 from tooldojo.verifiers.canonical import differences
-from tooldojo.verifiers.records import CallOutcome, Goal
+from tooldojo.verifiers.records import CallOutcome, Goal, Json
 
 ITEM = {"product": "quiet lamp", "variant": "red", "price": 24.5, "refunds": []}
 STATE: dict[str, Any] = {
@@ -45,7 +45,7 @@ def desk() -> Orders:
     return world
 
 
-def do(world: Orders, name: str, **arguments: str) -> str:
+def do(world: Orders, name: str, **arguments: Json) -> str:
     seen, *_ = world.step({"calls": ({"name": name, "arguments": arguments},), "message": ""})
     return seen[0]
 
@@ -67,7 +67,7 @@ def tasks() -> list[Task]:
             {"email": "ada@post.net"},
             '{"customer_id": "1234C", "name": "Ada Berg"}',
         ),
-        ("list_orders", {"customer_id": "1234C"}, '{"111111W": "delivered"}'),
+        ("list_orders", {"customer_id": "1234C"}, '{"1 of 1": "111111W, delivered"}'),
         (
             "get_order",
             {"order_id": "111111W"},
@@ -75,13 +75,19 @@ def tasks() -> list[Task]:
             '{"tall mug": "418I, red, 9.00", "quiet lamp": "312I, red, 24.50"}}',
         ),
         ("get_product", {"product": "quiet lamp"}, '{"red": 3, "blue": 2, "green": 0}'),
+        ("add_amounts", {"amounts": ["9.00", "24.50", "3"]}, "36.50"),
+        (
+            "add_amounts",
+            {"amounts": ["9.00", "1e9"]},
+            '{"error": "1e9 is not an amount like 4.50"}',
+        ),
         ("find_customer", {"email": "b@x.eu"}, '{"error": "no customer with email b@x.eu"}'),
         ("list_orders", {"customer_id": "9C"}, '{"error": "no customer 9C"}'),
         ("get_order", {"order_id": "9W"}, '{"error": "no order 9W"}'),
         ("get_product", {"product": "lamp"}, '{"error": "no product lamp"}'),
     ],
 )
-def test_reads(name: str, arguments: dict[str, str], shown: str) -> None:
+def test_reads(name: str, arguments: dict[str, Json], shown: str) -> None:
     world = desk()
     assert do(world, name, **arguments) == shown
     assert not changes(world)
