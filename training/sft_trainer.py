@@ -27,10 +27,13 @@ SHARED = 32  # a shorter common beginning is not worth a block of its own
 
 
 def pack(rows: Sequence[Row]) -> dict[str, Any]:
-    """Rows of `input_ids` and `labels` as one packed row: ids, labels and positions [1, T], and the
-    layout.
+    """Rows of `input_ids` and `labels` as one packed row: ids and positions [1, T], the layout, and
+    the N labels with the places that predict them.
 
     The first token of a continuation stands behind another row's last, so it carries no label.
+    `kept` [N + 1] are the places whose states TRL's output layer sees; as it compares each with the
+    next one's label, `labels` [1, N + 1] begins with none, and the last place is there for the
+    length.
     """
     ids: list[int] = []
     labels: list[int] = []
@@ -46,9 +49,14 @@ def pack(rows: Sequence[Row]) -> dict[str, Any]:
             labels += [IGNORE, *row["labels"][prompt + 1 :]]
             positions += range(prompt, len(row["input_ids"]))
         blocks.append(Block(prompt, tuple(len(row["input_ids"]) - prompt for row in group)))
-    named = {"input_ids": ids, "labels": labels, "position_ids": positions}
-    tensors: dict[str, Any] = {name: torch.tensor([each]) for name, each in named.items()}
-    return {**tensors, "packing": Layout(tuple(blocks))}
+    targets = [i for i, label in enumerate(labels) if label != IGNORE]
+    return {
+        "input_ids": torch.tensor([ids]),
+        "position_ids": torch.tensor([positions]),
+        "labels": torch.tensor([[IGNORE, *(labels[i] for i in targets)]]),
+        "kept": torch.tensor([*(i - 1 for i in targets), len(ids) - 1]),
+        "packing": Layout(tuple(blocks)),
+    }
 
 
 def _alike(rows: Sequence[Row]) -> list[list[Row]]:
@@ -75,6 +83,16 @@ def _common(rows: Sequence[Row]) -> int:
     return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
 
 
+def _keep(
+    decoder: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], output: Any
+) -> Any:
+    """States at the `kept` places only: on CPU cores TRL scores every state that it is given
+    against the whole vocabulary, labelled or not.
+    """
+    output.last_hidden_state = output.last_hidden_state[:, named["kept"]]
+    return output
+
+
 class PackedSftTrainer(SFTTrainer):
     """Attends within packed rows, and computes with merged matrices where that pays."""
 
@@ -97,7 +115,12 @@ class PackedSftTrainer(SFTTrainer):
         network, linears = self.policy.network, self.policy.linears
         merged = prefers_merged(linears)
         weights = effective_weights(linears, network) if merged else nullcontext(lambda: None)
-        with weights as hand_over, fused_norms(network), packing_enabled(network):
+        with (
+            weights as hand_over,
+            fused_norms(network),
+            packing_enabled(network),
+            network.get_decoder().register_forward_hook(_keep, with_kwargs=True),
+        ):
             yield hand_over
 
 

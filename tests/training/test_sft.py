@@ -91,6 +91,9 @@ def test_a_common_beginning_stands_once() -> None:
     assert packed["input_ids"].shape == (1, layout.tokens)
     wanted = sorted(t for r in made for t in r["labels"] if t != IGNORE)
     assert sorted(t for t in packed["labels"][0].tolist() if t != IGNORE) == wanted
+    kept, labels = packed["kept"].tolist(), packed["labels"][0].tolist()
+    after = packed["input_ids"][0, torch.tensor(kept[:-1]) + 1].tolist()
+    assert len(kept) == len(labels) and after == labels[1:]
     for row in made:
         length = len(row["input_ids"])
         assert length - 1 in packed["position_ids"][0].tolist()
