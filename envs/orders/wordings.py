@@ -34,28 +34,31 @@ REASONS = {
 }
 
 # What the thoughts of a demonstration say by goal: the first one in full, every later one in brief.
-# Words of the customer that must be interpreted are quoted right before their meaning.
+# The customer's reason is repeated as it stands in the request, right before its meaning.
 PLANS = {
     "status": ("status", "status"),
     "stock": ("stock of {variant} {product}", "stock"),
-    "cancel": ('cancel, "{why}" means {reason}', "cancel"),
-    "refund": ('refund {item}, "{why}" means {reason}', "refund"),
+    "cancel": ("cancel because {why}, which means {reason}", "cancel"),
+    "refund": ("refund {item} because {why}, which means {reason}", "refund"),
     "cancel_or_refund": (
-        'cancel or else refund the cheapest, "{why}" means {reason}',
+        "cancel or else refund the cheapest because {why}, which means {reason}",
         "cancel or refund",
     ),
-    "exchange": ('exchange {item} for {variant}, "{why}" means {reason}', "exchange"),
+    "exchange": ("exchange {item} for {variant} because {why}, which means {reason}", "exchange"),
     "exchange_or_refund": (
-        'exchange {item} for {variant} or else refund, "{why}" means {reason}',
+        "exchange {item} for {variant} or else refund because {why}, which means {reason}",
         "exchange or refund",
     ),
-    "exchange_any": ('exchange {item} for another, "{why}" means {reason}', "exchange any"),
+    "exchange_any": (
+        "exchange {item} for another because {why}, which means {reason}",
+        "exchange any",
+    ),
     "dearer": (
-        'cancel the dearer of first {first}, second {second}, "{why}" means {reason}',
+        "cancel the dearer of first {first}, second {second} because {why}, which means {reason}",
         "cancel dearer",
     ),
     "add_up": ("total of {listed}", "total"),
-    "cancel_all": ('cancel all pending, "{why}" means {reason}', "cancel all"),
+    "cancel_all": ("cancel all pending because {why}, which means {reason}", "cancel all"),
 }
 
 UNSUPPORTED = {
