@@ -14,7 +14,7 @@ from tooldojo.configs.schema import LearnerSection, ObjectiveSection
 from tooldojo.rollouts.records import Group, Segment, Trajectory
 from tooldojo.training.batch import Member, members_of
 from tooldojo.training.learner import Learner
-from tooldojo.training.objectives import ADVANTAGES, token_weights
+from tooldojo.training.objectives import token_weights
 from tooldojo.training.policy import Policy
 from tooldojo.verifiers.records import StopReason
 
@@ -27,7 +27,7 @@ Gradients = dict[str, torch.Tensor]
 
 def measured(learner: Learner, groups: Sequence[Group]) -> tuple[float, Gradients]:
     """Loss and adapter gradients of one optimiser step, without taking it."""
-    return of_members(learner, members_of(groups, ADVANTAGES[learner.objective.advantage]))
+    return of_members(learner, learner.members(groups))
 
 
 def of_members(learner: Learner, members: Sequence[Member]) -> tuple[float, Gradients]:
@@ -43,7 +43,7 @@ def padded(learner: Learner, groups: Sequence[Group]) -> tuple[float, Gradients]
     """The same step by PEFT's and transformers' ordinary forward pass on right-padded rows, one per
     sequence."""
     objective, policy = learner.objective, learner.policy
-    members = members_of(groups, ADVANTAGES[objective.advantage])
+    members = learner.members(groups)
     weight_B = token_weights(torch.tensor([m.length for m in members]), objective)
     rows = [
         (s, m.advantage, w) for m, w in zip(members, weight_B, strict=True) for s in m.sequences
@@ -147,7 +147,7 @@ def test_on_policy_gradient_is_minus_advantage_times_score(
     assert metrics["clip_fraction"] == 0
     assert metrics["mismatch_max"] < 1e-4
     assert metrics["ratio_p01"] == pytest.approx(1, abs=1e-4)
-    members = members_of(groups, ADVANTAGES["grpo"])
+    members = learner.members(groups)
     expected = -sum(m.advantage * m.length for m in members) / sum(m.length for m in members)
     assert metrics["loss"] == pytest.approx(expected, abs=1e-5)
 
@@ -192,7 +192,7 @@ def test_what_is_masked_is_chosen_by_versions_alone(
     """Token by token: the labels of a packed row are the sampled ids in order, whatever stands
     between them."""
     groups = make_groups()
-    members = members_of(groups, ADVANTAGES["grpo"])
+    members = members_of(groups)
     sampled = [t.segments[0].ids_T[t.segments[0].sampled_T] for g in groups for t in g.trajectories]
     labels = [m.sequences[0].ids_T[m.sequences[0].targets_N] for m in members]
     assert all(np.array_equal(a, b) for a, b in zip(sampled, labels, strict=True))
@@ -230,9 +230,7 @@ def test_truncated_trajectories_train(
     late = make_trajectory(
         prompt, [(9, True)], 0.0, 4, np.random.default_rng(1), stop=StopReason.MAX_TURNS
     )
-    members = members_of(
-        [replace(group, trajectories=(*group.trajectories, late))], ADVANTAGES["grpo"]
-    )
+    members = members_of([replace(group, trajectories=(*group.trajectories, late))])
     assert len(members) == 5
     assert members[-1].length == 9
 
@@ -247,8 +245,8 @@ def test_a_trajectory_of_several_segments_counts_once(
     second = others[0].segments[0]
     cut = [replace(first, segments=(first.segments[0], second)), *others]
     folded = [replace(groups[0], trajectories=tuple(cut)), *groups[1:]]
-    plain, members = (members_of(g, ADVANTAGES["grpo"]) for g in (groups, folded))
-    assert [m.advantage for m in members] == [m.advantage for m in plain]
+    plain, members = (learner.members(g) for g in (groups, folded))
+    assert [m.advantage for m in members] == pytest.approx([m.advantage for m in plain])
     assert len(members[0].sequences) == 2
     assert members[0].length == plain[0].length + others[0].sampled_tokens
     loss, gradients = measured(learner, folded)
@@ -266,7 +264,7 @@ def test_a_segment_with_another_prompt_stands_alone(
     mixed = replace(
         groups[0], trajectories=(replace(first, segments=(*first.segments, foreign)), *others)
     )
-    members = members_of([mixed], ADVANTAGES["grpo"])
+    members = members_of([mixed])
     assert [s.shared for s in members[0].sequences] == [first.prompt_tokens, 0]
     loss, gradients = measured(make_learner(), [mixed])
     other_loss, other = padded(make_learner(), [mixed])
@@ -278,7 +276,7 @@ def test_a_sampled_token_without_a_logprob_is_a_bug(make_groups: MakeGroups) -> 
     group = make_groups(1)[0]
     group.trajectories[2].segments[0].logprobs_T[:] = np.nan
     with pytest.raises(ValueError, match="member 2: a sampled token has no finite logprob"):
-        members_of([group], ADVANTAGES["grpo"])
+        members_of([group])
 
 
 def test_a_batch_without_any_verdict_is_refused(
@@ -303,7 +301,7 @@ def test_figures_of_an_update(make_learner: MakeLearner, make_groups: MakeGroups
     metrics = make_learner(kl_coef=0.1).update(groups)
     trajectories = [t for group in groups for t in group.trajectories]
     sampled = sum(t.sampled_tokens for t in trajectories)
-    members = members_of(groups, ADVANTAGES["grpo"])
+    members = members_of(groups)
     shared = sum(group.trajectories[0].prompt_tokens for group in groups)
     assert metrics["trajectories"] == len(trajectories) == 12
     assert metrics["trainable_tokens"] == sampled

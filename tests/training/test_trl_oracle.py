@@ -15,9 +15,9 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from tooldojo.rollouts.records import Group
-from tooldojo.training.batch import Member, members_of
+from tooldojo.training.advantages import ADVANTAGES
+from tooldojo.training.batch import Member
 from tooldojo.training.learner import Learner
-from tooldojo.training.objectives import ADVANTAGES
 
 LENGTH = 37  # the constant that Dr. GRPO divides by
 
@@ -115,7 +115,7 @@ def test_loss_and_gradients(
     )
     for linear in learner.policy.linears:
         linear.b.data.mul_(1.5)  # away from the reference
-    members = members_of(make_groups(), ADVANTAGES[advantage])
+    members = learner.members(make_groups())
     parameters = learner.policy.parameters()
     losses, records = learner.gradients(members)
     mine = gradients(parameters)
@@ -141,4 +141,4 @@ def test_advantages(make_groups: Callable[..., list[Group]]) -> None:
     """TRL's formula, with its epsilon: (R - mean) / (std + 1e-4)."""
     rewards = torch.tensor(make_groups(1)[0].rewards)
     expected = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
-    assert torch.allclose(ADVANTAGES["grpo"](rewards), expected)
+    assert torch.allclose(ADVANTAGES["grpo"](rewards, torch.arange(4)), expected)
