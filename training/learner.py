@@ -23,8 +23,16 @@ from torch import Tensor
 from tooldojo.configs.schema import LearnerSection, ObjectiveSection
 from tooldojo.rollouts.records import Group, PolicyRef
 from tooldojo.rollouts.updates import PolicyUpdate, Probe, tensors_digest
-from tooldojo.training.advantages import with_advantages
-from tooldojo.training.batch import Batch, Column, Member, filled, members_of, microbatches
+from tooldojo.training.advantages import GROUP_RELATIVE, with_advantages
+from tooldojo.training.batch import (
+    Batch,
+    Column,
+    Member,
+    filled,
+    members_of,
+    microbatches,
+    trainable,
+)
 from tooldojo.training.critic import Critic, CriticRecord, value_loss
 from tooldojo.training.lora import effective_weights, prefers_merged
 from tooldojo.training.moments import load_moments, moments
@@ -109,6 +117,12 @@ class Learner:
         if not steps:
             raise ValueError("no trajectory of this batch trains: all failed or sampled nothing")
         return update_metrics(groups, steps, time.perf_counter() - started)
+
+    def teaching(self, groups: Sequence[Group]) -> tuple[Group, ...]:
+        """The groups that this objective can learn from: equal rewards teach nothing relative to
+        the group, but do to a critic or the whole batch."""
+        relative = self.objective.advantage in GROUP_RELATIVE
+        return tuple(g for g in groups if trainable(g) and not (relative and g.dead))
 
     def members(self, groups: Sequence[Group]) -> list[Member]:
         """The trajectories that train, with every column that the objective asks for."""
