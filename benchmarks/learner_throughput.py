@@ -21,11 +21,12 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from tooldojo.configs.schema import LearnerSection, ObjectiveSection, PolicySection
-from tooldojo.training.batch import Member, PackedSequence
+from tooldojo.training.batch import Column, Member, PackedSequence
 from tooldojo.training.card import Conventions
 from tooldojo.training.learner import Learner
 from tooldojo.training.objectives import token_weights
 from tooldojo.training.policy import Policy, load_policy
+from tooldojo.verifiers.records import Reward
 
 VOCAB, PROMPT, SPANS = 4096, 420, (30, 40, 30, 40, 30, 40, 20)  # sampled and observed in turn
 SEQUENCES = 16  # of a padded micro-batch
@@ -61,8 +62,11 @@ def make_members(groups: int) -> list[Member]:
             targets = PROMPT + np.flatnonzero(sampled)
             ids = np.concatenate([prompt, rng.integers(3, VOCAB, sum(spans))])
             old = np.full(len(targets), -8.3, np.float32)
-            sequence = PackedSequence(ids[: targets[-1] + 1].astype(np.int64), targets, old, PROMPT)
-            members.append(Member(group, float(rng.normal()), (sequence,)))
+            turns, calls = np.zeros(len(targets), np.int64), np.zeros(len(targets), bool)
+            row = ids[: targets[-1] + 1].astype(np.int64)
+            sequence = PackedSequence(row, targets, old, turns, calls, PROMPT)
+            member = Member(group, (sequence,), Reward(0.0, (), {}))
+            members.append(member.having(Column.ADVANTAGE, np.full(len(targets), rng.normal())))
     return members
 
 

@@ -8,12 +8,13 @@ import difflib
 import json
 import tomllib
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pydantic
 
-from tooldojo.configs.deterministic import contradictions, pinned
+from tooldojo.configs import combinations, deterministic
 from tooldojo.configs.schema import Recipe
 
 RECIPES = Path(__file__).parent
@@ -55,10 +56,11 @@ def recipe_path(source: str) -> Path:
 def parse_recipe(data: dict[str, Any]) -> Recipe:
     """Validate plain data as a recipe."""
     try:
-        recipe = Recipe.model_validate(pinned(data))
+        recipe = Recipe.model_validate(deterministic.pinned(data))
     except pydantic.ValidationError as error:
         raise RecipeError(_explain(error)) from None
-    contradiction = next(contradictions(recipe), None)
+    problems = (deterministic.contradictions(recipe), combinations.contradictions(recipe))
+    contradiction = next(chain.from_iterable(problems), None)
     if contradiction is not None:
         raise RecipeError(contradiction)
     return recipe

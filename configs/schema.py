@@ -5,9 +5,11 @@ Refuses unknown keys. A function takes its section, never the whole recipe.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tooldojo.configs.methods import filled
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -126,17 +128,53 @@ class LearnerSection(Section):
     """Precision of the learner's matrix products."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Torch threads; 0 takes all cores."""
+    critic_learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Of the critic's own AdamW; only with `objective.advantage = "gae"`."""
 
 
 class ObjectiveSection(Section):
-    """Advantage, loss and reward shaping."""
+    """Advantage, loss and reward shaping; docs/objectives.md has the equations."""
 
+    method: Literal[
+        "dapo",
+        "grpo",
+        "dr_grpo",
+        "gspo",
+        "luspo",
+        "cispo",
+        "sapo",
+        "vespo",
+        "rloo",
+        "reinforce_pp",
+        "reinforce_pp_baseline",
+        "psr",
+        "nsr",
+        "w_reinforce",
+        "turn_grpo",
+        "toolpo",
+        "ppo",
+        "turn_ppo",
+    ] = "dapo"
+    """A published method: fills in the keys below that the recipe leaves out."""
     groups: Positive = 16
     """Groups with a learning signal per step."""
     group_size: Annotated[int, Field(ge=2)] = 8
     """Trajectories per task."""
-    advantage: Literal["grpo", "dr_grpo", "rloo"] = "grpo"
-    """How rewards of a group become advantages."""
+    advantage: Literal[
+        "grpo", "dr_grpo", "rloo", "reinforce", "reinforce_pp", "reinforce_pp_baseline", "gae"
+    ] = "grpo"
+    """How rewards become advantages: by the group, by the whole batch, or with a critic (`gae`)."""
+    credit: Literal["trajectory", "turn", "tool", "token"] = "trajectory"
+    """What gets an advantage of its own: the trajectory; each turn, from the rewards to come; tool
+    calls, from the penalties for bad ones; each token (`gae` only)."""
+    discount: Share = 1.0
+    """Of rewards to come, per turn or token of `credit`."""
+    positive_weight: Annotated[float, Field(ge=0)] = 1.0
+    """Factor on positive advantages."""
+    negative_weight: Annotated[float, Field(ge=0)] = 1.0
+    """Factor on negative advantages."""
+    loss: Literal["clip", "gspo", "cispo", "sapo", "vespo", "trajectory_clip"] = "clip"
+    """The policy's loss per token."""
     aggregation: Literal["token_mean", "sequence_mean", "constant"] = "token_mean"
     """How token losses become one loss."""
     constant_length: Positive = 512
@@ -145,8 +183,28 @@ class ObjectiveSection(Section):
     """The ratio is clipped below at 1 - this."""
     clip_high: Annotated[float, Field(gt=0)] = 0.28
     """The ratio is clipped above at 1 + this."""
+    dual_clip: Annotated[float, Field(ge=0)] = 0.0
+    """Bound on the ratio where the advantage is negative; 0 is none."""
+    proximal: Literal["sampler", "learner"] = "sampler"
+    """Whose logprobs the ratio is taken against: the sampler's, or the learner's before the update
+    (decoupled loss; for staleness above 1, or engines whose numbers differ)."""
+    correction: Literal[
+        "none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"
+    ] = "none"
+    """Weight of learner / sampler probabilities on the loss, truncated above, or masked outside
+    [1/max, max], per token or over the trajectory."""
+    correction_max: Annotated[float, Field(gt=1)] = 2.0
+    """The bound of `correction`."""
     kl_coef: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the KL penalty towards the policy that training started from."""
+    kl: Literal["k1", "k2", "k3", "reward"] = "k3"
+    """How the penalty enters: as a loss term by one of three estimators, or in the reward."""
+    entropy_coef: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the entropy bonus."""
+    gae_lambda: Share = 0.95
+    """Of generalised advantage estimation."""
+    value_clip: Annotated[float, Field(gt=0)] = 0.2
+    """How far the critic's values may move in an update before its loss stops improving."""
     dynamic_sampling: bool = True
     """Replace groups whose rewards are all equal by further groups, within `max_oversampling`."""
     max_oversampling: Annotated[float, Field(ge=1)] = 3.0
@@ -155,6 +213,17 @@ class ObjectiveSection(Section):
     """Subtracted from the reward per malformed, unknown or invalid call."""
     truncated_penalty: Annotated[float, Field(ge=0)] = 0.0
     """Subtracted once when a limit ended the trajectory."""
+    mask_truncated: bool = False
+    """Trajectories that a limit ended count in baselines, but their tokens do not train."""
+    overlong_length: Annotated[int, Field(ge=0)] = 0
+    """Sampled tokens at which a trajectory has lost 1 reward for its length; 0 switches it off."""
+    overlong_buffer: Annotated[int, Field(ge=0)] = 0
+    """Tokens before `overlong_length` over which that loss grows from 0."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_method(cls, given: Any) -> Any:
+        return filled(given) if isinstance(given, dict) else given
 
 
 class EvalSection(Section):

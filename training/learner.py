@@ -1,15 +1,16 @@
 """The learner: groups in, one policy update out.
 
-Owns the optimiser, the learning-rate schedule and the probes of published versions. Refuses models
-whose packed forward pass differs from their ordinary one. Invariants: old logprobs are the
-sampler's; denominators come from the whole optimiser step, so micro-batches change nothing but
-memory.
+Owns the optimiser, the learning-rate schedule, the critic where there is one, and the probes of
+published versions. Refuses models whose packed forward pass differs from their ordinary one.
+Invariants: what a whole batch decides (advantages, values, proximal and reference logprobs) is
+known before its first optimiser step; denominators come from the whole optimiser step, so
+micro-batches change nothing but memory.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,9 +23,20 @@ from torch import Tensor
 from tooldojo.configs.schema import LearnerSection, ObjectiveSection
 from tooldojo.rollouts.records import Group, PolicyRef
 from tooldojo.rollouts.updates import PolicyUpdate, Probe, tensors_digest
-from tooldojo.training.batch import Batch, Member, members_of, microbatches
+from tooldojo.training.advantages import GROUP_RELATIVE, with_advantages
+from tooldojo.training.batch import (
+    Batch,
+    Column,
+    Member,
+    filled,
+    members_of,
+    microbatches,
+    trainable,
+)
+from tooldojo.training.critic import Critic, CriticRecord, value_loss
 from tooldojo.training.lora import effective_weights, prefers_merged
-from tooldojo.training.objectives import ADVANTAGES, Loss, Tokens, policy_loss, token_weights
+from tooldojo.training.moments import load_moments, moments
+from tooldojo.training.objectives import Loss, Tokens, policy_loss, token_weights
 from tooldojo.training.packed_attention import Block, Layout, packed_states
 from tooldojo.training.policy import Policy
 from tooldojo.training.runtime import tune_process
@@ -35,15 +47,15 @@ SELF_CHECK_NATS = {
     torch.float32: 1e-2,
     torch.bfloat16: 0.3,
 }  # largest logprob difference packed vs ordinary
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's state of one parameter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LearnerState:
     """Everything a learner needs to go on.
 
-    tensors: `adapter/...`, `reference/...`, `optimiser/...` and `rng`. probes: logprobs on the
-    probe of the last published versions.
+    tensors: `adapter/...`, `reference/...`, `optimiser/...`, `rng`, and `critic/...` and
+    `critic_optimiser/...` where there is a critic. probes: logprobs on the probe of the last
+    published versions.
     """
 
     tensors: dict[str, Tensor]
@@ -82,6 +94,8 @@ class Learner:
         self._optimiser = torch.optim.AdamW(
             self._parameters.values(), lr=learner.learning_rate, weight_decay=learner.weight_decay
         )
+        by_critic = objective.advantage == "gae"
+        self.critic = Critic(policy, learner.critic_learning_rate) if by_critic else None
         tune_process(learner.threads)
         self._check_packing()
 
@@ -94,32 +108,81 @@ class Learner:
             finite.
         """
         started = time.perf_counter()
+        members = self.members(groups)
         steps = []
-        for part in _parts(groups, self.section.minibatches):
-            members = members_of(part, ADVANTAGES[self.objective.advantage])
-            if any(member.length for member in members):
-                steps.append(self._optimise(members))
+        for part in _parts(len(groups), self.section.minibatches):
+            here = [member for member in members if member.group in part]
+            if any(member.length for member in here):
+                steps.append(self._optimise(here))
         if not steps:
             raise ValueError("no trajectory of this batch trains: all failed or sampled nothing")
         return update_metrics(groups, steps, time.perf_counter() - started)
 
+    def teaching(self, groups: Sequence[Group]) -> tuple[Group, ...]:
+        """The groups that this objective can learn from: equal rewards teach nothing relative to
+        the group, but do to a critic or the whole batch."""
+        relative = self.objective.advantage in GROUP_RELATIVE
+        return tuple(g for g in groups if trainable(g) and not (relative and g.dead))
+
+    def members(self, groups: Sequence[Group]) -> list[Member]:
+        """The trajectories that train, with every column that the objective asks for."""
+        return with_advantages(self._foreseen(members_of(groups)), self.objective)
+
     def gradients(self, members: Sequence[Member]) -> tuple[list[Loss], list[TokenRecord]]:
         """Add the gradients of one optimiser step to the factors' `.grad`; the losses sum to the
         step's."""
-        lengths_B = torch.tensor([m.length for m in members], device=self.policy.device)
-        weight_B = token_weights(lengths_B, self.objective)
-        batches = list(microbatches(members, weight_B, self.section.tokens_per_microbatch))
-        references = self._references(batches)
         losses, records = [], []
         with self._weights() as hand_over:
-            for batch, reference_N in zip(batches, references, strict=True):
+            for batch in self._batches(members):
                 scores = self._score(batch, self.temperature)
-                loss = policy_loss(_tokens(batch, scores, reference_N), self.objective)
+                tokens = self._tokens(batch, scores)
+                loss = policy_loss(tokens, self.objective)
                 loss.total.backward()
                 losses.append(loss)
                 records.append(_record(batch, scores, loss))
             hand_over()
         return losses, records
+
+    def _batches(self, members: Sequence[Member]) -> list[Batch]:
+        lengths_B = torch.tensor([m.length for m in members], device=self.policy.device)
+        weight_B = token_weights(lengths_B, self.objective)
+        return list(microbatches(members, weight_B, self.section.tokens_per_microbatch))
+
+    @torch.no_grad()
+    def _foreseen(self, members: list[Member]) -> list[Member]:
+        """Columns that the policies and the critic give before the first optimiser step. One step
+        alone starts at the proximal policy, so its own logprobs serve."""
+        batches, section = self._batches(members), self.objective
+        if section.proximal == "learner" and self.section.minibatches > 1:
+            members = filled(members, batches, Column.PROXIMAL, self._logprobs(batches))
+        if section.kl_coef:
+            with self.policy.holding(self.reference):
+                members = filled(members, batches, Column.REFERENCE, self._logprobs(batches))
+        if self.critic is not None:
+            with self.critic.in_place(), self._weights():
+                values = [self.critic.values(self._states(batch)) for batch in batches]
+            members = filled(members, batches, Column.VALUE, values)
+        return members
+
+    def _logprobs(self, batches: Iterable[Batch]) -> list[Tensor]:
+        with self._weights():
+            return [self._score(batch, self.temperature).logprob_N for batch in batches]
+
+    def _improve(self, critic: Critic, members: Sequence[Member]) -> CriticRecord:
+        """One optimiser step of the critic on the members' returns."""
+        asked = sum(int(np.isfinite(m.columns[Column.RETURN]).sum()) for m in members)
+        total = 0.0
+        with critic.in_place(), self._weights() as hand_over:
+            for batch in self._batches(members):
+                return_N = batch.columns[Column.RETURN]
+                here = torch.isfinite(return_N)
+                value_N = critic.values(self._states(batch))[here]
+                before_N, clip = batch.columns[Column.VALUE][here], self.objective.value_clip
+                loss = value_loss(value_N, before_N, return_N[here], clip).sum() / asked
+                loss.backward()
+                total += float(loss.detach())
+            hand_over()
+        return critic.step(total, self.section.max_grad_norm)
 
     def _optimise(self, members: Sequence[Member]) -> StepRecord:
         warmup = self.section.warmup_steps
@@ -133,6 +196,7 @@ class Learner:
             raise FloatingPointError(
                 f"the gradient at optimiser step {self.step} is not finite; nothing was updated"
             )
+        critic = None if self.critic is None else self._improve(self.critic, members)
         self._optimiser.step()
         self.step += 1
         return StepRecord(
@@ -141,6 +205,7 @@ class Learner:
             loss=float(sum(loss.total.detach() for loss in losses)),
             policy_loss=float(sum(loss.policy for loss in losses)),
             kl_loss=float(sum(loss.kl for loss in losses)) * self.objective.kl_coef,
+            critic=critic,
             grad_norm=float(norm),
             learning_rate=rate,
         )
@@ -150,22 +215,40 @@ class Learner:
             return nullcontext(lambda: None)
         return effective_weights(self.policy.linears, self.policy.network)
 
-    def _references(self, batches: Sequence[Batch]) -> list[Tensor] | list[None]:
-        """Logprobs under the policy this learner started with (a fresh adapter: the base); None
-        without a KL term."""
-        if not self.objective.kl_coef:
-            return [None] * len(batches)
-        with self.policy.holding(self.reference), self._weights():
-            return [self._score(batch, self.temperature).logprob_N for batch in batches]
+    def _states(self, batch: Batch, exact: bool = False) -> Tensor:
+        """Final hidden states before each target, [N, hidden]. exact: without autocast."""
+        mixed = self.section.autocast == "bfloat16" and not exact
+        with torch.autocast(batch.ids_T.device.type, torch.bfloat16, enabled=mixed):
+            states_TH = packed_states(
+                self.policy.network, batch.ids_T, batch.positions_T, batch.layout
+            )
+        return states_TH[batch.at_N]
 
     def _score(self, batch: Batch, temperature: float, exact: bool = False) -> TokenScores:
-        """exact: without autocast."""
-        network, mixed = self.policy.network, self.section.autocast == "bfloat16" and not exact
-        with torch.autocast(batch.ids_T.device.type, torch.bfloat16, enabled=mixed):
-            states_TH = packed_states(network, batch.ids_T, batch.positions_T, batch.layout)
-        compute = torch.bfloat16 if mixed else None
+        mixed = self.section.autocast == "bfloat16" and not exact
         return score_tokens(
-            states_TH[batch.at_N], self.policy.head_VH, batch.target_N, temperature, compute
+            self._states(batch, exact),
+            self.policy.head_VH,
+            batch.target_N,
+            temperature,
+            compute=torch.bfloat16 if mixed else None,
+            through_entropy=self.objective.entropy_coef > 0,
+        )
+
+    def _tokens(self, batch: Batch, scores: TokenScores) -> Tokens:
+        old_N = batch.old_N
+        if self.objective.proximal == "learner":
+            old_N = batch.columns.get(Column.PROXIMAL, scores.logprob_N.detach())
+        in_loss = self.objective.kl != "reward"
+        return Tokens(
+            logprob_N=scores.logprob_N,
+            old_N=old_N,
+            advantage_N=batch.columns[Column.ADVANTAGE],
+            trajectory_N=batch.trajectory_N,
+            weight_N=batch.weight_N,
+            sampler_N=batch.old_N,
+            entropy_N=scores.entropy_N,
+            reference_N=batch.columns.get(Column.REFERENCE) if in_loss else None,
         )
 
     @torch.no_grad()
@@ -204,9 +287,9 @@ class Learner:
         """A copy of everything that the next update depends on."""
         tensors = {f"adapter/{n}": t for n, t in self.policy.adapter_tensors().items()}
         tensors |= {f"reference/{n}": t.cpu().clone() for n, t in self.reference.items()}
-        for name, parameter in self._parameters.items():
-            for moment, value in self._optimiser.state[parameter].items():
-                tensors[f"optimiser/{name}/{moment}"] = value.detach().cpu().clone()
+        tensors |= moments("optimiser", self._parameters, self._optimiser)
+        if self.critic is not None:
+            tensors |= self.critic.state_dict()
         tensors["rng"] = torch.get_rng_state()
         return LearnerState(tensors, self.step, dict(self._probes))
 
@@ -220,13 +303,9 @@ class Learner:
         self.reference = {
             n: tensors[f"reference/{n}"].to(device, copy=True) for n in self._parameters
         }
-        for name, parameter in self._parameters.items():
-            stored = {m: tensors.get(f"optimiser/{name}/{m}") for m in MOMENTS}
-            self._optimiser.state[parameter] = {
-                m: t.clone() if m == "step" else t.to(device, copy=True)
-                for m, t in stored.items()
-                if t is not None
-            }
+        load_moments("optimiser", self._parameters, self._optimiser, tensors)
+        if self.critic is not None:
+            self.critic.load_state_dict(tensors)
         torch.set_rng_state(tensors["rng"])
         self.step = state.step
         self._probes = dict(state.probes)
@@ -266,10 +345,10 @@ def as_numpy(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
     }
 
 
-def _parts(groups: Sequence[Group], count: int) -> list[Sequence[Group]]:
-    """`groups` in order, cut into at most `count` parts of nearly equal size."""
-    bounds = [round(i * len(groups) / count) for i in range(count + 1)]
-    return [groups[a:b] for a, b in pairwise(bounds) if a < b]
+def _parts(groups: int, count: int) -> list[range]:
+    """Indices of groups in order, cut into at most `count` parts of nearly equal size."""
+    bounds = [round(i * groups / count) for i in range(count + 1)]
+    return [range(a, b) for a, b in pairwise(bounds) if a < b]
 
 
 def _whole(ids: Sequence[int], layout: Layout, device: torch.device) -> Batch:
@@ -279,27 +358,17 @@ def _whole(ids: Sequence[int], layout: Layout, device: torch.device) -> Batch:
     places = torch.arange(count, device=device)
     nothing = torch.zeros(count, device=device)
     return Batch(
-        row[:-1],
-        places,
-        nothing.long(),
-        layout,
-        places,
-        row[1:],
-        nothing,
-        nothing.long(),
-        nothing,
-        nothing,
-    )
-
-
-def _tokens(batch: Batch, scores: TokenScores, reference_N: Tensor | None) -> Tokens:
-    return Tokens(
-        scores.logprob_N,
-        batch.old_N,
-        batch.advantage_N,
-        batch.trajectory_N,
-        batch.weight_N,
-        reference_N,
+        ids_T=row[:-1],
+        positions_T=places,
+        sequence_T=nothing.long(),
+        layout=layout,
+        at_N=places,
+        target_N=row[1:],
+        old_N=nothing,
+        trajectory_N=nothing.long(),
+        place_N=places,
+        weight_N=nothing,
+        columns={},
     )
 
 
@@ -310,6 +379,8 @@ def _record(batch: Batch, scores: TokenScores, loss: Loss) -> TokenRecord:
         ratio_N=loss.term.ratio_N,
         clipped_N=loss.term.clipped_N,
         entropy_N=scores.entropy_N,
-        kl_N=loss.k3_N,
+        kl_N=loss.kl_N,
+        importance_N=loss.importance_N,
+        correction_N=loss.correction_N,
         packed=batch.layout.tokens,
     )

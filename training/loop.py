@@ -31,7 +31,8 @@ def train(session: Session, learning: Learning, on_step: OnStep) -> None:
         with clock("rollout"):
             batch = learning.tasks.batch(session.fleet, session.on_group)  # sample, score
         with clock("learner"):
-            figures = learner.update(batch.live) if batch.live else {}  # advantage, update
+            groups = learner.teaching(batch.groups)
+            figures = learner.update(groups) if groups else {}  # advantage, update
         learning.step += 1
         with clock("publish"):
             session.publish(learning)  # and prove that the engines hold it

@@ -2,8 +2,8 @@
 
 For logits z = W h and p = softmax(z): d log p_y / dh = W_y - sum_v p_v W_v. That direction is
 computed while the logits of a chunk are at hand, so the backward pass is one multiplication per
-token and nothing is recomputed. Refuses gradients to W (the output matrix is frozen) and through
-the entropy (it is reported, not optimised).
+token and nothing is recomputed. Where the entropy is optimised too, its direction dH / dh = -sum_v
+p_v (log p_v + H) W_v is kept likewise. Refuses gradients to W (the output matrix is frozen).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ CHUNK_NUMBERS = 1 << 22  # logits at hand at a time
 
 @dataclass(frozen=True, slots=True)
 class TokenScores:
-    """logprob_N carries gradients to the states; entropy_N does not. Both fp32, natural log."""
+    """Of each target; fp32, natural log. logprob_N carries gradients to the states, entropy_N if
+    asked to."""
 
     logprob_N: Tensor
     entropy_N: Tensor
@@ -31,26 +32,34 @@ def score_tokens(
     target_N: Tensor,
     temperature: float = 1.0,
     compute: torch.dtype | None = None,
+    through_entropy: bool = False,
 ) -> TokenScores:
     """Score `target_N` under softmax(W h / temperature). compute: dtype of the matrix products, the
-    states' if None."""
+    states' if None. through_entropy: whether the entropy carries gradients."""
     dtype = compute or states_NH.dtype
     weight = weight_VH.detach().to(dtype)
-    logprob, entropy = _Score.apply(states_NH, weight, target_N, temperature)
+    logprob, entropy = _Score.apply(states_NH, weight, target_N, temperature, through_entropy)
     return TokenScores(logprob, entropy)
 
 
 class _Score(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, weight: Tensor, target: Tensor, temperature: float
+        ctx: Any,
+        states: Tensor,
+        weight: Tensor,
+        target: Tensor,
+        temperature: float,
+        through_entropy: bool,
     ) -> tuple[Tensor, Tensor]:
         wanted = ctx.needs_input_grad[0]
+        both = wanted and through_entropy
         logprob = torch.empty(len(states), dtype=torch.float32, device=states.device)
         entropy = torch.empty_like(logprob)
         direction = torch.empty(
             states.shape if wanted else (0,), dtype=states.dtype, device=states.device
         )
+        spread = torch.empty_like(direction if both else direction[:0])
         rows = max(1, CHUNK_NUMBERS // weight.shape[0])
         with torch.autocast(states.device.type, enabled=False):
             for at in range(0, len(states), rows):
@@ -70,11 +79,18 @@ class _Score(torch.autograd.Function):
                         .div_(temperature)
                         .to(states.dtype)
                     )
-        ctx.save_for_backward(direction)
-        ctx.mark_non_differentiable(entropy)
+                if both:
+                    p *= (z - total.log()[:, None]).add_(entropy[part, None])
+                    spread[part] = (p.to(weight.dtype) @ weight).div_(-temperature)
+        ctx.save_for_backward(direction, spread)
+        if not both:
+            ctx.mark_non_differentiable(entropy)
         return logprob, entropy
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (direction,) = ctx.saved_tensors
-        return (grads[0][:, None] * direction).to(direction.dtype), None, None, None
+        direction, spread = ctx.saved_tensors
+        found = grads[0][:, None] * direction
+        if len(spread):
+            found = found + grads[1][:, None] * spread
+        return found.to(direction.dtype), None, None, None, None

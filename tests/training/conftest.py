@@ -22,7 +22,16 @@ from transformers import (
 from tooldojo.configs.schema import LearnerSection, ObjectiveSection, PolicySection
 from tooldojo.envs.task import Split, Task
 from tooldojo.rollouts.endings import ENDINGS
-from tooldojo.rollouts.records import EngineId, Group, PolicyRef, Segment, SpanKind, Trajectory
+from tooldojo.rollouts.records import (
+    EngineId,
+    Group,
+    PolicyRef,
+    Segment,
+    SpanKind,
+    Timings,
+    Trajectory,
+    Turn,
+)
 from tooldojo.training.card import Conventions
 from tooldojo.training.learner import Learner
 from tooldojo.training.policy import Policy, load_policy
@@ -73,21 +82,30 @@ def trajectory(
     stop: StopReason = StopReason.ANSWERED,
 ) -> Trajectory:
     """A trajectory of one segment: the prompt, then spans of (length, sampled?) with random ids and
-    old logprobs."""
+    old logprobs. A sampled span is a turn; all but the last are calls, and in odd members the first
+    one is bad."""
     sampled = np.array(
         [False] * len(prompt) + [kind for length, kind in spans for _ in range(length)]
     )
     ids = np.concatenate([np.array(prompt), rng.integers(3, VOCAB, len(sampled) - len(prompt))])
     old = np.where(sampled, -4.5 + 0.3 * rng.standard_normal(len(ids)), np.nan)
+    turns = turns_of(sampled)
+    kinds = np.where(sampled, SpanKind.ANSWER, SpanKind.OBSERVATION).astype(np.uint8)
+    for turn in turns[:-1]:
+        kinds[turn.start : turn.end] = SpanKind.CALL
     segment = Segment(
         ids_T=ids.astype(np.int32),
-        kinds_T=np.where(sampled, SpanKind.ANSWER, SpanKind.OBSERVATION).astype(np.uint8),
-        call_T=np.full(len(ids), -1, np.int16),
+        kinds_T=kinds,
+        call_T=np.where(kinds == SpanKind.CALL, 0, -1).astype(np.int16),
         logprobs_T=old.astype(np.float32),
         versions_T=np.where(sampled, 0, -1).astype(np.int32),
-        turns=(),
+        turns=turns,
     )
-    ending = ENDINGS[stop]
+    ending, error = ENDINGS[stop], -0.05 * (member % 2)
+    rewards = np.zeros(len(turns))
+    rewards[:1] += error
+    rewards[-1:] += reward - error
+    parts = {"success": reward - error, "call_error": error}
     return Trajectory(
         task_id=TASK.id,
         env=TASK.env,
@@ -98,13 +116,23 @@ def trajectory(
         segments=(segment,),
         ending=ending,
         score=Score(reward > 0.5, reward, {}) if ending.trains else None,
-        reward=Reward(reward, (), {}) if ending.trains else None,
+        reward=Reward(reward, tuple(rewards.tolist()), parts) if ending.trains else None,
         evidence=None,
         hashes=(),
         engine=EngineId("engine", "scripted", 0, "node"),
         policy=PolicyRef("policy", 0, "base"),
         prompt_tokens=len(prompt),
         seconds=0.1,
+    )
+
+
+def turns_of(sampled: np.ndarray) -> tuple[Turn, ...]:
+    """Runs of sampled tokens as turns."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], sampled.astype(np.int8), [0]])))
+    nothing = Timings(0, 0, 0)
+    return tuple(
+        Turn(index, int(start), int(end), "", 0, None, "stop", nothing)
+        for index, (start, end) in enumerate(edges.reshape(-1, 2))
     )
 
 

@@ -12,9 +12,9 @@ import torch
 
 from tooldojo.configs.schema import LearnerSection, ObjectiveSection
 from tooldojo.rollouts.records import Group, Segment, Trajectory
-from tooldojo.training.batch import Member, members_of
+from tooldojo.training.batch import Column, Member, members_of
 from tooldojo.training.learner import Learner
-from tooldojo.training.objectives import ADVANTAGES, token_weights
+from tooldojo.training.objectives import Tokens, policy_loss, token_weights
 from tooldojo.training.policy import Policy
 from tooldojo.verifiers.records import StopReason
 
@@ -27,7 +27,7 @@ Gradients = dict[str, torch.Tensor]
 
 def measured(learner: Learner, groups: Sequence[Group]) -> tuple[float, Gradients]:
     """Loss and adapter gradients of one optimiser step, without taking it."""
-    return of_members(learner, members_of(groups, ADVANTAGES[learner.objective.advantage]))
+    return of_members(learner, learner.members(groups))
 
 
 def of_members(learner: Learner, members: Sequence[Member]) -> tuple[float, Gradients]:
@@ -42,36 +42,121 @@ def of_members(learner: Learner, members: Sequence[Member]) -> tuple[float, Grad
 def padded(learner: Learner, groups: Sequence[Group]) -> tuple[float, Gradients]:
     """The same step by PEFT's and transformers' ordinary forward pass on right-padded rows, one per
     sequence."""
-    objective, policy = learner.objective, learner.policy
-    members = members_of(groups, ADVANTAGES[objective.advantage])
-    weight_B = token_weights(torch.tensor([m.length for m in members]), objective)
-    rows = [
-        (s, m.advantage, w) for m, w in zip(members, weight_B, strict=True) for s in m.sequences
-    ]
-    ids = torch.zeros(len(rows), max(len(s.ids_T) for s, _, _ in rows), dtype=torch.long)
-    for row, (sequence, _, _) in zip(ids, rows, strict=True):
+    policy, members = learner.policy, learner.members(groups)
+    sequences = [s for m in members for s in m.sequences]
+    ids = torch.zeros(len(sequences), max(len(s.ids_T) for s in sequences), dtype=torch.long)
+    for row, sequence in zip(ids, sequences, strict=True):
         row[: len(sequence.ids_T)] = torch.from_numpy(sequence.ids_T)
-    lengths = torch.tensor([len(s.ids_T) for s, _, _ in rows])
+    lengths = torch.tensor([len(s.ids_T) for s in sequences])
     mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
     logits = policy.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
-    logprobs = logits.log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0]
-    loss = torch.zeros(())
-    for row, (sequence, advantage, weight) in zip(logprobs, rows, strict=True):
-        ratio = (row[sequence.targets_N - 1] - torch.from_numpy(sequence.old_N)).exp()
-        clipped = ratio.clamp(1 - objective.clip_low, 1 + objective.clip_high)
-        loss = loss - weight * torch.minimum(ratio * advantage, clipped * advantage).sum()
+    logp = logits.log_softmax(-1)
+    at = [(i, s.targets_N - 1) for i, s in enumerate(sequences)]
+    chosen = torch.cat([logp[i, n].gather(1, ids[i, n + 1, None])[:, 0] for i, n in at])
+    entropy = torch.cat([-(logp[i, n].exp() * logp[i, n]).sum(-1) for i, n in at])
     for parameter in policy.parameters().values():
         parameter.grad = None
-    loss.backward()
-    return float(loss.detach()), {
+    loss = policy_loss(tokens_of(members, chosen, entropy, learner.objective), learner.objective)
+    loss.total.backward()
+    return float(loss.total.detach()), {
         n: p.grad.clone() for n, p in policy.parameters().items() if p.grad is not None
     }
+
+
+def tokens_of(
+    members: Sequence[Member],
+    chosen: torch.Tensor,
+    entropy: torch.Tensor,
+    objective: ObjectiveSection,
+) -> Tokens:
+    lengths = torch.tensor([m.length for m in members])
+    trajectory = torch.repeat_interleave(torch.arange(len(members)), lengths)
+
+    def joined(column: Column) -> torch.Tensor:
+        return torch.from_numpy(np.concatenate([m.columns[column] for m in members]))
+
+    sampler = torch.from_numpy(np.concatenate([m.old_N for m in members]))
+    return Tokens(
+        chosen,
+        chosen.detach() if objective.proximal == "learner" else sampler,
+        joined(Column.ADVANTAGE),
+        trajectory,
+        token_weights(lengths, objective)[trajectory],
+        sampler,
+        entropy,
+        joined(Column.REFERENCE) if objective.kl_coef and objective.kl != "reward" else None,
+    )
 
 
 def furthest(a: Gradients, b: Gradients) -> float:
     """Largest norm-relative difference."""
     assert a.keys() == b.keys()
     return max(float((a[n] - b[n]).norm() / b[n].norm()) for n in b)
+
+
+METHODS: dict[str, dict[str, object]] = {
+    "gspo": {"method": "gspo", "clip_low": 0.05, "clip_high": 0.1},
+    "cispo": {"method": "cispo"},
+    "vespo": {"method": "vespo"},
+    "rloo": {"method": "rloo"},
+    "reinforce_pp": {"method": "reinforce_pp", "kl": "reward", "kl_coef": 0.1},
+    "w_reinforce": {"method": "w_reinforce"},
+    "turn_grpo": {"method": "turn_grpo", "discount": 0.9},
+    "toolpo": {"method": "toolpo"},
+    "ppo": {"method": "ppo"},
+    "turn_ppo": {"method": "turn_ppo", "entropy_coef": 0.01},
+    "decoupled": {"proximal": "learner", "correction": "sequence_mask", "kl_coef": 0.1, "kl": "k2"},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_the_same_however_it_is_computed(
+    method: str,
+    make_learner: MakeLearner,
+    make_groups: MakeGroups,
+    make_trajectory: Callable[..., Trajectory],
+) -> None:
+    """Packed equals padded, micro-batches and failed trajectories change nothing, and what stands
+    at masked tokens is not looked at, bit by bit."""
+    learner, groups = make_learner(**METHODS[method]), make_groups()
+    for linear in learner.policy.linears:
+        linear.b.data.mul_(1.5)  # away from the reference
+    loss, gradients = measured(learner, groups)
+    other_loss, other = padded(learner, groups)
+    assert loss == pytest.approx(other_loss, rel=1e-5, abs=1e-6)
+    assert furthest(gradients, other) < 1e-5
+    other_loss, other = measured(learner, [scribbled(group) for group in groups])
+    assert loss == other_loss
+    assert all(torch.equal(gradients[n], other[n]) for n in gradients)
+    first, rng = groups[0].trajectories[0], np.random.default_rng(9)
+    prompt = first.segments[0].ids_T[: first.prompt_tokens]
+    failed = make_trajectory(prompt, [(9, True)], 1.0, 4, rng, stop=StopReason.ENGINE_LOST)
+    more = replace(groups[0], trajectories=(*groups[0].trajectories, failed))
+    other_loss, other = measured(learner, [more, *groups[1:]])
+    assert loss == pytest.approx(other_loss, rel=1e-6, abs=1e-7)
+    assert furthest(other, gradients) < 1e-6
+    learner.section = learner.section.model_copy(update={"tokens_per_microbatch": 110})
+    other_loss, other = measured(learner, [unshared(group) for group in groups])
+    assert loss == pytest.approx(other_loss, rel=1e-5, abs=1e-6)
+    assert furthest(other, gradients) < 1e-5
+
+
+def test_proximal_logprobs_are_those_before_the_first_step(
+    make_learner: MakeLearner, make_groups: MakeGroups
+) -> None:
+    """The second minibatch's ratio is against the policy before the update, not before its own
+    step; the correction says what the sampler had."""
+    learner = make_learner(
+        proximal="learner", correction="token_truncate", minibatches=2, learning_rate=1e-2
+    )
+    groups = make_groups(4)
+    before = learner.members(groups)
+    metrics = learner.update(groups)
+    assert metrics["ratio_max"] > 1.01 > metrics["ratio_p01"]
+    own = np.concatenate([m.columns[Column.PROXIMAL] - m.old_N for m in before])
+    expected = np.minimum(np.exp(own), 2.0).mean()
+    assert metrics["correction_mean"] == pytest.approx(float(expected), rel=1e-4)
+    assert metrics["correction_bounded"] == pytest.approx(float((np.exp(own) > 2).mean()), abs=1e-6)
 
 
 def unshared(group: Group) -> Group:
@@ -147,7 +232,7 @@ def test_on_policy_gradient_is_minus_advantage_times_score(
     assert metrics["clip_fraction"] == 0
     assert metrics["mismatch_max"] < 1e-4
     assert metrics["ratio_p01"] == pytest.approx(1, abs=1e-4)
-    members = members_of(groups, ADVANTAGES["grpo"])
+    members = learner.members(groups)
     expected = -sum(m.advantage * m.length for m in members) / sum(m.length for m in members)
     assert metrics["loss"] == pytest.approx(expected, abs=1e-5)
 
@@ -192,7 +277,7 @@ def test_what_is_masked_is_chosen_by_versions_alone(
     """Token by token: the labels of a packed row are the sampled ids in order, whatever stands
     between them."""
     groups = make_groups()
-    members = members_of(groups, ADVANTAGES["grpo"])
+    members = members_of(groups)
     sampled = [t.segments[0].ids_T[t.segments[0].sampled_T] for g in groups for t in g.trajectories]
     labels = [m.sequences[0].ids_T[m.sequences[0].targets_N] for m in members]
     assert all(np.array_equal(a, b) for a, b in zip(sampled, labels, strict=True))
@@ -230,9 +315,7 @@ def test_truncated_trajectories_train(
     late = make_trajectory(
         prompt, [(9, True)], 0.0, 4, np.random.default_rng(1), stop=StopReason.MAX_TURNS
     )
-    members = members_of(
-        [replace(group, trajectories=(*group.trajectories, late))], ADVANTAGES["grpo"]
-    )
+    members = members_of([replace(group, trajectories=(*group.trajectories, late))])
     assert len(members) == 5
     assert members[-1].length == 9
 
@@ -247,8 +330,8 @@ def test_a_trajectory_of_several_segments_counts_once(
     second = others[0].segments[0]
     cut = [replace(first, segments=(first.segments[0], second)), *others]
     folded = [replace(groups[0], trajectories=tuple(cut)), *groups[1:]]
-    plain, members = (members_of(g, ADVANTAGES["grpo"]) for g in (groups, folded))
-    assert [m.advantage for m in members] == [m.advantage for m in plain]
+    plain, members = (learner.members(g) for g in (groups, folded))
+    assert [m.advantage for m in members] == pytest.approx([m.advantage for m in plain])
     assert len(members[0].sequences) == 2
     assert members[0].length == plain[0].length + others[0].sampled_tokens
     loss, gradients = measured(learner, folded)
@@ -266,7 +349,7 @@ def test_a_segment_with_another_prompt_stands_alone(
     mixed = replace(
         groups[0], trajectories=(replace(first, segments=(*first.segments, foreign)), *others)
     )
-    members = members_of([mixed], ADVANTAGES["grpo"])
+    members = members_of([mixed])
     assert [s.shared for s in members[0].sequences] == [first.prompt_tokens, 0]
     loss, gradients = measured(make_learner(), [mixed])
     other_loss, other = padded(make_learner(), [mixed])
@@ -278,7 +361,7 @@ def test_a_sampled_token_without_a_logprob_is_a_bug(make_groups: MakeGroups) -> 
     group = make_groups(1)[0]
     group.trajectories[2].segments[0].logprobs_T[:] = np.nan
     with pytest.raises(ValueError, match="member 2: a sampled token has no finite logprob"):
-        members_of([group], ADVANTAGES["grpo"])
+        members_of([group])
 
 
 def test_a_batch_without_any_verdict_is_refused(
@@ -303,7 +386,7 @@ def test_figures_of_an_update(make_learner: MakeLearner, make_groups: MakeGroups
     metrics = make_learner(kl_coef=0.1).update(groups)
     trajectories = [t for group in groups for t in group.trajectories]
     sampled = sum(t.sampled_tokens for t in trajectories)
-    members = members_of(groups, ADVANTAGES["grpo"])
+    members = members_of(groups)
     shared = sum(group.trajectories[0].prompt_tokens for group in groups)
     assert metrics["trajectories"] == len(trajectories) == 12
     assert metrics["trainable_tokens"] == sampled

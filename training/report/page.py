@@ -163,7 +163,8 @@ def _lead(run: RunData) -> str:
     if "sft" in run.evaluations:
         parts.append(f"warmed up on {recipe.task.demos} verified demonstrations")
     if run.metrics:
-        method = objective.advantage.upper().replace("_", " ")
+        named = objective.advantage if objective.method == "dapo" else objective.method
+        method = named.upper().replace("_", " ")
         parts.append(
             f"trained for {run.metrics[-1]['step']} steps of {method} on {objective.groups} groups "
             f"of {objective.group_size} trajectories"

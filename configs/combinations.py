@@ -1,0 +1,75 @@
+"""Keys of `[objective]` that need other keys, or exclude each other.
+
+Invariant: a key that would have no effect, or no meaning, is refused with one line that says what
+to set; nothing is silently ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tooldojo.configs.schema import ObjectiveSection, Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """`key`, when it has another value than its default (or one of `when`), needs `other` to be
+    one of `allowed`; the first one is recommended."""
+
+    key: str
+    other: str
+    allowed: tuple[object, ...]
+    when: tuple[object, ...] | None = None
+
+
+NEEDS = (
+    Need("advantage", "credit", ("token", "turn"), ("gae",)),
+    Need("credit", "advantage", ("gae",), ("token",)),
+    Need("discount", "credit", ("turn", "token")),
+    Need("gae_lambda", "advantage", ("gae",)),
+    Need("value_clip", "advantage", ("gae",)),
+    Need("dual_clip", "loss", ("clip",)),
+    Need("correction", "proximal", ("learner",)),
+    Need("correction_max", "correction", ("token_truncate", "token_mask", "sequence_truncate",
+                                          "sequence_mask")),
+)  # fmt: skip
+
+
+def contradictions(recipe: Recipe) -> Iterator[str]:
+    """One line per combination of keys that an objective cannot honour."""
+    section = recipe.objective
+    values = section.model_dump()
+    for need in NEEDS:
+        value, other = values[need.key], values[need.other]
+        default = ObjectiveSection.model_fields[need.key].default
+        asked = value != default if need.when is None else value in need.when
+        if asked and other not in need.allowed:
+            yield (
+                f"objective.{need.key} = {value} needs objective.{need.other} = "
+                f"{' or '.join(map(str, need.allowed))}, not {other}; "
+                f"set objective.{need.other}={need.allowed[0]}"
+            )
+    yield from _bounds(section)
+
+
+def _bounds(section: ObjectiveSection) -> Iterator[str]:
+    if section.kl != "k3" and not section.kl_coef:
+        yield f"objective.kl = {section.kl} has no effect with kl_coef = 0; set objective.kl_coef"
+    if section.overlong_buffer > section.overlong_length:
+        yield (
+            f"objective.overlong_buffer = {section.overlong_buffer} is more than overlong_length = "
+            f"{section.overlong_length}; set objective.overlong_length to the tokens allowed"
+        )
+    if section.overlong_length and not section.overlong_buffer:
+        yield (
+            f"objective.overlong_length = {section.overlong_length} has no effect without "
+            "overlong_buffer; set objective.overlong_buffer"
+        )
+    if section.dual_clip and section.dual_clip <= 1 + section.clip_high:
+        yield (
+            f"objective.dual_clip = {section.dual_clip} must be 0 (off) or more than "
+            f"1 + clip_high = {1 + section.clip_high:g}"
+        )
+    if not section.positive_weight and not section.negative_weight:
+        yield "objective.positive_weight = negative_weight = 0 leaves nothing to learn; set one"
