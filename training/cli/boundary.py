@@ -33,6 +33,7 @@ _BAD_INPUT = {
     "RecipeError",
     "TemplateError",
     "PolicyError",
+    "PreferenceError",
     "RunDirectoryError",
     "ReportError",
     "InputError",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tooldojo.training.cli import authoring, gates, playing, records, runs, worlds
+from tooldojo.training.cli import authoring, gates, playing, records, runs, stages, worlds
 from tooldojo.training.cli.boundary import Boundary
 
 app = typer.Typer(
@@ -42,7 +42,19 @@ for panel, commands in (
         "Worlds",
         (worlds.envs, authoring.new, gates.check, gates.audit, playing.play, playing.rollout),
     ),
-    ("Training", (runs.quickstart, runs.sft, runs.train, runs.base, runs.export)),
+    (
+        "Training",
+        (
+            runs.quickstart,
+            runs.sft,
+            stages.dpo,
+            stages.kto,
+            stages.reward,
+            runs.train,
+            runs.base,
+            runs.export,
+        ),
+    ),
     ("Evidence", (runs.evaluate, records.replay, records.report)),
 ):
     for command in commands:
