@@ -48,6 +48,7 @@ _FAILED = {
     "WorldCrash",
     "VerifierCrash",
     "CheckpointError",
+    "StudyError",
 }
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tooldojo.training.cli import authoring, gates, playing, records, runs, stages, worlds
+from tooldojo.training.cli import authoring, gates, playing, records, runs, stages, studying, worlds
 from tooldojo.training.cli.boundary import Boundary
 
 app = typer.Typer(
@@ -51,11 +51,15 @@ for panel, commands in (
             stages.kto,
             stages.reward,
             runs.train,
+            studying.study,
             runs.base,
             runs.export,
         ),
     ),
-    ("Evidence", (runs.evaluate, records.replay, records.report)),
+    (
+        "Evidence",
+        (runs.evaluate, records.replay, records.report, records.doctor, stages.prefer),
+    ),
 ):
     for command in commands:
         name = {"evaluate": "eval"}.get(command.__name__, command.__name__)

@@ -1,4 +1,4 @@
-"""The stages that learn from comparisons: `dpo`, `kto` and `reward`."""
+"""Learning from comparisons: `dpo`, `kto`, `reward`, and `prefer`, which asks a person."""
 
 from __future__ import annotations
 
@@ -83,6 +83,40 @@ def reward(
     figures = run_reward(resolved, read, resume, output.console)
     _show(output, figures)
     output.emit(figures)
+
+
+def prefer(
+    ctx: typer.Context,
+    run: Annotated[Path, typer.Argument(help="A run directory, or what `rollout` stored.")],
+    against: Annotated[
+        Path | None, typer.Option(help="Another one, whose trajectories stand beside.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="At most so many pairs.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Which pairs, and which one is A.")] = 0,
+    out: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("prefer.html"),
+    json: JsonFlag = False,
+    traceback: Trace = False,
+) -> None:
+    """Write a page on which a person says which of two trajectories is better."""
+    from tooldojo.training.prefer import Side, choose, line_of, render_page
+
+    output: Output = ctx.obj
+    first = [Side(run.name, row) for row in open_store(run).read()]
+    second = against and [Side(against.name, row) for row in open_store(against).read()]
+    pairs = choose(first, second, count, seed)
+    if not pairs:
+        raise InputError(
+            f"{run} holds no two different trajectories of one training task; play groups with "
+            "`tooldojo rollout --group-size 4`, or give --against"
+        )
+    title = run.name if against is None else f"{run.name} and {against.name}"
+    lines = [line_of(a, b) for a, b in pairs]
+    out.write_text(render_page(lines, title), encoding="utf-8")
+    output.console.print(
+        f"wrote [bold]{out}[/] with {len(pairs)} pairs; open it, and give what it downloads to "
+        "`tooldojo dpo --data` or `tooldojo reward --data`"
+    )
+    output.emit({"path": str(out), "pairs": len(pairs)})
 
 
 def reader(data: list[Path], recipe: Recipe) -> Callable[[Chat], Preferences]:
