@@ -102,7 +102,8 @@ def new_reward_model(
         torch.manual_seed(seed)
         model = get_peft_model(_trunk(section, card), lora)
     if start is not None:
-        set_peft_model_state_dict(model, load_file(start / ADAPTER_WEIGHTS))
+        own = get_peft_model_state_dict(model, save_embedding_layers=False)
+        set_peft_model_state_dict(model, own | load_file(start / ADAPTER_WEIGHTS))
     return RewardModel(model, load_tokenizer(name), card)
 
 

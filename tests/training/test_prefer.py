@@ -40,7 +40,8 @@ def test_a_file_from_the_page_reads_back_as_what_was_played(
 ) -> None:
     pairs = choose(play(1.0), play(0.0), count=4, seed=0)
     assert len(pairs) == 4 and len({a.row.task.id for a, _ in pairs}) == 4
-    assert {a.source for a, _ in pairs} == {"runs/1.0", "runs/0.0"}  # A is either
+    drawn = [choose(play(1.0), play(0.0), count=4, seed=seed)[0][0].source for seed in range(6)]
+    assert set(drawn) == {"runs/1.0", "runs/0.0"}  # A is either
     lines = [line_of(a, b) | {"preference": "b"} for a, b in pairs]
     path = tmp_path / "comparisons.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
