@@ -70,6 +70,25 @@ class SftSection(Section):
     """Optimiser steps between evaluations of the validation loss; the best checkpoint is kept."""
 
 
+class PreferenceSection(Section):
+    """DPO, KTO and the reward model, on comparisons."""
+
+    epochs: Annotated[float, Field(gt=0)] = 3.0
+    """Passes over the comparisons."""
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    """Peak rate; cosine schedule after a short warm-up."""
+    batch_size: Annotated[int, Field(ge=2)] = 8
+    """Pairs per optimiser step; of KTO, single trajectories."""
+    eval_every: Positive = 20
+    """Optimiser steps between losses on held-out comparisons; the best checkpoint is kept."""
+    beta: Annotated[float, Field(gt=0)] = 0.1
+    """Of DPO and KTO: how strongly the policy is held to the one that training started from."""
+    pairs_per_task: Positive = 4
+    """Of a task's successes and failures, at most so many pairs."""
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the tasks whose comparisons never train; accuracy is measured on them."""
+
+
 class RolloutSection(Section):
     """How trajectories are played."""
 
@@ -265,6 +284,7 @@ class Recipe(Section):
     task: TaskSection = TaskSection()
     policy: PolicySection = PolicySection()
     sft: SftSection = SftSection()
+    preference: PreferenceSection = PreferenceSection()
     rollout: RolloutSection = RolloutSection()
     learner: LearnerSection = LearnerSection()
     objective: ObjectiveSection = ObjectiveSection()

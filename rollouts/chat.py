@@ -145,6 +145,17 @@ class Chat:
             )
         return ids
 
+    def turn_ids(self, text: str) -> list[int]:
+        """An assistant turn from its raw text, calls included, with the stop id behind it.
+
+        Raises:
+            ValueError: where the text holds a stop token.
+        """
+        ids = self._encode(text)
+        if set(ids) & set(self.stop_ids):
+            raise ValueError(f"a turn's text holds a stop token: {text!r}; cut it there")
+        return [*ids, self.stop_ids[0]]
+
     # From ids to records
 
     def text(self, ids: Sequence[int]) -> str:

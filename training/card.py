@@ -42,11 +42,12 @@ class Conventions:
 @dataclass(frozen=True, slots=True)
 class AdapterCard:
     """Conventions plus the base model: its name as given (`default`, directory or id) and its
-    digest."""
+    digest. role: `policy`, or `reward` for a model that scores."""
 
     conventions: Conventions
     base: str
     base_digest: str
+    role: str = "policy"
 
     def write(self, folder: Path) -> None:
         """Save as `tooldojo.json` in an adapter's directory; also the way to adopt a foreign
@@ -75,16 +76,25 @@ class AdapterCard:
                 given["call_format"],
                 tuple(given["stop_ids"]),
             )
-            return cls(conventions, data["base"], data["base_digest"])
+            role = data.get("role", "policy")
+            return cls(conventions, data["base"], data["base_digest"], role)
         except (ValueError, KeyError, TypeError) as error:
             raise PolicyError(f"{path} is not an adapter card: {error!r}") from error
 
-    def require(self, wanted: Conventions, base_digest: str, folder: Path) -> None:
-        """Refuse an adapter that was trained under other conventions or on another base model.
+    def require(
+        self, wanted: Conventions, base_digest: str, folder: Path, role: str = "policy"
+    ) -> None:
+        """Refuse an adapter of another role, or trained under other conventions or on another base
+        model.
 
         Raises:
             PolicyError: naming the first field that differs, both values and the next step.
         """
+        if self.role != role:
+            raise PolicyError(
+                f"adapter {folder} is a {self.role} model, and a {role} is wanted here; "
+                f"give the adapter of a stage that trains one"
+            )
         have = self.conventions
         checks = (
             ("base model digest", self.base_digest, base_digest, self.base_digest == base_digest),

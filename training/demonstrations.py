@@ -25,6 +25,12 @@ class TokenRow:
     input_ids: list[int]
     labels: list[int]
 
+    def extend(self, ids: Iterable[int], *, learn: bool) -> None:
+        """Add tokens behind the others, with or without loss on them."""
+        added = list(ids)
+        self.input_ids.extend(added)
+        self.labels.extend(added if learn else [IGNORE] * len(added))
+
 
 def demonstration(task: Task, chat: Chat) -> TokenRow:
     """The task's gold played in its world and written down as the policy would have to write it.
@@ -37,22 +43,16 @@ def demonstration(task: Task, chat: Chat) -> TokenRow:
     world.reset(options={"task": task, "max_turns": len(task.gold) + 1})
     schemas = [spec.schema for spec in world.tool_specs().values()]
     row = TokenRow([], [])
-    _extend(row, chat.prompt_ids(world.system_prompt, schemas, task.prompt), learn=False)
+    row.extend(chat.prompt_ids(world.system_prompt, schemas, task.prompt), learn=False)
     for turn in task.gold:
-        _extend(row, chat.gold_ids(turn), learn=True)
+        row.extend(chat.gold_ids(turn), learn=True)
         calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
         results, *_ = world.step({"calls": calls, "message": turn.message or ""})
         if calls:
-            _extend(row, chat.observation_ids(results), learn=False)
+            row.extend(chat.observation_ids(results), learn=False)
     if world.score is None or not world.score.success:
         raise ValueError(f"the gold of task {task.id} does not succeed: {world.score}")
     return row
-
-
-def _extend(row: TokenRow, ids: Iterable[int], learn: bool) -> None:
-    ids = list(ids)
-    row.input_ids.extend(ids)
-    row.labels.extend(ids if learn else [IGNORE] * len(ids))
 
 
 def demonstrations(tasks: Sequence[Task], chat: Chat) -> list[TokenRow]:

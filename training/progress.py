@@ -59,20 +59,26 @@ def counter(console: Console, what: str, total: int) -> Iterator[Callable[[objec
         yield lambda _: bar.advance(row)
 
 
+RIGHT = {  # what TRL's trainers call a share of right answers, and what it is of
+    "eval_mean_token_accuracy": "tokens right",
+    "eval_rewards/accuracies": "pairs right",
+    "eval_accuracy": "pairs right",
+}
+
+
 @contextmanager
-def sft_reporter(console: Console) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
-    """A function for `sft.train_sft` that shows steps and losses."""
+def stage_reporter(console: Console) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
+    """A function for a stage that TRL trains: shows steps, validation losses and accuracies."""
     with progress_bar(console) as bar:
         row = bar.add_task("steps", total=None)
 
         def report(step: int, steps: int, figures: dict[str, float]) -> None:
             bar.update(row, completed=step, total=steps)
             if "eval_loss" in figures:
-                loss, exact = figures["eval_loss"], figures.get("eval_mean_token_accuracy", 0.0)
-                console.print(
-                    f"step {step:>3}/{steps}  validation loss {loss:.3f}  tokens right {exact:.3f}",
-                    highlight=False,
-                    soft_wrap=True,
-                )
+                shown = f"step {step:>3}/{steps}  validation loss {figures['eval_loss']:.3f}"
+                for name, words in RIGHT.items():
+                    if name in figures:
+                        shown += f"  {words} {figures[name]:.3f}"
+                console.print(shown, highlight=False, soft_wrap=True)
 
         yield report

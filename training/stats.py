@@ -129,5 +129,24 @@ def bootstrap_mean(
     return Mean(values_N.size, mean, min(mean, float(low)), max(mean, float(high)))
 
 
+def student_mean(values: Sequence[float], level: float = LEVEL) -> Mean:
+    """Mean of a few independent runs with Student's t interval; a single value has no width.
+
+    Raises:
+        ValueError: for no values, or one that is not finite.
+    """
+    values_N = np.asarray(values, dtype=np.float64)
+    if values_N.size == 0 or not np.isfinite(values_N).all():
+        raise ValueError(f"a mean needs finite values; got {list(values)[:5]}")
+    mean = float(values_N.mean())
+    if values_N.size == 1:
+        return Mean(1, mean, mean, mean)
+    from scipy.stats import t
+
+    error = float(values_N.std(ddof=1)) / math.sqrt(values_N.size)
+    half = float(t.ppf(0.5 + level / 2, values_N.size - 1)) * error
+    return Mean(values_N.size, mean, mean - half, mean + half)
+
+
 def _resampled(values_N: np.ndarray, rng: np.random.Generator, draws: int) -> np.ndarray:
     return values_N[rng.integers(0, values_N.size, (draws, values_N.size))].mean(axis=1)

@@ -35,6 +35,12 @@ COMMANDS = [
     "eval",
     "replay",
     "report",
+    "dpo",
+    "kto",
+    "reward",
+    "prefer",
+    "doctor",
+    "study",
 ]
 
 

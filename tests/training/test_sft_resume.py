@@ -13,7 +13,8 @@ import torch
 from tooldojo.configs.schema import SftSection
 from tooldojo.training.demonstrations import TokenRow
 from tooldojo.training.policy import Policy
-from tooldojo.training.sft import SftData, resume_point, row_order, train_sft
+from tooldojo.training.sft import SftData, train_sft
+from tooldojo.training.trl_stage import resume_point, row_order
 
 SECTION = SftSection(epochs=3, batch_size=4, eval_every=2, learning_rate=1e-2)
 

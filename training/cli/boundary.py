@@ -33,6 +33,7 @@ _BAD_INPUT = {
     "RecipeError",
     "TemplateError",
     "PolicyError",
+    "PreferenceError",
     "RunDirectoryError",
     "ReportError",
     "InputError",
@@ -47,6 +48,7 @@ _FAILED = {
     "WorldCrash",
     "VerifierCrash",
     "CheckpointError",
+    "StudyError",
 }
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]

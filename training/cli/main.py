@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tooldojo.training.cli import authoring, gates, playing, records, runs, worlds
+from tooldojo.training.cli import authoring, gates, playing, records, runs, stages, studying, worlds
 from tooldojo.training.cli.boundary import Boundary
 
 app = typer.Typer(
@@ -42,8 +42,24 @@ for panel, commands in (
         "Worlds",
         (worlds.envs, authoring.new, gates.check, gates.audit, playing.play, playing.rollout),
     ),
-    ("Training", (runs.quickstart, runs.sft, runs.train, runs.base, runs.export)),
-    ("Evidence", (runs.evaluate, records.replay, records.report)),
+    (
+        "Training",
+        (
+            runs.quickstart,
+            runs.sft,
+            stages.dpo,
+            stages.kto,
+            stages.reward,
+            runs.train,
+            studying.study,
+            runs.base,
+            runs.export,
+        ),
+    ),
+    (
+        "Evidence",
+        (runs.evaluate, records.replay, records.report, records.doctor, stages.prefer),
+    ),
 ):
     for command in commands:
         name = {"evaluate": "eval"}.get(command.__name__, command.__name__)

@@ -1,4 +1,4 @@
-"""The commands about what is on disk: `replay` and `report`."""
+"""The commands about what is on disk: `replay`, `report` and `doctor`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from tooldojo.training.cli.boundary import CheckFailed, InputError, JsonFlag, Output, Trace
 
@@ -134,3 +135,25 @@ def report(
     path = write_report(run, chat_of(run, model) if model else None)
     output.console.print(f"wrote [bold]{path}[/]")
     output.emit({"path": str(path), "bytes": path.stat().st_size})
+
+
+def doctor(
+    ctx: typer.Context, run: RunArgument, json: JsonFlag = False, traceback: Trace = False
+) -> None:
+    """Say what looks wrong in a run, and what to try; exit code 1 if there is a problem."""
+    from tooldojo.training.doctor import diagnose, read_symptoms
+    from tooldojo.training.doctor.rules import RULES
+
+    output: Output = ctx.obj
+    symptoms = read_symptoms(run)
+    findings = diagnose(symptoms)
+    for finding in findings:
+        mark = "[bold red]✗[/]" if finding.problem else "[yellow]·[/]"
+        output.console.print(f"{mark} {finding.rule}: {escape(finding.seen)}")
+        output.console.print(f"  [dim]{escape(finding.advice)}[/]")
+    data = {"steps": len(symptoms.metrics), "findings": [asdict(each) for each in findings]}
+    problems = [finding.rule for finding in findings if finding.problem]
+    if problems:
+        raise CheckFailed(f"{run} has {len(problems)} problems: {', '.join(problems)}", data)
+    output.console.print(f"[bold green]✓[/] {len(RULES)} rules see no problem")
+    output.emit(data)

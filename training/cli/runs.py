@@ -160,15 +160,33 @@ def export(
     ctx: typer.Context,
     adapter: Annotated[Path, typer.Argument(help="An adapter directory of a run.")],
     out: Annotated[Path, typer.Argument(help="Where the merged model goes.")],
+    add: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another adapter of the same base, summed exactly; repeatable."),
+    ] = None,
+    keep_adapter: Annotated[
+        bool, typer.Option("--keep-adapter", help="Write the sum as one adapter, not merged.")
+    ] = False,
     json: JsonFlag = False,
     traceback: Trace = False,
 ) -> None:
-    """Merge an adapter into its base model."""
+    """Merge an adapter, or the sum of several, into the base model."""
+    from tempfile import TemporaryDirectory
+
     from tooldojo.training.players import export_adapter
+    from tooldojo.training.stacking import stack_adapters
 
     output: Output = ctx.obj
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty; choose another directory")
-    figures = export_adapter(adapter, out)
+    adapters = [adapter, *(add or ())]
+    if keep_adapter:
+        figures: dict[str, Any] = {"path": str(out), "rank": stack_adapters(adapters, out)}
+    elif not add:
+        figures = export_adapter(adapter, out)
+    else:
+        with TemporaryDirectory() as folder:
+            stack_adapters(adapters, Path(folder) / "stack")
+            figures = export_adapter(Path(folder) / "stack", out)
     output.console.print(f"wrote [bold]{out}[/]")
     output.emit(figures)

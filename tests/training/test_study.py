@@ -1,0 +1,123 @@
+"""Studies: the runs of a grid, what is still to do, and cells compared at equal samples."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tooldojo.configs.loading import RecipeError
+from tooldojo.configs.study import StudyRun, load_study, study_runs
+from tooldojo.training.stats import student_mean
+from tooldojo.training.study import (
+    STAGE,
+    Outcome,
+    budget_of,
+    compare_cells,
+    draw_study,
+    pending,
+    read_outcome,
+)
+
+GRID = """
+recipe = "quickstart"
+dir = "{dir}"
+seeds = [0, 1]
+samples = 640
+[set]
+"eval.every" = 2
+[grid]
+"objective.advantage" = ["grpo", "rloo"]
+"objective.group_size" = [4, 8]
+"""
+
+
+def runs(tmp_path: Path, text: str = GRID) -> list[StudyRun]:
+    path = tmp_path / "grid.toml"
+    path.write_text(text.format(dir=tmp_path / "study"))
+    return study_runs(load_study(path))
+
+
+def test_a_grid_is_all_combinations_under_all_seeds_with_equal_samples(tmp_path: Path) -> None:
+    found = runs(tmp_path)
+    assert len(found) == 8 and len({run.directory for run in found}) == 8
+    assert [run.cell for run in found[::2]] == [
+        "advantage=grpo, group_size=4",
+        "advantage=grpo, group_size=8",
+        "advantage=rloo, group_size=4",
+        "advantage=rloo, group_size=8",
+    ]
+    for run in found:
+        objective = run.recipe.objective
+        assert run.recipe.learner.steps * objective.groups * objective.group_size == 640
+        assert run.recipe.eval.every == 2 and run.recipe.run.seed == run.seed
+        assert run.recipe.run.dir == str(run.directory)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('"objective.advantage"', '"objective.advantag"'), "did you mean 'objective.advantage'"),
+        (("samples = 640", "samples = 3"), "samples = 3 is less than one step"),
+        (("seeds = [0, 1]", "seeds = []"), "seeds: tuple should have at least 1"),
+        (
+            ("seeds =", "seed ="),
+            "seed: extra inputs are not permitted; keys are recipe, dir, seeds",
+        ),
+    ],
+)
+def test_a_bad_study_is_refused_before_anything_runs(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        runs(tmp_path, GRID.replace(*change))
+
+
+def test_what_is_done_is_not_done_again(tmp_path: Path, finished_run: Path) -> None:
+    run, *_ = runs(tmp_path)
+    (train, evaluate) = pending(run)
+    assert train[0] == "train" and evaluate[0] == "eval" and "--resume" not in train + evaluate
+    assert f'run.dir="{run.directory}"' in train
+    shutil.copytree(finished_run, run.directory)
+    assert [command[-1] == "--resume" for command in pending(run)] == [True, False]
+    (run.directory / "adapters" / f"v{run.recipe.learner.steps + 1}").mkdir(parents=True)
+    assert [command[0] for command in pending(run)] == ["eval"]
+    shutil.copy(run.directory / "eval" / "rl.json", run.directory / "eval" / f"{STAGE}.json")
+    assert pending(run) == []
+    outcome = read_outcome(run)
+    assert outcome.tasks == 24 and outcome.samples_S == (1840.0, 3680.0)  # validated twice
+    assert outcome.at(2000) == outcome.curve_S[0] and outcome.at(1e9) == outcome.curve_S[1]
+
+
+def outcomes() -> list[Outcome]:
+    return [
+        Outcome("a", seed, 0.5 + 0.1 * seed, 100, (10.0, 20.0, 30.0), (0.1, 0.2, 0.9))
+        for seed in (0, 1)
+    ] + [
+        Outcome("b", seed, 0.7 + 0.1 * seed, 100, (12.0, 24.0), (0.3, 0.4 + 0.1 * seed))
+        for seed in (0, 1)
+    ]
+
+
+def test_cells_are_compared_at_the_samples_that_all_have() -> None:
+    assert budget_of(outcomes()) == 24
+    a, b = compare_cells(outcomes())
+    assert (a.equal.mean, b.equal.mean) == (pytest.approx(0.2), pytest.approx(0.45))
+    assert a.success.mean == pytest.approx(0.55) and a.gain is None
+    assert b.gain is not None and b.gain.mean == pytest.approx(0.2)
+    assert b.gain.high - b.gain.low == pytest.approx(0, abs=1e-9)  # alike in both seeds
+
+
+def test_students_interval() -> None:
+    found = student_mean([0.0, 1.0, 2.0])  # t(0.975, 2) = 4.3027, error 1 / sqrt(3)
+    assert (found.mean, found.high) == (1.0, pytest.approx(1 + 4.30265 / 3**0.5, abs=1e-4))
+    assert student_mean([0.3]).low == 0.3
+    with pytest.raises(ValueError, match="finite"):
+        student_mean([])
+
+
+def test_the_plots_are_drawn(tmp_path: Path) -> None:
+    paths = draw_study(outcomes(), compare_cells(outcomes()), tmp_path)
+    assert [path.name for path in paths] == ["curves.svg", "success.svg"]
+    assert all("<svg" in path.read_text() for path in paths)

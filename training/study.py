@@ -1,0 +1,182 @@
+"""A study's runs, one after the other, and what they say side by side.
+
+Owns the order, what is done already, and the comparison at equal samples. Refuses to compare
+different tasks: all cells of a seed are evaluated on the same ones. Invariant: a finished run is
+never repeated, an interrupted one goes on.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from pathlib import Path
+
+from tooldojo.configs.study import StudyRun
+from tooldojo.training.evaluation import read_evaluation
+from tooldojo.training.metrics import NAME, read_metrics
+from tooldojo.training.stats import Mean, student_mean
+from tooldojo.verifiers.records import Json
+
+STAGE = "study"
+
+
+class StudyError(RuntimeError):
+    """A run of a study failed; the message names it and the command that goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One finished run. success: on held-out tasks, in [0, 1]. samples_S, curve_S: trajectories
+    played so far and success (validation's where there is one, else training's).
+    """
+
+    cell: str
+    seed: int
+    success: float
+    tasks: int
+    samples_S: tuple[float, ...]
+    curve_S: tuple[float, ...]
+
+    def at(self, budget: float) -> float:
+        """The last known success after at most `budget` trajectories; the first one where none is
+        that early.
+        """
+        known = [y for x, y in zip(self.samples_S, self.curve_S, strict=True) if x <= budget]
+        return known[-1] if known else self.curve_S[0]
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """A cell over its seeds, with 95 % intervals of Student's t; a single seed has none.
+
+    equal: success during training at the study's common number of trajectories. gain: success minus
+    the first cell's, seed by seed.
+    """
+
+    cell: str
+    success: Mean
+    equal: Mean
+    gain: Mean | None
+
+
+def pending(run: StudyRun) -> list[list[str]]:
+    """The commands that are missing, as arguments of `tooldojo`; none for a finished run."""
+    commands = []
+    directory, steps = run.directory, run.recipe.learner.steps
+    adapter = directory / "adapters" / f"v{steps + 1}"
+    if not adapter.exists():
+        resume = ["--resume"] if (directory / "config.toml").exists() else []
+        commands.append(["train", *run.keys, *resume])
+    if not (directory / "eval" / f"{STAGE}.json").exists():
+        resume = ["--resume"] if (directory / "eval" / f"{STAGE}.toml").exists() else []
+        out = str(directory / "eval")
+        options = ["--adapter", str(adapter), "--stage", STAGE, "--out", out]
+        commands.append(["eval", *run.keys, *options, *resume])
+    return commands
+
+
+def run_study(
+    runs: Sequence[StudyRun], recipe: str | None, announce: Callable[[str], None]
+) -> list[Outcome]:
+    """Do what is missing, one process at a time; returns all outcomes.
+
+    Raises:
+        StudyError: when a run fails.
+    """
+    outcomes = []
+    for place, run in enumerate(runs, 1):
+        announce(f"{place}/{len(runs)}  {run.cell}, seed {run.seed}")
+        for name, *rest in pending(run):
+            source = [recipe] if recipe else []
+            command = [sys.executable, "-m", "tooldojo.training.cli", name, *source, *rest]
+            if subprocess.run(command, check=False).returncode:
+                raise StudyError(
+                    f"{name} of {run.cell}, seed {run.seed} failed in {run.directory}; "
+                    "the same study goes on from there"
+                )
+        outcomes.append(read_outcome(run))
+    return outcomes
+
+
+def read_outcome(run: StudyRun) -> Outcome:
+    """What a finished run says."""
+    evaluation = read_evaluation(run.directory / "eval" / f"{STAGE}.json")
+    success = evaluation.summary().success
+    rows = read_metrics(run.directory / NAME)
+    played = list(accumulate(_number(row, "rollout/trajectories") for row in rows))
+    name = "val/success" if any("val/success" in row for row in rows) else "success"
+    points = [(x, _number(row, name)) for x, row in zip(played, rows, strict=True) if name in row]
+    samples_S, curve_S = zip(*points, strict=True) if points else ((), ())
+    return Outcome(run.cell, run.seed, success.rate, success.trials, samples_S, curve_S)
+
+
+def _number(row: Mapping[str, Json], name: str) -> float:
+    value = row.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def budget_of(outcomes: Sequence[Outcome]) -> float:
+    """The number of trajectories that every run has played."""
+    return min(outcome.samples_S[-1] for outcome in outcomes)
+
+
+def compare_cells(outcomes: Sequence[Outcome]) -> list[CellResult]:
+    """Cells in the order of the study; the first one is the base of all gains."""
+    budget = budget_of(outcomes)
+    cells: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        cells.setdefault(outcome.cell, []).append(outcome)
+    base = {outcome.seed: outcome.success for outcome in next(iter(cells.values()))}
+    results = []
+    for place, (cell, found) in enumerate(cells.items()):
+        gains = [outcome.success - base[outcome.seed] for outcome in found]
+        results.append(
+            CellResult(
+                cell,
+                student_mean([outcome.success for outcome in found]),
+                student_mean([outcome.at(budget) for outcome in found]),
+                student_mean(gains) if place else None,
+            )
+        )
+    return results
+
+
+def study_json(outcomes: Sequence[Outcome], results: Sequence[CellResult]) -> dict[str, Json]:
+    """Everything as plain data."""
+    return {
+        "trajectories": budget_of(outcomes),
+        "cells": [asdict(result) for result in results],
+        "runs": [asdict(outcome) for outcome in outcomes],
+    }
+
+
+def draw_study(
+    outcomes: Sequence[Outcome], results: Sequence[CellResult], folder: Path
+) -> list[Path]:
+    """Two plots: success over trajectories, and held-out success with intervals."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    curves, ends = Figure((7, 4.2), layout="constrained"), Figure((7, 4.2), layout="constrained")
+    axes = curves.subplots()
+    for place, result in enumerate(results):
+        for outcome in (each for each in outcomes if each.cell == result.cell):
+            axes.plot(outcome.samples_S, outcome.curve_S, color=f"C{place}", alpha=0.6)
+        axes.plot([], [], color=f"C{place}", label=result.cell)
+    axes.axvline(budget_of(outcomes), color="0.6", linestyle=":", linewidth=1)
+    axes.set(xlabel="trajectories played", ylabel="success", ylim=(0, 1))
+    axes.legend(fontsize="small")
+    bars = ends.subplots()
+    means = [result.success for result in results]
+    reach = [[m.mean - m.low for m in means], [m.high - m.mean for m in means]]
+    bars.errorbar([m.mean for m in means], range(len(means)), xerr=reach, fmt="o", capsize=3)
+    bars.set_yticks(range(len(means)), [result.cell for result in results])
+    bars.invert_yaxis()
+    bars.set(xlabel="success on held-out tasks, mean of seeds (95 %)", xlim=(0, 1))
+    paths = [folder / "curves.svg", folder / "success.svg"]
+    for figure, path in zip((curves, ends), paths, strict=True):
+        FigureCanvasSVG(figure).print_svg(path)
+    return paths
