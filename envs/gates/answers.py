@@ -44,7 +44,7 @@ FLAGS = {
     "hangs": "misses its deadline, or dies, on some answer",
 }
 CONSTANT_SHARE = 0.2
-MOST_LOST = 3  # answers without a reply after which a grader is left alone
+MOST_LOST = 3  # answers without a reply after which an attack is given up
 _SHOWN = 5  # findings kept of each name
 
 
@@ -147,10 +147,10 @@ def audit_answers(grader: Grader, seed: int = 0) -> AnswerReport:
         if item.gold is None or not item.gold.strip():
             report.note("no_reference", place, item.question)
     attack = _Attack(grader, list(items), report, derived_random(seed, "answers"))
-    for step in (
-        attack.references, attack.gibberish, attack.constants, attack.changed, attack.executed
-    ):  # fmt: skip
+    for step in (attack.executed, attack.references, attack.gibberish, attack.constants):
         step()
+        attack.lost = 0
+    attack.changed()
     return report
 
 
@@ -162,10 +162,11 @@ class _Attack:
     items: list[Item]
     report: AnswerReport
     rng: random.Random
+    lost: int = 0  # in the attack under way
 
     def score(self, item: int, answer: str) -> float | None:
         """The score, or None with a finding where there is none."""
-        if self.report.counts.get("hangs", 0) >= MOST_LOST:
+        if self.lost >= MOST_LOST:
             return None
         self.report.scored += 1
         try:
@@ -174,6 +175,7 @@ class _Attack:
             self.report.note("raises", item, f"{answer[:80]!r}: {error}")
             return None
         except GraderLost as error:
+            self.lost += 1
             self.report.note("hangs", item, f"{answer[:80]!r}: {error}")
             return None
         if not (math.isfinite(value) and 0 <= value <= 1):
@@ -247,10 +249,8 @@ class _Attack:
             for trace, answer in made.items():
                 sent[trace] = (place, answer)
                 self.score(place, answer)
-        for trace in sorted(
-            self.grader.traces() & set(sent), key=lambda each: int(each[len(PREFIX) :])
-        ):
-            place, answer = sent[trace]
+        left = self.grader.traces()
+        for place, answer in (about for trace, about in sent.items() if trace in left):
             self.report.note("executes_answers", place, answer)
 
 
