@@ -26,7 +26,9 @@ class SchemaSpec(ToolSpec):
             raise ToolError("arguments: should be JSON, with finite numbers")
         validator = importlib.import_module("jsonschema").Draft202012Validator
         closed = {**self.parameters, "additionalProperties": False}
-        errors = sorted(validator(closed).iter_errors(arguments), key=lambda e: list(map(str, e.path)))
+        errors = sorted(
+            validator(closed).iter_errors(arguments), key=lambda e: list(map(str, e.path))
+        )
         if errors:
             where = ".".join(map(str, errors[0].path)) or "arguments"
             raise ToolError(f"{where}: {errors[0].message[:200]}")
