@@ -32,6 +32,8 @@ class TaskSection(Section):
     """How training tasks are drawn: all alike, or rather those whose groups have disagreed."""
     demos: Positive = 300
     """Verified gold demonstrations for the SFT warm start."""
+    allow_unaudited: bool = False
+    """Train on imported worlds too, whose verifiers others wrote; blocked ones stay refused."""
     val_tasks: Positive = 96
     """Validation tasks, played every `eval.every` steps; the choice of checkpoints may use them."""
 

@@ -34,6 +34,11 @@ NATIVE = {
     "tooldojo/Office-v0": "tooldojo.envs.office.world:Office",
     "tooldojo/Home-v0": "tooldojo.envs.home.world:Home",
 }
+IMPORTED = {  # the module that loads the worlds of a namespace
+    "reasoning_gym/": "tooldojo.envs.imported.reasoning_gym",
+    "tau2/": "tooldojo.envs.imported.tau2",
+    "bfcl/": "tooldojo.envs.imported.bfcl",
+}
 DONORS = ("tooldojo/Orders-v0", "tooldojo/Travel-v0", "tooldojo/Database-v0")  # of distractors
 _classes: dict[str, type[World]] = {}
 
@@ -73,6 +78,9 @@ def world_class(reference: str) -> type[World]:
     if reference in NATIVE:
         module, _, name = NATIVE[reference].partition(":")
         return getattr(importlib.import_module(module), name)
+    for namespace, module in IMPORTED.items():
+        if reference.startswith(namespace):
+            return register(reference)(importlib.import_module(module).load(reference))
     if ":" not in reference:
         near = difflib.get_close_matches(reference, [*NATIVE, *_classes], 1, 0.3)
         hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -92,6 +92,29 @@ class ToolCallSpace(Space[dict]):
         return f"ToolCallSpace({', '.join(sorted(self.tools))})"
 
 
+class NoCalls(Space[tuple]):
+    """The calls of a turn in a world without tools: none. gymnasium allows no empty `Tuple`."""
+
+    def sample(self, mask: Any | None = None, probability: Any | None = None) -> tuple:
+        """No call."""
+        return ()
+
+    def contains(self, x: Any) -> bool:
+        """Whether there is none."""
+        return x == ()
+
+    @property
+    def is_np_flattenable(self) -> bool:
+        """It is of the kind of `ToolCallSpace`."""
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NoCalls)
+
+    def __repr__(self) -> str:
+        return "NoCalls()"
+
+
 def sample_arguments(schema: dict, rng: np.random.Generator) -> dict[str, Json]:
     """Random arguments for a parameter schema; optional ones are left out half of the time."""
     required = set(schema.get("required", ()))

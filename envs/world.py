@@ -16,7 +16,6 @@ from random import Random
 from typing import Any, ClassVar
 
 import gymnasium as gym
-import numpy as np
 
 from tooldojo.envs.calls import (
     MALFORMED,
@@ -33,21 +32,23 @@ from tooldojo.envs.calls import (
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Capabilities, Snapshot, clone
-from tooldojo.envs.spaces import Message, ToolCallSpace
+from tooldojo.envs.spaces import Message, NoCalls, ToolCallSpace
 from tooldojo.envs.task import GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError, ToolSpec, tool_spec
+from tooldojo.envs.verdict import Verdict
 from tooldojo.verifiers.canonical import content_hash
 from tooldojo.verifiers.combine import Verifier, state_and_answer
 from tooldojo.verifiers.records import (
     CallOutcome,
     Evidence,
     Goal,
+    Json,
     Score,
     StopReason,
     ToolCall,
 )
 
-__all__ = ["MALFORMED", "VerifierCrash", "World", "WorldCrash", "random_action"]
+__all__ = ["MALFORMED", "VerifierCrash", "World", "WorldCrash"]
 
 
 class World(gym.Env[tuple[str, ...], dict]):
@@ -64,6 +65,8 @@ class World(gym.Env[tuple[str, ...], dict]):
     max_turns: ClassVar[int] = 8
     verifier: ClassVar[Verifier] = state_and_answer()
     slow_tools: ClassVar[bool] = False  # synchronous tools that take milliseconds or more
+    tool_less: ClassVar[bool] = False  # answered without tools; elsewhere that is a mistake
+    verdict: ClassVar[Verdict | None] = None  # of an imported world's audit; None for ours
     capabilities: ClassVar[Capabilities] = Capabilities()
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = frozenset()
     unseen_wordings: ClassVar[frozenset[int]] = frozenset()
@@ -87,7 +90,8 @@ class World(gym.Env[tuple[str, ...], dict]):
         self.turn_limit = self._own_turn_limit = max_turns or self.max_turns
         self.render_mode = render_mode
         self.observation_space = gym.spaces.Sequence(Message())
-        calls = gym.spaces.Sequence(ToolCallSpace(list(self.tool_specs().values())))
+        specs = list(self.tool_specs().values())
+        calls = gym.spaces.Sequence(ToolCallSpace(specs)) if specs else NoCalls()
         self.action_space = gym.spaces.Dict({"calls": calls, "message": Message()})
 
     # What an author writes
@@ -101,6 +105,10 @@ class World(gym.Env[tuple[str, ...], dict]):
 
     def on_load(self) -> None:
         """Rebuild caches derived from `self.state`; called whenever the state was replaced."""
+
+    def gather(self) -> dict[str, Json]:
+        """What the verifier needs and only I/O can find (`Evidence.gathered`), once at the end."""
+        return {}
 
     # What a wrapper may change
 
@@ -129,7 +137,7 @@ class World(gym.Env[tuple[str, ...], dict]):
             for name, value in vars(base).items():
                 if hasattr(value, "__tool_mark__"):
                     found[name] = tool_spec(value)
-        if not found:
+        if not found and not cls.tool_less:
             raise TypeError(f"{cls.__name__} has no tools; mark a method with @tool(mutates=...)")
         return found
 
@@ -145,7 +153,9 @@ class World(gym.Env[tuple[str, ...], dict]):
             LookupError: when no draft belongs to the split.
             WorldCrash: when the gold does not score 1.
         """
-        for attempt in range(2000):
+        unseen = {Split.TEST_COMBOS: cls.unseen_combos, Split.TEST_WORDINGS: cls.unseen_wordings}
+        attempts = 2000 if unseen.get(split, True) else 0  # none where nothing is held back
+        for attempt in range(attempts):
             rng = Random(
                 derive_seed(seed, "task", cls.origin_id(), split.value, level, ordinal, attempt)
             )
@@ -269,6 +279,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         """
         self.stop, self.answer = stop, answer
         try:
+            self.gathered = self.gather()
             self.score = self.verifier(self.evidence(), self.task.goal)
         except Exception as error:
             raise VerifierCrash(
@@ -286,7 +297,8 @@ class World(gym.Env[tuple[str, ...], dict]):
             self.answer,
             stop,
             self.turn,
-            messages=tuple(self.messages),
+            clone(self.gathered),
+            tuple(self.messages),
         )
 
     def render(self) -> str:  # type: ignore[override]
@@ -321,6 +333,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         self.stop: StopReason | None = None
         self.answer: str | None = None
         self.score: Score | None = None
+        self.gathered: dict[str, Json] = {}
         self.on_load()
 
     def state_hash(self) -> str:
@@ -385,10 +398,3 @@ class World(gym.Env[tuple[str, ...], dict]):
         if outcome is not CallOutcome.OK:
             text = json.dumps({"error": text}, ensure_ascii=False)
         return ToolCall(call.name, call.arguments, self.turn, outcome, mutated, text)
-
-
-def random_action(space: gym.Space, rng: np.random.Generator) -> dict:
-    """One schema-valid random call and no message, drawn with `rng`."""
-    calls = space["calls"]  # type: ignore[index]
-    calls.feature_space._np_random = rng
-    return {"calls": (calls.feature_space.sample(),), "message": ""}

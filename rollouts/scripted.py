@@ -65,7 +65,7 @@ class Script:
         return _turn_of(self.nearest(task), number)
 
     def _random_tool(self, task: Task, number: int, seed: int) -> GoldTurn:
-        if number >= RANDOM_CALLS:
+        if number >= RANDOM_CALLS or not world_class(task.env).tool_specs():
             return GoldTurn("", (), CONSTANT_REPLY)
         drawn = _calls_of(task.env, derive_seed(self.seed, "random_tool", seed, number))
         return GoldTurn("", (Call(drawn["name"], drawn["arguments"]),))

@@ -15,9 +15,11 @@ from pathlib import Path
 from tooldojo.configs.loading import RecipeError
 from tooldojo.configs.schema import Recipe
 from tooldojo.envs.curriculum import LearnableTasks
+from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.source import GeneratedTasks, take
 from tooldojo.envs.task import Split, Task, TaskSource
+from tooldojo.envs.verdict import refuse_untrusted
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.fleet import Fleet
 from tooldojo.rollouts.formats import call_format
@@ -173,7 +175,13 @@ class OpenPolicy:
 def open_policy(
     recipe: Recipe, resume: bool, adapter: Path | None = None, extra_worlds: Sequence[str] = ()
 ) -> Iterator[OpenPolicy]:
-    """Lock the run directory and load the policy; adapter: what to start from, else a fresh one."""
+    """Lock the run directory and load the policy; adapter: what to start from, else a fresh one.
+
+    Raises:
+        RecipeError: for a world that may not train.
+    """
+    verdicts = [(each, world_class(each).verdict) for each in recipe.task.worlds]
+    refuse_untrusted(verdicts, recipe.task.allow_unaudited)
     _, adapter = base_and_adapter(recipe, adapter)
     chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
     chat.check_prefix()

@@ -145,3 +145,13 @@ def call_format(evidence: Evidence, goal: Goal) -> Component:
     return Component(
         1 - wrong / max(1, len(evidence.calls)), f"{wrong} ill-formed calls" if wrong else ""
     )
+
+
+def outside_score(evidence: Evidence, goal: Goal) -> Component:
+    """What an imported verifier, run outside before, gave the answer; 0 where there was none."""
+    if evidence.stop is not StopReason.ANSWERED:
+        return Component(0.0, f"no final message ({evidence.stop.value})")
+    value = evidence.gathered.get("outside_score")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise MissingGoal(f"outside_score needs a number gathered before; got {value!r}")
+    return Component(float(value), "" if value == 1 else f"the imported verifier gave {value:g}")

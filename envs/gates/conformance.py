@@ -112,7 +112,8 @@ def snapshots_continue_identically(task: Task, _other: Task) -> Iterator[str]:
     """
     rng, probed = derived_random("snapshots", task.id), start(task)
     specs = list(probed.tool_specs().values())
-    probes = [GoldTurn("", (grounded_call(probed, specs, rng),)) for _ in range(_PROBES)]
+    count = _PROBES if specs else 0
+    probes = [GoldTurn("", (grounded_call(probed, specs, rng),)) for _ in range(count)]
     turns = [*task.gold[:-1], *probes, task.gold[-1]]
     for place in range(len(task.gold)):
         world = start(task, len(turns) + 1)

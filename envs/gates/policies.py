@@ -35,10 +35,12 @@ def constant_reply(case: Case) -> Mutant:
     return Mutant([reply(case.rng.choice(CONSTANTS))])
 
 
-def random_tool(case: Case) -> Mutant:
+def random_tool(case: Case) -> Mutant | None:
     """Random calls that reach into the world, then another task's closing line."""
     world = start(case.task)
     specs = list(world.tool_specs().values())
+    if not specs:
+        return None
     calls = [grounded_call(world, specs, case.rng) for _ in range(case.rng.randint(1, 3))]
     turns = [GoldTurn("", (call,)) for call in calls]
     return Mutant([*turns, reply(case.other.goal.answer or "Done.")])
