@@ -58,6 +58,11 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
         recipe = Recipe.model_validate(pinned(data))
     except pydantic.ValidationError as error:
         raise RecipeError(_explain(error)) from None
+    if recipe.rollout.over_issue and not recipe.rollout.eta:
+        raise RecipeError(
+            f"rollout.over_issue = {recipe.rollout.over_issue:g} needs rollout.eta of 1 or more: "
+            "with rollout.eta = 0 nothing may be played ahead; set rollout.eta=1 or leave it out"
+        )
     contradiction = next(contradictions(recipe), None)
     if contradiction is not None:
         raise RecipeError(contradiction)

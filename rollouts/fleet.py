@@ -24,13 +24,14 @@ from tooldojo.rollouts.cluster import (
     start_ray,
     threads_per_worker,
 )
-from tooldojo.rollouts.engine import choose_transport, engine_spec, environment
+from tooldojo.rollouts.engine import choose_transport, engine_spec
 from tooldojo.rollouts.interrupts import uninterrupted
 from tooldojo.rollouts.player import Limits, PlaySettings
 from tooldojo.rollouts.publish import BASE, DeliveryReceipt
 from tooldojo.rollouts.records import EngineId, Group
 from tooldojo.rollouts.sampler import EngineLost
 from tooldojo.rollouts.scheduler import Job, Scheduler, given_up
+from tooldojo.rollouts.simulated import SimulatedSpec
 from tooldojo.rollouts.steploop import EngineStats
 from tooldojo.rollouts.stream import FleetView, GroupStream, play_through
 from tooldojo.rollouts.updates import DeliveryError, PolicyUpdate
@@ -79,11 +80,13 @@ class Fleet:
         replacements: int | None = None,
         threads: int = 0,
         deterministic: bool = False,
+        simulated: SimulatedSpec | None = None,
     ) -> None:
         """replacements: how many workers may be lost between two publishes; None allows 3 and one
         per worker. threads: of each engine, 0 for its share of this machine. deterministic: play in
         lockstep, one block of `max_inflight` trajectories after the other, without a prefix cache;
-        `section` must be a recipe's that `configs.deterministic` has passed.
+        `section` must be a recipe's that `configs.deterministic` has passed. simulated: engines
+        without a model instead of vLLM.
         """
         self.section, self.policy, self.replaced = section, BASE, list[str]()
         self.transport = choose_transport(section)
@@ -92,7 +95,7 @@ class Fleet:
         self._losses, self._threads = 0, threads
         spec = engine_spec(section, model, self.transport, lora_rank, prefix_caching, deterministic)
         share = -(-section.max_inflight // section.workers)
-        self._arguments = (spec, call_format, tuple(worlds), share)
+        self._arguments = (simulated or spec, call_format, tuple(worlds), share)
         self._update: ObjectRef | None = None
         self._seen: dict[EngineId, None] = {}
         self._scheduler: Scheduler[ObjectRef] = Scheduler(section.workers)
@@ -243,7 +246,7 @@ class Fleet:
         import ray
 
         section, spec = self.section, self._arguments[0]
-        variables = environment(spec)
+        variables = spec.environment()
         if self._threads or not on_cluster():
             threads = self._threads or threads_per_worker(section.workers)
             variables["OMP_NUM_THREADS"] = str(threads)

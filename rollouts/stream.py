@@ -127,6 +127,14 @@ class GroupStream:
             self._engines.start(job)
 
 
+class Player(Protocol):
+    """What tasks are played by: a fleet of engines, or a view of it."""
+
+    def play(self, issued: Iterable[IssuedTask], group_size: int) -> Iterable[Group]:
+        """Groups as they finish, in any order."""
+        ...
+
+
 class Streams(Protocol):
     """A fleet, as far as playing goes."""
 

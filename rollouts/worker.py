@@ -19,6 +19,7 @@ from tooldojo.rollouts.player import PlaySettings, all_or_bug, play_group
 from tooldojo.rollouts.publish import DeliveryReceipt
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import EngineLost
+from tooldojo.rollouts.simulated import SimulatedSampler, SimulatedSpec
 from tooldojo.rollouts.steploop import EngineStats
 from tooldojo.rollouts.updates import PolicyUpdate
 
@@ -27,13 +28,13 @@ class RolloutWorker:
     """Plays groups on its own engine: any number is taken, `most` trajectories play at once."""
 
     def __init__(
-        self, spec: EngineSpec, call_format: str, worlds: Sequence[str], most: int
+        self, spec: EngineSpec | SimulatedSpec, call_format: str, worlds: Sequence[str], most: int
     ) -> None:
         for reference in worlds:
             world_class(reference)
         self._chat = Chat.load(spec.model, call_format)
         self._host = Host(ToolThreads(), None if spec.deterministic else most)
-        self._sampler = VllmSampler(spec)
+        self._sampler: VllmSampler | SimulatedSampler = spec.open(self._chat)
 
     async def ready(self) -> EngineId:
         """Answers when the engine can play.
@@ -67,7 +68,7 @@ class RolloutWorker:
             EngineLost: when the engine was lost meanwhile; the groups must be played elsewhere.
         """
         rest = (self._chat, settings, policy)
-        if self._sampler.spec.deterministic:
+        if isinstance(self._sampler, VllmSampler) and self._sampler.spec.deterministic:
             groups = await play_together(issued, group_size, self._sampler, *rest, self._host)
         else:
             groups = await all_or_bug(

@@ -43,6 +43,8 @@ _FAILED = {
     "EvaluationError",
     "ProvenanceError",
     "FleetError",
+    "HopelessRun",
+    "HungTools",
     "EngineLost",
     "WorldCrash",
     "VerifierCrash",
