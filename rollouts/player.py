@@ -23,7 +23,15 @@ from tooldojo.rollouts.buffer import TokenBuffer
 from tooldojo.rollouts.chat import Chat, ParsedTurn
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.host import Host, UnderWay
-from tooldojo.rollouts.records import Failure, Group, PolicyRef, SpanKind, Trajectory
+from tooldojo.rollouts.records import (
+    Branch,
+    Failure,
+    Group,
+    IssuedBranch,
+    PolicyRef,
+    SpanKind,
+    Trajectory,
+)
 from tooldojo.rollouts.sampler import EngineLost, Sampled, Sampler, SampleRequest, SamplingSpec
 from tooldojo.verifiers.records import Evidence, ScoreStatus, StopReason
 from tooldojo.verifiers.reward import RewardShape, shape_reward
@@ -92,7 +100,7 @@ def action_of(parsed: ParsedTurn) -> dict[str, Any]:
 
 async def play(
     task: Task,
-    start: Snapshot | None,
+    start: Snapshot | Branch | None,
     sampler: Sampler,
     chat: Chat,
     limits: Limits,
@@ -103,7 +111,7 @@ async def play(
 ) -> Trajectory:
     """Play one task to its end, whatever the end is.
 
-    start: a snapshot before the first turn, or None to reset.
+    start: a snapshot before the first turn, a branch to go on from, or None to reset.
 
     Raises:
         ValueError: when the prompt leaves no room to sample, or the sampler breaks its contract.
@@ -113,7 +121,8 @@ async def play(
     host = host or Host()
     about = UnderWay(task.env, key.ordinal, key.member, key.attempt)
     with host.watching(about):
-        player = _Player(task, world, sampler, chat, limits, key, policy, host, about)
+        prompt = start.ids if isinstance(start, Branch) else tuple(chat.task_prompt_ids(task))
+        player = _Player(task, world, prompt, sampler, chat, limits, key, policy, host, about)
         end = await _outcome(player)
     return _trajectory(player, end, shape, time.perf_counter() - began)
 
@@ -164,14 +173,17 @@ def _trajectory(player: _Player, end: _Outcome, shape: RewardShape, seconds: flo
     )
 
 
-def _world_at(task: Task, start: Snapshot | None, limits: Limits) -> World:
+def _world_at(task: Task, start: Snapshot | Branch | None, limits: Limits) -> World:
     world = world_class(task.env)()
     if start is None:
         world.reset(options={"task": task, "max_turns": limits.max_turns})
         return world
-    if start.turn or (start.task is not task and start.task.id != task.id):
-        raise ValueError(f"{task.id}: a trajectory starts before the first turn of its own task")
-    world.restore(start)
+    snapshot = start.snapshot if isinstance(start, Branch) else start
+    if snapshot.task is not task and snapshot.task.id != task.id:
+        raise ValueError(f"{task.id}: a trajectory starts from a state of its own task")
+    if snapshot.turn and not isinstance(start, Branch):
+        raise ValueError(f"{task.id}: a snapshot after turn 0 needs its tokens; give a Branch")
+    world.restore(snapshot)
     world.turn_limit = limits.max_turns
     return world
 
@@ -191,6 +203,7 @@ class _Player:
         self,
         task: Task,
         world: World,
+        prompt: tuple[int, ...],
         sampler: Sampler,
         chat: Chat,
         limits: Limits,
@@ -204,10 +217,9 @@ class _Player:
         self.threads = host.threads if world.slow_tools else None
         self.about = about
         self.task_id = task.id  # a hash of the whole task, so taken once
-        self.turn = 0
+        self.turn = world.turn
         self.malformed = 0
-        self.buffer = TokenBuffer()
-        prompt = chat.task_prompt_ids(task)
+        self.buffer = TokenBuffer(world.turn)
         self.prompt_tokens = len(prompt)
         self.buffer.append_context(prompt, SpanKind.PROMPT)
         if not self.buffer.remaining(limits.max_context):
@@ -302,7 +314,7 @@ async def play_group(
     host: Host | None = None,
     on_settled: Callable[[], None] = lambda: None,
 ) -> Group:
-    """Play one task `group_size` times at once, all from one snapshot.
+    """Play one task `group_size` times at once, all from one snapshot, or from one branch.
 
     A failed member is played again with the same seeds as often as the table of endings says; if it
     fails for good it stays in the group without a score. on_settled: called once per member. host:
@@ -310,7 +322,8 @@ async def play_group(
     """
     host = host or Host()
     limits, shape = settings.limits, settings.shape
-    start = _world_at(issued.task, None, limits).snapshot()
+    start = issued.branch if isinstance(issued, IssuedBranch) else None
+    start = start or _world_at(issued.task, None, limits).snapshot()
 
     async def settle(member: int) -> Trajectory:
         key = PlayKey(settings.run_seed, issued.ordinal, member)
