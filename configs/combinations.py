@@ -1,4 +1,4 @@
-"""Keys of `[objective]` that need other keys, or exclude each other.
+"""Keys that need other keys, or exclude each other.
 
 Invariant: a key that would have no effect, or no meaning, is refused with one line that says what
 to set; nothing is silently ignored.
@@ -37,7 +37,7 @@ NEEDS = (
 
 
 def contradictions(recipe: Recipe) -> Iterator[str]:
-    """One line per combination of keys that an objective cannot honour."""
+    """One line per combination of keys that a run cannot honour."""
     section = recipe.objective
     values = section.model_dump()
     for need in NEEDS:
@@ -51,6 +51,11 @@ def contradictions(recipe: Recipe) -> Iterator[str]:
                 f"set objective.{need.other}={need.allowed[0]}"
             )
     yield from _bounds(section)
+    if recipe.rollout.over_issue and not recipe.rollout.eta:
+        yield (
+            f"rollout.over_issue = {recipe.rollout.over_issue:g} needs rollout.eta of 1 or more: "
+            "with rollout.eta = 0 nothing may be played ahead; set rollout.eta=1 or leave it out"
+        )
 
 
 def _bounds(section: ObjectiveSection) -> Iterator[str]:

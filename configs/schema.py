@@ -101,7 +101,13 @@ class RolloutSection(Section):
     transport: Literal["auto", "merged", "adapter"] = "auto"
     """How a new policy reaches the engines; auto is adapter on GPUs, merged weights on CPUs."""
     eta: Annotated[int, Field(ge=0)] = 0
-    """Allowed staleness in policy versions; 0 is exactly on-policy."""
+    """Allowed staleness in policy versions: engines play on while the learner updates, up to this
+    many batches ahead. 0 is exactly on-policy."""
+    over_issue: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of a batch by which playing may run further ahead, to fill engines in a long tail;
+    the bound on staleness stays. Needs `eta` of 1 or more."""
+    max_failed: Share = 0.5
+    """A step ends the run when more than this share of its trajectories has no verdict."""
     max_inflight: Positive = 128
     """Trajectories under way at once, over all workers."""
     temperature: Annotated[float, Field(gt=0)] = 1.0

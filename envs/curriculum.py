@@ -89,12 +89,18 @@ class LearnableTasks:
             self.tallies.setdefault(kind, Tally()).add(*self._results.pop(ordinal))
 
     def state_dict(self) -> dict[str, Json]:
-        """The place in the sequence and the tallies; groups still under way are not in it."""
+        """The place in the sequence, the tallies, and the kinds of groups still under way."""
         self._settle()
         tallies: dict[str, Json] = {
             kind: [tally.successes, tally.trajectories] for kind, tally in self.tallies.items()
         }
-        return {"ordinal": self.ordinal, "drawn": self.source.ordinal, "tallies": tallies}
+        under_way: dict[str, Json] = {str(place): kind for place, kind in self._open.items()}
+        return {
+            "ordinal": self.ordinal,
+            "drawn": self.source.ordinal,
+            "tallies": tallies,
+            "open": under_way,
+        }
 
     def load_state_dict(self, state: dict[str, Json]) -> None:
         """Go on from a `state_dict`."""
@@ -103,4 +109,7 @@ class LearnableTasks:
         tallies = state["tallies"]
         assert isinstance(tallies, dict)
         self.tallies = {kind: Tally(*map(float, pair)) for kind, pair in tallies.items()}  # type: ignore[arg-type]
-        self._open, self._results = {}, {}
+        under_way = state["open"]
+        assert isinstance(under_way, dict)
+        self._open = {int(place): str(kind) for place, kind in under_way.items()}
+        self._results = {}

@@ -31,17 +31,32 @@ class ToolMark:
 
     mutates: bool
     idempotent: bool
+    deadline: float | None = None
+    at_once: int | None = None
 
 
-def tool(*, mutates: bool, idempotent: bool = False) -> Callable[[F], F]:
+def tool(
+    *,
+    mutates: bool,
+    idempotent: bool = False,
+    deadline: float | None = None,
+    at_once: int | None = None,
+) -> Callable[[F], F]:
     """Mark a method as a tool.
 
     mutates: whether it may change the world's state; a call that raises `ToolError` is rolled back.
     idempotent: whether a repeated call has the effect of one, so that infrastructure may retry it.
+    deadline: seconds that a call may take; None: what the recipe allows. at_once: calls that may
+    run at the same time in one process; None: any number.
     """
+    if deadline is not None and not deadline > 0:
+        raise ValueError(f"a tool's deadline of {deadline} s; it must be above 0, or left out")
+    if at_once is not None and at_once < 1:
+        raise ValueError(f"a tool with at_once={at_once}; it must be 1 or more, or left out")
+    marked = ToolMark(mutates, idempotent, deadline, at_once)
 
     def mark(function: F) -> F:
-        function.__tool_mark__ = ToolMark(mutates, idempotent)  # type: ignore[attr-defined]
+        function.__tool_mark__ = marked  # type: ignore[attr-defined]
         return function
 
     return mark
@@ -58,6 +73,8 @@ class ToolSpec:
     parameters: dict[str, Json]
     is_async: bool
     _model: type[pydantic.BaseModel] = field(repr=False, compare=False)
+    deadline: float | None = field(default=None, kw_only=True)
+    at_once: int | None = field(default=None, kw_only=True)
 
     @property
     def schema(self) -> dict[str, Json]:
@@ -134,7 +151,17 @@ def tool_spec(function: Callable[..., object]) -> ToolSpec:
     )
     parameters = _plain(model.model_json_schema())
     is_async = inspect.iscoroutinefunction(function)
-    return ToolSpec(name, summary, mark.mutates, mark.idempotent, parameters, is_async, model)
+    return ToolSpec(
+        name,
+        summary,
+        mark.mutates,
+        mark.idempotent,
+        parameters,
+        is_async,
+        model,
+        deadline=mark.deadline,
+        at_once=mark.at_once,
+    )
 
 
 def _docstring(doc: str) -> tuple[str, dict[str, str]]:

@@ -30,6 +30,7 @@ from tooldojo.envs.calls import (
     shown,
 )
 from tooldojo.envs.draft import Draft
+from tooldojo.envs.limits import ToolDeadline, limited
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Capabilities, Snapshot, clone
 from tooldojo.envs.spaces import Message, NoCalls, ToolCallSpace
@@ -121,6 +122,13 @@ class World(gym.Env[tuple[str, ...], dict]):
         """Run a tool on checked arguments."""
         result = getattr(self, spec.name)(**arguments)
         return await result if spec.is_async else result
+
+    def seconds_allowed(self, calls: Sequence[dict], default: float) -> float:
+        """How long a turn with these calls may take: the sum over calls of what the tool declares,
+        or of `default`; `default` for a turn without calls.
+        """
+        specs = [self.tool_specs().get(call["name"]) for call in calls]
+        return sum((spec and spec.deadline) or default for spec in specs) or default
 
     def out_of_turns(self) -> bool:
         """Whether the turn just played was the last one allowed."""
@@ -377,14 +385,15 @@ class World(gym.Env[tuple[str, ...], dict]):
             return self._record(call, call.refusal, call.reason)
         before = clone(self.state) if call.writes else None
         try:
-            text = shown(await self.perform(call.spec, call.checked))
+            work = self.perform(call.spec, call.checked)
+            text = shown(await limited(self.env_id, call.spec, work))
         except BaseException as error:  # a cancelled write leaves nothing behind, either
             if before is not None:
                 self.state = before
                 self.on_load()
             if isinstance(error, ToolError):
                 return self._record(call, CallOutcome.TOOL_ERROR, str(error))
-            if not isinstance(error, Exception):
+            if not isinstance(error, Exception) or isinstance(error, ToolDeadline):
                 raise
             raise WorldCrash(
                 f"tool {call.name!r} failed: {type(error).__name__}: {error}"

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Protocol
 
 from tooldojo.envs.task import IssuedTask
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endings import FailureClass
+from tooldojo.rollouts.host import Host
 from tooldojo.rollouts.player import PlaySettings, all_or_bug, play_group
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import EngineLost, Sampled, SampleRequest
@@ -98,7 +98,7 @@ async def play_together(
     chat: Chat,
     settings: PlaySettings,
     policy: PolicyRef,
-    threads: Executor | None = None,
+    host: Host | None = None,
 ) -> tuple[Group, ...]:
     """Play several tasks in lockstep, each `group_size` times; groups in the order of the tasks.
 
@@ -110,7 +110,7 @@ async def play_together(
 
     def group(index: int) -> Awaitable[Group]:
         one = issued[index]
-        return play_group(one, group_size, barrier, chat, settings, policy, threads, barrier.leave)
+        return play_group(one, group_size, barrier, chat, settings, policy, host, barrier.leave)
 
     groups = await all_or_bug(group, len(issued))
     for each in groups:

@@ -31,9 +31,13 @@ class BadSegment(ValueError):
 
 
 class TokenBuffer:
-    """Grows by context and by sampled turns; `freeze` gives the record."""
+    """Grows by context and by sampled turns; `freeze` gives the record.
 
-    def __init__(self) -> None:
+    first_turn: the number of the first turn to come; above 0 in a branch.
+    """
+
+    def __init__(self, first_turn: int = 0) -> None:
+        self._first_turn = first_turn
         self.ids: list[int] = []
         self._kinds: list[int] = []
         self._calls: list[int] = []
@@ -46,8 +50,8 @@ class TokenBuffer:
 
     @property
     def turns(self) -> int:
-        """Assistant turns so far."""
-        return len(self._turns)
+        """Assistant turns so far, those before a branch included."""
+        return self._first_turn + len(self._turns)
 
     def remaining(self, max_context: int) -> int:
         """How many tokens still fit; never negative."""
@@ -83,7 +87,7 @@ class TokenBuffer:
         self._versions.extend([sampled.policy.version] * count)
         self._turns.append(
             Turn(
-                index=len(self._turns),
+                index=self.turns,
                 start=start,
                 end=len(self.ids),
                 text=parsed.text,

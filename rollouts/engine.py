@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tooldojo.configs.schema import RolloutSection
+from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.publish import (
     AdapterDelivery,
     Delivery,
@@ -69,6 +70,14 @@ class EngineSpec:
     deadline: float = 120.0
     prefix_caching: bool = True
     deterministic: bool = False
+
+    def environment(self) -> dict[str, str]:
+        """See `environment`."""
+        return environment(self)
+
+    def open(self, chat: Chat) -> VllmSampler:
+        """The engine in this process; it takes token ids and needs no chat."""
+        return VllmSampler(self)
 
 
 def choose_transport(section: RolloutSection) -> Transport:
@@ -165,15 +174,19 @@ class VllmSampler:
         return [asyncio.ensure_future(_answered(each)) for each in asked]
 
     async def publish(self, update: PolicyUpdate) -> DeliveryReceipt:
-        """Deliver a policy and prove it, after the turns that are being sampled now.
+        """Deliver a policy and prove it.
 
-        The proof needs the engine for itself: prompt logprobs beside other requests kill vLLM's
-        CPU engine when LoRA is enabled.
+        Merged weights wait for the turns that are being sampled now, so that a turn has one
+        version. Adapters arrive without a pause, except on CPUs: there the proof needs the engine
+        for itself, because prompt logprobs beside other requests kill it when LoRA is enabled.
 
         Raises:
             DeliveryError: when the engine does not hold the policy; it must not be used any more.
         """
-        work = self.loop.call(lambda engine: self._publish(engine, update), drain=True)
+        import torch
+
+        pause = self.spec.transport is Transport.MERGED or not torch.cuda.is_available()
+        work = self.loop.call(lambda engine: self._publish(engine, update), drain=pause)
         return await asyncio.wrap_future(work)
 
     async def logprobs(self, policy: PolicyRef, ids: tuple[int, ...]) -> tuple[float, ...]:

@@ -7,11 +7,11 @@ again, whole, under the same seeds.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +24,16 @@ from tooldojo.rollouts.cluster import (
     start_ray,
     threads_per_worker,
 )
-from tooldojo.rollouts.engine import choose_transport, engine_spec, environment
+from tooldojo.rollouts.engine import choose_transport, engine_spec
 from tooldojo.rollouts.interrupts import uninterrupted
 from tooldojo.rollouts.player import Limits, PlaySettings
 from tooldojo.rollouts.publish import BASE, DeliveryReceipt
 from tooldojo.rollouts.records import EngineId, Group
 from tooldojo.rollouts.sampler import EngineLost
+from tooldojo.rollouts.scheduler import Job, Scheduler, given_up
+from tooldojo.rollouts.simulated import SimulatedSpec
 from tooldojo.rollouts.steploop import EngineStats
+from tooldojo.rollouts.stream import FleetView, GroupStream, play_through
 from tooldojo.rollouts.updates import DeliveryError, PolicyUpdate
 from tooldojo.rollouts.worker import RolloutWorker
 from tooldojo.verifiers.reward import RewardShape
@@ -38,52 +41,22 @@ from tooldojo.verifiers.reward import RewardShape
 if TYPE_CHECKING:
     from ray import ObjectRef
 
+LOG = logging.getLogger(__name__)
 _START = 900.0  # seconds in which a worker must have loaded its model
+_DELIVERY = 3.0  # deadlines that a delivery may take: it waits for turns under way, then proves
 _PARTING = 5.0  # seconds in which engines may end what they are in when the fleet closes
+_MOST_LOSSES = 2  # workers that a job may cost before it is given up
+_DUMPED = 20  # stuck trajectories of a worker that are logged
 _PATIENCE = 20.0  # seconds without a finished group before the workers are asked whether they live
 
 
 @dataclass(slots=True, eq=False)
 class _Seat:
-    """A worker. load: trajectories that it plays; engine is None until it answered first."""
+    """A worker; engine is None until it answered first."""
 
     handle: Any  # Ray's proxy of a RolloutWorker
     ready: ObjectRef
     engine: EngineId | None = None
-    load: int = 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    """Groups to play on one worker, and where they go when all are done."""
-
-    issued: tuple[IssuedTask, ...]
-    group_size: int
-    settings: PlaySettings
-    sink: deque[Group]
-
-    @property
-    def load(self) -> int:
-        """Trajectories."""
-        return len(self.issued) * self.group_size
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Run:
-    job: _Job
-    seat: _Seat
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FleetView:
-    """A fleet under other settings: another temperature, another run seed."""
-
-    fleet: Fleet
-    settings: PlaySettings
-
-    def play(self, issued: Iterable[IssuedTask], group_size: int) -> Iterator[Group]:
-        """Groups as they finish, in any order."""
-        return self.fleet.play_with(issued, group_size, self.settings)
 
 
 class Fleet:
@@ -107,11 +80,13 @@ class Fleet:
         replacements: int | None = None,
         threads: int = 0,
         deterministic: bool = False,
+        simulated: SimulatedSpec | None = None,
     ) -> None:
         """replacements: how many workers may be lost between two publishes; None allows 3 and one
         per worker. threads: of each engine, 0 for its share of this machine. deterministic: play in
         lockstep, one block of `max_inflight` trajectories after the other, without a prefix cache;
-        `section` must be a recipe's that `configs.deterministic` has passed.
+        `section` must be a recipe's that `configs.deterministic` has passed. simulated: engines
+        without a model instead of vLLM.
         """
         self.section, self.policy, self.replaced = section, BASE, list[str]()
         self.transport = choose_transport(section)
@@ -119,10 +94,11 @@ class Fleet:
         self._budget = 3 + section.workers if replacements is None else replacements
         self._losses, self._threads = 0, threads
         spec = engine_spec(section, model, self.transport, lora_rank, prefix_caching, deterministic)
-        self._arguments = (spec, call_format, tuple(worlds))
+        share = -(-section.max_inflight // section.workers)
+        self._arguments = (simulated or spec, call_format, tuple(worlds), share)
         self._update: ObjectRef | None = None
         self._seen: dict[EngineId, None] = {}
-        self._running: dict[ObjectRef, _Run] = {}
+        self._scheduler: Scheduler[ObjectRef] = Scheduler(section.workers)
         self._owns_ray = start_ray(Path(model))
         try:
             check_resources(section, Path(model))
@@ -133,45 +109,29 @@ class Fleet:
 
     # Playing
 
-    def play(self, issued: Iterable[IssuedTask], group_size: int) -> Iterator[Group]:
+    def play(self, issued: Iterable[IssuedTask], group_size: int) -> Generator[Group, None, None]:
         """Groups as they finish, in any order, with the fleet's current policy.
 
         Tasks are drawn from `issued` as there is room for `max_inflight` trajectories. Closing the
         iterator early abandons what still runs.
         """
-        return self.play_with(issued, group_size, self.settings)
+        return play_through(self.stream(group_size), issued)
 
     def at(self, temperature: float | None = None, run_seed: int | None = None) -> FleetView:
         """The same fleet under another temperature or run seed, say for an evaluation."""
-        settings = self.settings
-        if temperature is not None:
-            settings = replace(settings, limits=replace(settings.limits, temperature=temperature))
-        if run_seed is not None:
-            settings = replace(settings, run_seed=run_seed)
-        return FleetView(self, settings)
+        return FleetView.of(self, temperature, run_seed)
 
-    def play_with(
-        self, issued: Iterable[IssuedTask], group_size: int, settings: PlaySettings
-    ) -> Iterator[Group]:
-        """`play` under explicit settings."""
-        sink: deque[Group] = deque()
-        tasks, exhausted = iter(issued), False
+    def stream(
+        self, group_size: int, settings: PlaySettings | None = None, ahead: bool = False
+    ) -> GroupStream:
+        """Groups from tasks that are put in over time.
+
+        ahead: workers get tasks before they have room for them, so that they go on while the driver
+        is busy with something else.
+        """
+        limit = None if ahead else self.section.max_inflight
         at_once = self._at_once(group_size)
-        try:
-            while True:
-                while not exhausted and self._has_room(at_once * group_size):
-                    drawn = tuple(islice(tasks, at_once))
-                    exhausted = not drawn
-                    if drawn:
-                        self._start(_Job(drawn, group_size, settings, sink))
-                if sink:
-                    yield sink.popleft()
-                elif exhausted and not any(r.job.sink is sink for r in self._running.values()):
-                    return
-                else:
-                    self._pump()
-        finally:
-            self._abandon(sink)
+        return GroupStream(self, group_size, settings or self.settings, limit, at_once)
 
     def publish(self, update: PolicyUpdate) -> tuple[DeliveryReceipt, ...]:
         """Deliver a policy to every worker and prove it. With eta = 0, groups that run end first.
@@ -181,8 +141,8 @@ class Fleet:
         """
         import ray
 
-        while self.section.eta == 0 and self._running:
-            self._pump()
+        while self.section.eta == 0 and self._scheduler.tickets:
+            self.pump(wait=True)
         seats = [self._ready(seat) for seat in self._seats]
         self._update, self.policy = ray.put(update), update.ref
         sent = [(seat, seat.handle.publish.remote(self._update)) for seat in seats]
@@ -218,7 +178,7 @@ class Fleet:
                 ray.get([seat.handle.stop.remote() for seat in started], timeout=_PARTING)
             for seat in self._seats:
                 ray.kill(seat.handle)
-            self._seats, self._running = [], {}
+            self._seats = []
             self._end_ray()
 
     def __enter__(self) -> Fleet:
@@ -227,52 +187,58 @@ class Fleet:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    # Routing
+    # What streams ask for
 
-    def _at_once(self, group_size: int) -> int:
-        """Groups per job: lockstep needs all that play at once in one."""
-        lockstep = self._arguments[0].deterministic
-        return max(1, self.section.max_inflight // group_size) if lockstep else 1
-
-    def _has_room(self, trajectories: int) -> bool:
-        load = sum(seat.load for seat in self._seats)
-        return load == 0 or load + trajectories <= self.section.max_inflight
-
-    def _start(self, job: _Job) -> None:
+    def start(self, job: Job) -> None:
         """Give groups to the least loaded worker; they stay there."""
-        seat = self._ready(min(self._seats, key=lambda each: each.load))
-        play = seat.handle.play.remote(job.issued, job.group_size, job.settings, self.policy)
-        seat.load += job.load
-        self._running[play] = _Run(job, seat)
+        if job.losses > _MOST_LOSSES and not self._lockstep:
+            why = f"{job.losses} workers were lost while they played it; {self.replaced[-1]}"
+            last = self.engines_so_far[-1]
+            job.done.extend(given_up(each, job, last, self.policy, why) for each in job.issued)
+            return
+        seat = self._scheduler.least_loaded()
+        handle = self._ready(self._seats[seat]).handle
+        play = handle.play.remote(job.issued, job.group_size, job.settings, self.policy)
+        self._scheduler.started(play, job, seat)
 
-    def _pump(self) -> None:
-        """Wait until a job is done and put its groups where they belong."""
+    def pump(self, wait: bool) -> None:
+        """Put the groups of finished jobs where they belong; `wait`: until there are any."""
         import ray
         from ray.exceptions import OutOfMemoryError, RayActorError
 
-        done, _ = ray.wait(list(self._running), num_returns=1, timeout=_PATIENCE)
-        if not done:
-            self._check_alive()
+        running = self._scheduler.tickets
+        if not running:
+            return
+        done, _ = ray.wait(running, num_returns=len(running), timeout=0)
+        if not done and wait:
+            done, _ = ray.wait(running, num_returns=1, timeout=_PATIENCE)
+            if not done:
+                self._check_alive()
         for play in done:
-            run = self._running[play]
+            if play not in self._scheduler:
+                continue  # lost with a worker that was replaced just now
             try:
                 groups = ray.get(play)
             except (RayActorError, OutOfMemoryError, EngineLost) as error:
-                self._replace(run.seat, _why(error))
+                self._replace(self._seats[self._scheduler.seat_of(play)], _why(error))
             else:
-                self._forget(play).job.sink.extend(groups)
+                self._scheduler.ended(play).done.extend(groups)
 
-    def _forget(self, play: ObjectRef) -> _Run:
-        run = self._running.pop(play)
-        run.seat.load -= run.job.load
-        return run
-
-    def _abandon(self, sink: deque[Group]) -> None:
+    def abandon(self, done: deque[Group]) -> None:
+        """Stop the jobs whose groups go to `done`."""
         import ray
 
-        for play in [p for p, run in self._running.items() if run.job.sink is sink]:
-            self._forget(play)
+        for play in self._scheduler.running_for(done):
+            self._scheduler.ended(play)
             ray.cancel(play)
+
+    def _at_once(self, group_size: int) -> int:
+        """Groups per job: lockstep needs all that play at once in one."""
+        return max(1, self.section.max_inflight // group_size) if self._lockstep else 1
+
+    @property
+    def _lockstep(self) -> bool:
+        return self._arguments[0].deterministic
 
     # Workers
 
@@ -280,7 +246,7 @@ class Fleet:
         import ray
 
         section, spec = self.section, self._arguments[0]
-        variables = environment(spec)
+        variables = spec.environment()
         if self._threads or not on_cluster():
             threads = self._threads or threads_per_worker(section.workers)
             variables["OMP_NUM_THREADS"] = str(threads)
@@ -316,11 +282,11 @@ class Fleet:
 
     def _receipt(self, seat: _Seat, receipt: ObjectRef) -> DeliveryReceipt | None:
         import ray
-        from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+        from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError, RayTaskError
 
         try:
-            return ray.get(receipt)
-        except (RayActorError, OutOfMemoryError, EngineLost) as error:
+            return ray.get(receipt, timeout=_DELIVERY * self.section.deadline)
+        except (RayActorError, OutOfMemoryError, EngineLost, GetTimeoutError) as error:
             return self._replace(seat, _why(error))
         except RayTaskError as error:
             if isinstance(error.cause, DeliveryError):
@@ -333,8 +299,8 @@ class Fleet:
 
         if seat not in self._seats:
             return None
-        lost = [p for p, run in self._running.items() if run.seat is seat]
-        jobs = [self._forget(play).job for play in lost]
+        place = self._seats.index(seat)
+        jobs = self._scheduler.lost(place)
         ray.kill(seat.handle)
         self.replaced.append(f"{seat.engine.engine if seat.engine else 'a new worker'}: {why}")
         self._losses += 1
@@ -343,25 +309,32 @@ class Fleet:
                 f"{self._losses} rollout workers were lost, which is more than chance: "
                 f"{'; '.join(self.replaced[-3:])}. Look for memory pressure or a crashing world"
             )
-        new = self._seats[self._seats.index(seat)] = self._open()
+        new = self._seats[place] = self._open()
         receipt = None
         self._ready(new)
         if self._update is not None:
             receipt = self._receipt(new, new.handle.publish.remote(self._update))
         for job in jobs:
-            self._start(job)
+            self.start(job)
         return receipt
 
     def _check_alive(self) -> None:
-        """Ask every worker; one that does not answer within the deadline is replaced."""
+        """Ask every worker what it is at; one that does not answer within the deadline is replaced.
+
+        What has waited for longer than the deadline goes to the log, longest first.
+        """
         import ray
         from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError
 
+        deadline = self.section.deadline
         for seat in list(self._seats):
             try:
-                ray.get(seat.handle.ready.remote(), timeout=self.section.deadline)
+                stuck = ray.get(seat.handle.under_way.remote(deadline), timeout=deadline)
             except (RayActorError, OutOfMemoryError, EngineLost, GetTimeoutError) as error:
                 self._replace(seat, _why(error))
+            else:
+                for line in stuck[:_DUMPED]:
+                    LOG.warning("%s: %s", seat.engine.engine if seat.engine else "worker", line)
 
     def _end_ray(self) -> None:
         import ray

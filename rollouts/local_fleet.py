@@ -1,24 +1,27 @@
-"""`LocalFleet`: one sampler in this process behind the same face as `Fleet`, without Ray.
+"""`LocalFleet`: samplers in this process behind the same face as `Fleet`, without Ray.
 
-For transformers, scripted policies, tests and debugging. Refuses nothing that `Fleet` takes, but a
-policy can only be published to a sampler that has a delivery.
+For transformers, scripted and simulated policies, tests and debugging. Refuses nothing that `Fleet`
+takes, but a policy can only be published to a sampler that has a delivery. Engines rest while the
+caller is away: one thread does it all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from tooldojo.envs.task import IssuedTask
 from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.host import Host, ToolThreads
 from tooldojo.rollouts.player import PlaySettings, play_group
 from tooldojo.rollouts.publish import BASE, DeliveryReceipt, Prover, Transport, digest_of
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import Sampler
+from tooldojo.rollouts.scheduler import Job, Scheduler
+from tooldojo.rollouts.stream import FleetView, GroupStream, play_through
 from tooldojo.rollouts.updates import DeliveryError, PolicyUpdate, Probe
 
 if TYPE_CHECKING:
@@ -26,25 +29,13 @@ if TYPE_CHECKING:
     from tooldojo.rollouts.transformers_sampler import TransformersSampler
 
 Deliver = Callable[[PolicyUpdate], DeliveryReceipt]
-_TOOL_THREADS = 8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LocalView:
-    """A local fleet under other settings."""
-
-    fleet: LocalFleet
-    settings: PlaySettings
-
-    def play(self, issued: Iterable[IssuedTask], group_size: int) -> Iterator[Group]:
-        """Groups as they finish, in any order."""
-        return self.fleet.play_with(issued, group_size, self.settings)
 
 
 class LocalFleet:
     """Plays groups with at most `max_inflight` trajectories under way.
 
-    deliver: how the sampler takes a policy; None refuses to publish.
+    others: further engines beside `sampler`, for simulations. deliver: how the sampler takes a
+    policy; None refuses to publish.
     """
 
     def __init__(
@@ -56,46 +47,35 @@ class LocalFleet:
         policy: PolicyRef = BASE,
         max_inflight: int = 32,
         deliver: Deliver | None = None,
+        others: Sequence[Sampler] = (),
     ) -> None:
         self.sampler, self.chat, self.settings, self.policy = sampler, chat, settings, policy
-        self.max_inflight, self._deliver = max_inflight, deliver
+        self.max_inflight, self._deliver, self.others = max_inflight, deliver, tuple(others)
+
+    @property
+    def samplers(self) -> tuple[Sampler, ...]:
+        """All engines."""
+        return (self.sampler, *self.others)
 
     @property
     def engines(self) -> tuple[EngineId, ...]:
         """Who plays."""
-        return (self.sampler.engine,)
+        return tuple(sampler.engine for sampler in self.samplers)
 
     def play(self, issued: Iterable[IssuedTask], group_size: int) -> Generator[Group, None, None]:
         """Groups as they finish, in any order; a bug in one ends all."""
-        return self.play_with(issued, group_size, self.settings)
+        return play_through(self.stream(group_size), issued)
 
-    def at(self, temperature: float | None = None, run_seed: int | None = None) -> LocalView:
+    def at(self, temperature: float | None = None, run_seed: int | None = None) -> FleetView:
         """The same sampler under another temperature or run seed."""
-        settings = self.settings
-        if temperature is not None:
-            settings = replace(settings, limits=replace(settings.limits, temperature=temperature))
-        if run_seed is not None:
-            settings = replace(settings, run_seed=run_seed)
-        return LocalView(self, settings)
+        return FleetView.of(self, temperature, run_seed)
 
-    def play_with(
-        self, issued: Iterable[IssuedTask], group_size: int, settings: PlaySettings
-    ) -> Generator[Group, None, None]:
-        """`play` under explicit settings."""
-        room = max(1, self.max_inflight // group_size)
-        tasks = iter(issued)
-        with asyncio.Runner() as runner, ThreadPoolExecutor(_TOOL_THREADS, "tools") as threads:
-            loop, running = runner.get_loop(), set[asyncio.Task[Group]]()
-            while True:
-                while len(running) < room and (task := next(tasks, None)) is not None:
-                    group = self._group(task, group_size, settings, threads)
-                    running.add(loop.create_task(group))
-                if not running:
-                    return
-                first = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                done, running = loop.run_until_complete(first)
-                for each in done:
-                    yield each.result()
+    def stream(
+        self, group_size: int, settings: PlaySettings | None = None, ahead: bool = False
+    ) -> GroupStream:
+        """Groups from tasks that are put in over time; see `Fleet.stream`."""
+        limit = None if ahead else self.max_inflight
+        return GroupStream(_LocalEngines(self), group_size, settings or self.settings, limit)
 
     def publish(self, update: PolicyUpdate) -> tuple[DeliveryReceipt, ...]:
         """Deliver a policy to the sampler and prove it.
@@ -121,22 +101,60 @@ class LocalFleet:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    async def _group(
-        self,
-        issued: IssuedTask,
-        group_size: int,
-        settings: PlaySettings,
-        threads: ThreadPoolExecutor,
-    ) -> Group:
+
+class _LocalEngines:
+    """The event loop of one stream, opened by its first job; it runs while the caller waits."""
+
+    def __init__(self, fleet: LocalFleet) -> None:
+        self._fleet = fleet
+        self._scheduler: Scheduler[asyncio.Task[Group]] = Scheduler(len(fleet.samplers))
+        self._hosts: list[Host] = []
+        self._finished: asyncio.Queue[asyncio.Task[Group]] = asyncio.Queue()
+        self._runner: asyncio.Runner | None = None
+
+    def start(self, job: Job) -> None:
+        """Give a job to the least loaded engine."""
+        if self._runner is None:
+            self._runner, samplers = asyncio.Runner(), len(self._fleet.samplers)
+            most = -(-self._fleet.max_inflight // samplers)
+            self._hosts = [Host(ToolThreads(), most) for _ in range(samplers)]
+        seat = self._scheduler.least_loaded()
+        ticket = self._runner.get_loop().create_task(self._play(job, seat))
+        ticket.add_done_callback(self._finished.put_nowait)
+        self._scheduler.started(ticket, job, seat)
+
+    async def _play(self, job: Job, seat: int) -> Group:
+        fleet, (issued,) = self._fleet, job.issued
+        sampler, host = fleet.samplers[seat], self._hosts[seat]
         return await play_group(
-            issued,
-            group_size,
-            self.sampler,
-            self.chat,
-            settings,
-            self.policy,
-            threads,
+            issued, job.group_size, sampler, fleet.chat, job.settings, fleet.policy, host
         )
+
+    def pump(self, wait: bool) -> None:
+        """Let the engines play; `wait`: until a job is done."""
+        if self._runner is None or not self._scheduler.tickets:
+            return
+        first = self._finished.get() if wait else asyncio.sleep(0)
+        done = [self._runner.get_loop().run_until_complete(first)]
+        while not self._finished.empty():
+            done.append(self._finished.get_nowait())
+        for each in filter(None, done):
+            self._scheduler.ended(each).done.append(each.result())
+
+    def abandon(self, done: deque[Group]) -> None:
+        """End the stream's jobs and its loop."""
+        if self._runner is None:
+            return
+        left = self._scheduler.running_for(done)
+        self._runner.get_loop().run_until_complete(_cancelled(left))
+        self._runner.close()
+        self._runner, self._scheduler = None, Scheduler(len(self._fleet.samplers))
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[Group]]) -> None:
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def transformers_delivery(sampler: TransformersSampler) -> Deliver:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -23,7 +22,16 @@ from tooldojo.envs.world import MALFORMED, VerifierCrash, World, WorldCrash
 from tooldojo.rollouts.buffer import TokenBuffer
 from tooldojo.rollouts.chat import Chat, ParsedTurn
 from tooldojo.rollouts.endings import ENDINGS
-from tooldojo.rollouts.records import Failure, Group, PolicyRef, SpanKind, Trajectory
+from tooldojo.rollouts.host import Host, UnderWay
+from tooldojo.rollouts.records import (
+    Branch,
+    Failure,
+    Group,
+    IssuedBranch,
+    PolicyRef,
+    SpanKind,
+    Trajectory,
+)
 from tooldojo.rollouts.sampler import EngineLost, Sampled, Sampler, SampleRequest, SamplingSpec
 from tooldojo.verifiers.records import Evidence, ScoreStatus, StopReason
 from tooldojo.verifiers.reward import RewardShape, shape_reward
@@ -92,27 +100,30 @@ def action_of(parsed: ParsedTurn) -> dict[str, Any]:
 
 async def play(
     task: Task,
-    start: Snapshot | None,
+    start: Snapshot | Branch | None,
     sampler: Sampler,
     chat: Chat,
     limits: Limits,
     shape: RewardShape,
     key: PlayKey,
     policy: PolicyRef,
-    threads: Executor | None = None,
+    host: Host | None = None,
 ) -> Trajectory:
     """Play one task to its end, whatever the end is.
 
-    start: a snapshot before the first turn, or None to reset. threads: where worlds with
-    `slow_tools` step; without it they step on the event loop.
+    start: a snapshot before the first turn, a branch to go on from, or None to reset.
 
     Raises:
         ValueError: when the prompt leaves no room to sample, or the sampler breaks its contract.
     """
     began = time.perf_counter()
     world = _world_at(task, start, limits)
-    player = _Player(task, world, sampler, chat, limits, key, policy, threads)
-    end = await _outcome(player)
+    host = host or Host()
+    about = UnderWay(task.env, key.ordinal, key.member, key.attempt)
+    with host.watching(about):
+        prompt = start.ids if isinstance(start, Branch) else tuple(chat.task_prompt_ids(task))
+        player = _Player(task, world, prompt, sampler, chat, limits, key, policy, host, about)
+        end = await _outcome(player)
     return _trajectory(player, end, shape, time.perf_counter() - began)
 
 
@@ -162,14 +173,17 @@ def _trajectory(player: _Player, end: _Outcome, shape: RewardShape, seconds: flo
     )
 
 
-def _world_at(task: Task, start: Snapshot | None, limits: Limits) -> World:
+def _world_at(task: Task, start: Snapshot | Branch | None, limits: Limits) -> World:
     world = world_class(task.env)()
     if start is None:
         world.reset(options={"task": task, "max_turns": limits.max_turns})
         return world
-    if start.turn or (start.task is not task and start.task.id != task.id):
-        raise ValueError(f"{task.id}: a trajectory starts before the first turn of its own task")
-    world.restore(start)
+    snapshot = start.snapshot if isinstance(start, Branch) else start
+    if snapshot.task is not task and snapshot.task.id != task.id:
+        raise ValueError(f"{task.id}: a trajectory starts from a state of its own task")
+    if snapshot.turn and not isinstance(start, Branch):
+        raise ValueError(f"{task.id}: a snapshot after turn 0 needs its tokens; give a Branch")
+    world.restore(snapshot)
     world.turn_limit = limits.max_turns
     return world
 
@@ -189,21 +203,23 @@ class _Player:
         self,
         task: Task,
         world: World,
+        prompt: tuple[int, ...],
         sampler: Sampler,
         chat: Chat,
         limits: Limits,
         key: PlayKey,
         policy: PolicyRef,
-        threads: Executor | None,
+        host: Host,
+        about: UnderWay,
     ) -> None:
         self.task, self.world, self.sampler, self.chat = task, world, sampler, chat
         self.limits, self.key, self.policy = limits, key, policy
-        self.threads = threads if world.slow_tools else None
+        self.threads = host.threads if world.slow_tools else None
+        self.about = about
         self.task_id = task.id  # a hash of the whole task, so taken once
-        self.turn = 0
+        self.turn = world.turn
         self.malformed = 0
-        self.buffer = TokenBuffer()
-        prompt = chat.task_prompt_ids(task)
+        self.buffer = TokenBuffer(world.turn)
         self.prompt_tokens = len(prompt)
         self.buffer.append_context(prompt, SpanKind.PROMPT)
         if not self.buffer.remaining(limits.max_context):
@@ -250,6 +266,7 @@ class _Player:
             results=results,
             place=(key.ordinal, key.member),
         )
+        self.about.now("waits for the engine", self.turn)
         async with asyncio.timeout(limits.deadline):
             sampled = await self.sampler.sample(request)
         stopped = bool(sampled.ids) and sampled.ids[-1] in self.chat.stop_ids
@@ -262,13 +279,16 @@ class _Player:
 
     async def _step(self, parsed: ParsedTurn) -> tuple[str, ...]:
         action = action_of(parsed)
+        calls = ", ".join(dict.fromkeys(call["name"] for call in action["calls"]))
+        allowed = self.world.seconds_allowed(action["calls"], self.limits.deadline)
+        self.about.now(f"waits for {calls or 'the verifier'}", self.turn)
         began = time.perf_counter()
-        async with asyncio.timeout(self.limits.deadline):
-            if self.threads is None:
+        if self.threads is None:
+            async with asyncio.timeout(allowed):
                 results = (await self.world.astep(action))[0]
-            else:
-                loop = asyncio.get_running_loop()
-                results = (await loop.run_in_executor(self.threads, self.world.step, action))[0]
+        else:
+            what = f"{calls} of {self.task.env}"
+            results = (await self.threads.run(lambda: self.world.step(action), allowed, what))[0]
         self.buffer.took(time.perf_counter() - began)
         return results
 
@@ -291,23 +311,28 @@ async def play_group(
     chat: Chat,
     settings: PlaySettings,
     policy: PolicyRef,
-    threads: Executor | None = None,
+    host: Host | None = None,
     on_settled: Callable[[], None] = lambda: None,
 ) -> Group:
-    """Play one task `group_size` times at once, all from one snapshot.
+    """Play one task `group_size` times at once, all from one snapshot, or from one branch.
 
     A failed member is played again with the same seeds as often as the table of endings says; if it
-    fails for good it stays in the group without a score. on_settled: called once per member.
+    fails for good it stays in the group without a score. on_settled: called once per member. host:
+    of the event loop, where it lends threads or has a limit.
     """
+    host = host or Host()
     limits, shape = settings.limits, settings.shape
-    start = _world_at(issued.task, None, limits).snapshot()
+    start = issued.branch if isinstance(issued, IssuedBranch) else None
+    start = start or _world_at(issued.task, None, limits).snapshot()
 
     async def settle(member: int) -> Trajectory:
         key = PlayKey(settings.run_seed, issued.ordinal, member)
+        async with host.place():
+            return await play_until_settled(key)
+
+    async def play_until_settled(key: PlayKey) -> Trajectory:
         while True:
-            played = await play(
-                issued.task, start, sampler, chat, limits, shape, key, policy, threads
-            )
+            played = await play(issued.task, start, sampler, chat, limits, shape, key, policy, host)
             if key.attempt >= played.ending.retries:
                 on_settled()
                 return played

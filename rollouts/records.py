@@ -12,7 +12,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from tooldojo.envs.task import Task
+from tooldojo.envs.snapshot import Snapshot
+from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.rollouts.endings import Ending
 from tooldojo.verifiers.records import Evidence, Reward, Score
 
@@ -122,7 +123,7 @@ class Trajectory:
 
     score is None exactly when the ending is not a verdict (`failure` then says why); reward is None
     likewise. hashes: the world's hash chain, initial state first. prompt_tokens: length of the
-    shared prompt of its group.
+    shared prompt of its group. A branch counts its turns from where it began.
     """
 
     task_id: str
@@ -155,8 +156,28 @@ class Trajectory:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """A place in the middle of a trajectory: the world before a turn, and all tokens up to there.
+
+    To trajectories that begin here these tokens are a prompt: they do not train.
+    """
+
+    snapshot: Snapshot
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedBranch(IssuedTask):
+    """A task to be played from the middle."""
+
+    branch: Branch
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
-    """G trajectories of one task from the same initial snapshot, in order of member."""
+    """G trajectories of one task from the same snapshot, a task's first one or that of a `Branch`,
+    in order of member.
+    """
 
     ordinal: int
     task: Task

@@ -44,7 +44,9 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """Counts, and every trajectory that did not replay. skipped: its world declares no replay."""
+    """Counts, and every trajectory that did not replay. skipped: its world declares no replay, or
+    it is a branch, whose beginning is its parent's.
+    """
 
     trajectories: int
     turns: int
@@ -63,7 +65,7 @@ def verify(store: TrajectoryStore, chat: Chat, stage: str | None = None) -> Repl
     found: list[Divergence] = []
     for row in store.read(stage):
         played = row.trajectory
-        if not world_class(played.env).capabilities.replayable:
+        if not world_class(played.env).capabilities.replayable or _is_branch(played):
             skipped += 1
             continue
         trajectories += 1
@@ -77,6 +79,11 @@ def verify(store: TrajectoryStore, chat: Chat, stage: str | None = None) -> Repl
 def first_mismatch(row: StoredRow, chat: Chat) -> Mismatch | None:
     """The first place at which a replay leaves the record, or None."""
     return next(_mismatches(row, chat), None)
+
+
+def _is_branch(played: Trajectory) -> bool:
+    turns = played.segments[0].turns
+    return bool(turns and turns[0].index)
 
 
 def _mismatches(row: StoredRow, chat: Chat) -> Iterator[Mismatch]:

@@ -8,32 +8,33 @@ whatever way leaves nothing behind.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import IssuedTask
 from tooldojo.rollouts.barrier import play_together
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.engine import EngineSpec, VllmSampler
+from tooldojo.rollouts.host import Host, ToolThreads
 from tooldojo.rollouts.player import PlaySettings, all_or_bug, play_group
 from tooldojo.rollouts.publish import DeliveryReceipt
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import EngineLost
+from tooldojo.rollouts.simulated import SimulatedSampler, SimulatedSpec
 from tooldojo.rollouts.steploop import EngineStats
 from tooldojo.rollouts.updates import PolicyUpdate
 
-_TOOL_THREADS = 16  # for worlds whose tools block
-
 
 class RolloutWorker:
-    """Plays groups on its own engine, any number at once."""
+    """Plays groups on its own engine: any number is taken, `most` trajectories play at once."""
 
-    def __init__(self, spec: EngineSpec, call_format: str, worlds: Sequence[str]) -> None:
+    def __init__(
+        self, spec: EngineSpec | SimulatedSpec, call_format: str, worlds: Sequence[str], most: int
+    ) -> None:
         for reference in worlds:
             world_class(reference)
         self._chat = Chat.load(spec.model, call_format)
-        self._threads = ThreadPoolExecutor(_TOOL_THREADS, "tools")
-        self._sampler = VllmSampler(spec)
+        self._host = Host(ToolThreads(), None if spec.deterministic else most)
+        self._sampler: VllmSampler | SimulatedSampler = spec.open(self._chat)
 
     async def ready(self) -> EngineId:
         """Answers when the engine can play.
@@ -43,6 +44,15 @@ class RolloutWorker:
         """
         self._check()
         return self._sampler.engine
+
+    async def under_way(self, longer: float) -> tuple[str, ...]:
+        """What has waited for longer than so many seconds, a line each, longest first.
+
+        Raises:
+            EngineLost: when the engine can play no more.
+        """
+        self._check()
+        return self._host.stuck(longer)
 
     async def play(
         self,
@@ -58,11 +68,11 @@ class RolloutWorker:
             EngineLost: when the engine was lost meanwhile; the groups must be played elsewhere.
         """
         rest = (self._chat, settings, policy)
-        if self._sampler.spec.deterministic:
-            groups = await play_together(issued, group_size, self._sampler, *rest, self._threads)
+        if isinstance(self._sampler, VllmSampler) and self._sampler.spec.deterministic:
+            groups = await play_together(issued, group_size, self._sampler, *rest, self._host)
         else:
             groups = await all_or_bug(
-                lambda i: play_group(issued[i], group_size, self._sampler, *rest, self._threads),
+                lambda i: play_group(issued[i], group_size, self._sampler, *rest, self._host),
                 len(issued),
             )
         self._check()

@@ -29,7 +29,7 @@ MANIFEST, STATE, TENSORS, GROUPS = (
     "learner.safetensors",
     "groups.pickle",
 )
-FORMAT = 1
+FORMAT = 2
 
 
 class CheckpointError(RuntimeError):
@@ -41,8 +41,9 @@ class Checkpoint:
     """Everything that the next step depends on.
 
     step: learner steps done. source: the task source's state. sampler: the state of what fills
-    batches. policy: the published version. trained: ordinals settled so far that a source cannot
-    know by itself. groups: finished groups that no step has trained on yet.
+    batches, with the tasks that were being played. policy: the published version. trained: ordinals
+    settled so far that a source cannot know by itself. groups: finished groups that no step has
+    trained on yet.
     """
 
     step: int

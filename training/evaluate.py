@@ -16,6 +16,7 @@ from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef, Trajectory
 from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.rollouts.stream import Player
 from tooldojo.training.evaluation import (
     EvalRow,
     Evaluation,
@@ -27,7 +28,6 @@ from tooldojo.training.evaluation import (
 from tooldojo.training.evaluation_log import EvaluationLog
 from tooldojo.training.players import open_player
 from tooldojo.training.run_dir import RunDirectoryError, check_same, write_json, write_recipe
-from tooldojo.training.sampling import Player
 from tooldojo.verifiers.canonical import canonical_text
 from tooldojo.verifiers.records import CallOutcome, ScoreStatus
 

@@ -1,8 +1,9 @@
 """The loop: sample, score, advantage, update, publish.
 
-Owns the order of things and what is written down after each step. Invariant: what a step trains on
-was sampled by the version published before it, and a checkpoint lies between two steps: its seconds
-are charged to the step that follows it.
+Owns the order of things and what is written down after each step. Engines go on playing while the
+learner updates when `rollout.eta` lets them run ahead. Invariant: what a step trains on was sampled
+by the version published before it or one of the `eta` before that, and a checkpoint lies between
+two steps: its seconds are charged to the step that follows it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from tooldojo.configs.schema import Recipe
+from tooldojo.configs.schema import Recipe, RolloutSection
 from tooldojo.training.metrics import StepTimings, bottleneck_line, trajectory_seconds
 from tooldojo.training.progress import step_reporter
 from tooldojo.training.sampling import StepBatch
@@ -29,7 +30,8 @@ def train(session: Session, learning: Learning, on_step: OnStep) -> None:
     recipe, learner, clock = session.recipe, learning.learner, Clock()
     while learning.step < recipe.learner.steps:
         with clock("rollout"):
-            batch = learning.tasks.batch(session.fleet, session.on_group)  # sample, score
+            left = recipe.learner.steps - learning.step
+            batch = learning.tasks.batch(learning.version, left, session.on_group)  # sample, score
         with clock("learner"):
             groups = learner.teaching(batch.groups)
             figures = learner.update(groups) if groups else {}  # advantage, update
@@ -42,7 +44,7 @@ def train(session: Session, learning: Learning, on_step: OnStep) -> None:
         with clock("store"):
             session.record_players()
             session.store.append(batch.groups, TRAIN, learning.step - 1)
-        timings = clock.timings(batch, recipe.rollout.max_inflight)
+        timings = clock.timings(batch, recipe.rollout)
         metrics = batch.statistics() | figures | timings.to_metrics()
         learning.metrics.write(learning.step, metrics)
         on_step(learning.step, metrics, bottleneck_line(timings))
@@ -65,7 +67,7 @@ def run_training(recipe: Recipe, resume: bool, console: Console) -> dict[str, Js
         return {
             "dir": recipe.run.dir,
             "steps": learning.step,
-            "adapter": f"adapters/v{learning.step + 1}",
+            "adapter": f"adapters/v{learning.version}",
         }
 
 
@@ -83,7 +85,7 @@ class Clock:
         yield
         self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - start
 
-    def timings(self, batch: StepBatch, max_inflight: int) -> StepTimings:
+    def timings(self, batch: StepBatch, rollout: RolloutSection) -> StepTimings:
         """What the step took so far."""
         trajectories = [t for group in batch.groups for t in group.trajectories]
         return StepTimings(
@@ -93,5 +95,6 @@ class Clock:
             len(batch.groups),
             len(batch.live),
             len(trajectories),
-            max_inflight,
+            rollout.max_inflight,
+            overlapped=rollout.eta > 0,
         )

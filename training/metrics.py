@@ -128,6 +128,7 @@ class StepTimings:
     stage.
 
     played, trained: groups played and groups that carried a signal. max_inflight: the run's limit.
+    overlapped: playing goes on in the other stages, so that `rollout` is what the learner waits.
     """
 
     total: float
@@ -137,11 +138,13 @@ class StepTimings:
     trained: int = 0
     trajectories: int = 0
     max_inflight: int = 0
+    overlapped: bool = False
 
     @property
     def inflight(self) -> float:
-        """Trajectories under way on average while the rollout stage lasted."""
-        return self.inside.total / max(1e-9, self.stages.get("rollout", 0.0))
+        """Trajectories under way on average while playing lasted."""
+        lasted = self.total if self.overlapped else self.stages.get("rollout", 0.0)
+        return self.inside.total / max(1e-9, lasted)
 
     def share(self, stage: str) -> float:
         """A stage's share of the step, in [0, 1]."""

@@ -25,7 +25,7 @@ from tooldojo.rollouts.records import Group, PolicyRef
 from tooldojo.rollouts.sampler import Sampler
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.store import TrajectoryStore
-from tooldojo.training.sampling import Player
+from tooldojo.rollouts.stream import Player
 from tooldojo.verifiers.intervals import wilson
 from tooldojo.verifiers.records import Json
 from tooldojo.verifiers.reward import RewardShape

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tooldojo.configs.loading import RecipeError
 from tooldojo.configs.schema import Recipe
 from tooldojo.envs.curriculum import LearnableTasks
 from tooldojo.envs.registry import world_class
@@ -37,7 +36,7 @@ from tooldojo.training.players import base_and_adapter, open_fleet
 from tooldojo.training.policy import DTYPES, Policy, load_policy, load_tokenizer
 from tooldojo.training.run_dir import RunDirectory, write_json
 from tooldojo.training.runtime import tune_process
-from tooldojo.training.sampling import DynamicSampler
+from tooldojo.training.sampling import DynamicSampler, Pipeline
 
 OnGroup = Callable[[Group], None]
 TRAIN = "train"  # stage of the trajectories that were trained on
@@ -51,6 +50,11 @@ class Learning:
     tasks: DynamicSampler
     metrics: MetricsLog
     step: int = 0
+
+    @property
+    def version(self) -> int:
+        """Of the policy as it stands; the start is version 1."""
+        return self.step + 1
 
 
 @dataclass(slots=True)
@@ -74,16 +78,8 @@ class Session:
         self.run.record_provenance(self.fleet.engines_so_far, (self.fleet.policy,))
 
     def start_learning(self) -> Learning:
-        """The learner on the policy as it stands, or where its last checkpoint left off; published.
-
-        Raises:
-            RecipeError: for a key that this loop cannot honour.
-        """
+        """The learner on the policy as it stands, or as the last checkpoint left it; published."""
         recipe, seed = self.recipe, self.recipe.run.seed
-        if recipe.rollout.eta:
-            raise RecipeError(
-                f"rollout.eta = {recipe.rollout.eta}: this loop is synchronous; set rollout.eta=0"
-            )
         generated = GeneratedTasks(recipe.task.worlds, Split.TRAIN, seed, recipe.task.levels)
         probe = demonstration(generated.task(0), self.chat).input_ids
         source: TaskSource = generated
@@ -91,20 +87,33 @@ class Session:
             source = LearnableTasks(generated, recipe.objective.group_size)
         temperature = recipe.rollout.temperature
         learner = Learner(self.policy, recipe.learner, recipe.objective, probe, temperature)
-        tasks = DynamicSampler(recipe.objective, source)
+        tasks = self._sampler(source)
         checkpoint = latest(self.run / "state")
         step = 0
         if checkpoint is not None:
             step = checkpoint.step
             learner.load_state_dict(checkpoint.learner)
             source.load_state_dict(checkpoint.source)
-            tasks.live_rate = float(checkpoint.sampler["live_rate"])  # type: ignore[arg-type]
             self.save_adapter(f"v{step + 1}")  # a kill may have come between the two
         self.store.discard_after(TRAIN, step - 1)
         metrics = MetricsLog(self.run.path, step + 1, recipe.run.tensorboard)
         learning = Learning(learner, tasks, metrics, step)
         self.publish(learning)
+        if checkpoint is not None:
+            tasks.load_state_dict(checkpoint.sampler, checkpoint.groups, learning.version)
         return learning
+
+    def _sampler(self, source: TaskSource) -> DynamicSampler:
+        rollout, objective = self.recipe.rollout, self.recipe.objective
+        stream = self.fleet.stream(objective.group_size, ahead=rollout.eta > 0)
+        pipeline = Pipeline(source, stream)
+        return DynamicSampler(
+            objective,
+            pipeline,
+            eta=rollout.eta,
+            over_issue=rollout.over_issue,
+            max_failed=rollout.max_failed,
+        )
 
     def publish(self, learning: Learning) -> None:
         """Hand the learner's policy to every engine and prove the delivery; the start is version
@@ -112,21 +121,24 @@ class Session:
         """
         merged = self.fleet.transport is Transport.MERGED
         dtype = DTYPES[self.recipe.rollout.engine_dtype] if merged else None
-        update = learning.learner.export(learning.step + 1, dtype)
+        update = learning.learner.export(learning.version, dtype)
         self.run.record_provenance(self.fleet.engines_so_far, (update.ref,))
         self.fleet.publish(update)
 
     def checkpoint(self, learning: Learning) -> None:
         """Everything that the next step depends on, and the adapter in plain PEFT files."""
+        pipeline = learning.tasks.pipeline
+        pipeline.settle(self.on_group)
         state = Checkpoint(
             step=learning.step,
             learner=learning.learner.state_dict(),
-            source=learning.tasks.source.state_dict(),
+            source=pipeline.source.state_dict(),
             policy=self.fleet.policy,
-            sampler={"live_rate": learning.tasks.live_rate},
+            sampler=learning.tasks.state_dict(),
+            groups=tuple(pipeline.played.values()),
         )
         save_checkpoint(self.run / "state", state, self.recipe.run.keep_checkpoints)
-        self.save_adapter(f"v{learning.step + 1}")
+        self.save_adapter(f"v{learning.version}")
 
     def save_adapter(self, name: str) -> Path:
         """The adapter as it stands, under adapters/; replaces one of a step that was run again."""

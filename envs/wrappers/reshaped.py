@@ -125,6 +125,8 @@ def reshape(
         spec._model,
         spec,
         shape,
+        deadline=spec.deadline,
+        at_once=spec.at_once,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from tooldojo.envs.registry import NATIVE, world_class
 from tooldojo.envs.task import Call, GoldTurn, IssuedTask, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endings import ENDINGS, FailureClass
+from tooldojo.rollouts.host import Host, ToolThreads
 from tooldojo.rollouts.player import Limits, PlayKey, PlaySettings, play, play_group
 from tooldojo.rollouts.records import EngineId, PolicyRef, SpanKind, Trajectory
 from tooldojo.rollouts.sampler import EngineLost, Sampled, SampleRequest
@@ -264,12 +264,13 @@ def test_slow_worlds_step_on_threads(
     slow: Any = world_class("test/Slow-v0")
     task, sampler = tasks(slow, level=1), ScriptedSampler(chat, "gold", 0)
 
-    async def three(threads: Executor | None) -> list[Trajectory]:
+    async def three(threads: ToolThreads | None) -> list[Trajectory]:
+        host = Host(threads)
         keys = [replace(KEY, member=member) for member in range(3)]
-        jobs = [play(task, None, sampler, chat, limits, SHAPE, k, policy, threads) for k in keys]
+        jobs = [play(task, None, sampler, chat, limits, SHAPE, k, policy, host) for k in keys]
         return await asyncio.gather(*jobs)
 
-    for threads, most in ((None, 1), (ThreadPoolExecutor(3), 3)):
+    for threads, most in ((None, 1), (ToolThreads(3), 3)):
         slow.most_asleep = 0
         played = asyncio.run(three(threads))
         assert all(t.score is not None and t.score.success for t in played)

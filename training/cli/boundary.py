@@ -44,6 +44,8 @@ _FAILED = {
     "EvaluationError",
     "ProvenanceError",
     "FleetError",
+    "HopelessRun",
+    "HungTools",
     "EngineLost",
     "WorldCrash",
     "VerifierCrash",
