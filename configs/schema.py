@@ -155,6 +155,12 @@ class ObjectiveSection(Section):
     """Subtracted from the reward per malformed, unknown or invalid call."""
     truncated_penalty: Annotated[float, Field(ge=0)] = 0.0
     """Subtracted once when a limit ended the trajectory."""
+    reward_weights: dict[str, float] = {}
+    """Weights of named components in the reward: `success` (1), those of the worlds' verifiers (0),
+    the worlds' own rewards, `tool_selection`, `argument_accuracy` and `call_form` (0)."""
+    judge: str = ""
+    """Who answers judged components: `module:function` or `file.py:function`; see
+    docs/rewards.md."""
 
 
 class EvalSection(Section):

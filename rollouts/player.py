@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from tooldojo.configs.schema import RolloutSection
+from tooldojo.envs.judging import Judge, JudgeLost
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Snapshot
@@ -26,7 +27,7 @@ from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.records import Failure, Group, PolicyRef, SpanKind, Trajectory
 from tooldojo.rollouts.sampler import EngineLost, Sampled, Sampler, SampleRequest, SamplingSpec
 from tooldojo.verifiers.records import Evidence, ScoreStatus, StopReason
-from tooldojo.verifiers.reward import RewardShape, shape_reward
+from tooldojo.verifiers.reward import RewardShape, TurnReward, shape_reward
 
 T = TypeVar("T")
 
@@ -60,11 +61,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class PlaySettings:
-    """How groups are played: limits and temperature, reward shape, and what seeds derive from."""
+    """How groups are played: limits and temperature, reward shape, and what seeds derive from.
+
+    judge: who answers judged components; it is sent to the workers. Without one a world that has
+    such components gives no verdicts.
+    """
 
     limits: Limits
     shape: RewardShape
     run_seed: int
+    judge: Judge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,7 @@ async def play(
     key: PlayKey,
     policy: PolicyRef,
     threads: Executor | None = None,
+    judge: Judge | None = None,
 ) -> Trajectory:
     """Play one task to its end, whatever the end is.
 
@@ -111,8 +118,9 @@ async def play(
     """
     began = time.perf_counter()
     world = _world_at(task, start, limits)
+    world.judge = judge
     player = _Player(task, world, sampler, chat, limits, key, policy, threads)
-    end = await _outcome(player)
+    end = await _outcome(player, shape)
     return _trajectory(player, end, shape, time.perf_counter() - began)
 
 
@@ -121,18 +129,22 @@ class _Outcome:
     stop: StopReason
     evidence: Evidence | None
     failure: Failure | None
+    process: tuple[TurnReward, ...] = ()
 
 
-async def _outcome(player: _Player) -> _Outcome:
-    """Play to the end. Evidence of a failed verifier is kept: a mended one can judge it later."""
+async def _outcome(player: _Player, shape: RewardShape) -> _Outcome:
+    """Play to the end. Evidence of a failed verifier or judge is kept: a mended one can judge it
+    later.
+    """
     try:
         stop = await player.run()
-    except (WorldCrash, EngineLost, TimeoutError) as error:
+        process = player.world.process_rewards(shape.weights)
+    except (WorldCrash, EngineLost, JudgeLost, TimeoutError) as error:
         stop = _blame(error)
-        judged = stop is StopReason.VERIFIER_CRASH
+        judged = stop in (StopReason.VERIFIER_CRASH, StopReason.JUDGE_LOST)
         failure = Failure(type(error).__name__, str(error), player.turn)
         return _Outcome(stop, player.world.evidence() if judged else None, failure)
-    return _Outcome(stop, player.world.evidence(), None)
+    return _Outcome(stop, player.world.evidence(), None, process)
 
 
 def _trajectory(player: _Player, end: _Outcome, shape: RewardShape, seconds: float) -> Trajectory:
@@ -140,7 +152,7 @@ def _trajectory(player: _Player, end: _Outcome, shape: RewardShape, seconds: flo
     score = world.score if ending.status is ScoreStatus.SCORED else None
     reward = None
     if score is not None and end.evidence is not None:
-        reward = shape_reward(score, end.evidence, shape, ending.truncated)
+        reward = shape_reward(score, end.evidence, shape, ending.truncated, end.process)
     return Trajectory(
         task_id=player.task_id,
         env=player.task.env,
@@ -177,6 +189,8 @@ def _world_at(task: Task, start: Snapshot | None, limits: Limits) -> World:
 def _blame(error: Exception) -> StopReason:
     if isinstance(error, EngineLost):
         return StopReason.ENGINE_LOST
+    if isinstance(error, JudgeLost):
+        return StopReason.JUDGE_LOST
     if isinstance(error, VerifierCrash):
         return StopReason.VERIFIER_CRASH
     return StopReason.ENV_CRASH if isinstance(error, WorldCrash) else StopReason.DEADLINE
@@ -223,16 +237,18 @@ class _Player:
             if sampled.finish == "length":
                 self.world.turn += 1  # the turn that was cut off counts, though nothing of it ran
                 full = not self.buffer.remaining(self.limits.max_context)
-                return self._finish(StopReason.CONTEXT_FULL if full else StopReason.MAX_TOKENS)
+                return await self._finish(
+                    StopReason.CONTEXT_FULL if full else StopReason.MAX_TOKENS
+                )
             results = await self._step(parsed)
             if self.world.stop is not None:
                 return self._judged(self.world.stop)
             self.malformed += parsed.malformed is not None
             if self.malformed > self.limits.max_malformed:
-                return self._finish(StopReason.MALFORMED)
+                return await self._finish(StopReason.MALFORMED)
             observation = self.chat.observation_ids(results)
             if len(observation) >= self.buffer.remaining(self.limits.max_context):
-                return self._finish(StopReason.CONTEXT_FULL)
+                return await self._finish(StopReason.CONTEXT_FULL)
             self.buffer.append_context(observation, SpanKind.OBSERVATION)
 
     async def _sample(self, results: tuple[str, ...]) -> Sampled:
@@ -272,8 +288,9 @@ class _Player:
         self.buffer.took(time.perf_counter() - began)
         return results
 
-    def _finish(self, stop: StopReason) -> StopReason:
-        self.world.finish(stop)
+    async def _finish(self, stop: StopReason) -> StopReason:
+        async with asyncio.timeout(self.limits.deadline):
+            await self.world.afinish(stop)
         return self._judged(stop)
 
     def _judged(self, stop: StopReason) -> StopReason:
@@ -306,7 +323,16 @@ async def play_group(
         key = PlayKey(settings.run_seed, issued.ordinal, member)
         while True:
             played = await play(
-                issued.task, start, sampler, chat, limits, shape, key, policy, threads
+                issued.task,
+                start,
+                sampler,
+                chat,
+                limits,
+                shape,
+                key,
+                policy,
+                threads,
+                settings.judge,
             )
             if key.attempt >= played.ending.retries:
                 on_settled()
