@@ -32,6 +32,13 @@ def state_digest(value: object) -> str:
     return _blake(_token(value)).hexdigest()[:16]
 
 
+def compact(value: Any) -> Any:
+    """A part of a state as plain data, to be read at once; shared where nothing is under change."""
+    if (type(value) is TrackedDict or type(value) is TrackedList) and not value._tree.loose:
+        return value.frozen()
+    return value
+
+
 def _blake(text: str) -> Any:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
 
@@ -134,7 +141,7 @@ class TrackedDict(dict):
             return self._known
         large, parts = len(self) >= _LARGE, self._parts
         if parts is None or (len(parts) >= _LARGE) != large:
-            whole = {key: _part(key, value) for key, value in dict.items(self)}
+            whole = {key: _part(key, self._kept(key)) for key in dict.keys(self)}
             parts = {key: _number(part) for key, part in whole.items()} if large else whole
             self._total = sum(parts.values()) % _MODULUS if large else 0
         else:
@@ -149,6 +156,11 @@ class TrackedDict(dict):
         self._dirty.clear()
         self._known = _large(self._total) if large else _small(parts.values())
         return self._known
+
+    def _kept(self, key: Any) -> Any:
+        """An entry; a large container is tracked, so that its hash is not computed again."""
+        value = dict.__getitem__(self, key)
+        return self[key] if isinstance(value, dict | list) and len(value) >= _LARGE else value
 
     def frozen(self) -> dict:
         """A plain copy that shares what did not change with earlier ones; nobody may change it."""
@@ -356,6 +368,7 @@ class StateTree:
         self.loose: list[_Node] = []
         self.root: Any = _track(state, self, None, None)
         self._before: tuple[Any, str] = (self.root, "")
+        self._last = ("", "")  # the root's token, and the digest made of it
 
     def begin(self) -> None:
         """Before a call that may write: from here `rollback` and `commit` count."""
@@ -385,7 +398,10 @@ class StateTree:
     def digest(self) -> str:
         """The state's `state_digest`."""
         self._adopt()
-        return _blake(self.root.token()).hexdigest()[:16]
+        token = self.root.token()
+        if token != self._last[0]:
+            self._last = token, _blake(token).hexdigest()[:16]
+        return self._last[1]
 
     def frozen(self) -> dict:
         """The state as plain data that shares what did not change; nobody may change it."""
@@ -428,8 +444,9 @@ def _touch(node: _Node) -> None:
     """Before a container changes: keep what it was, and let all above it know."""
     log = node._tree.log
     if log is not None and id(node) not in log:
-        copy = dict.copy(node) if isinstance(node, TrackedDict) else list.copy(node)
-        log[id(node)] = (node, copy)
+        # dict.copy would go by way of __iter__ and track every entry
+        as_is = dict(dict.items(node)) if isinstance(node, TrackedDict) else list.copy(node)
+        log[id(node)] = (node, as_is)
     at: _Node | None = node
     while at is not None and (at._known is not None or at._frozen is not None):
         at._known = at._frozen = None

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -39,7 +38,7 @@ from tooldojo.envs.spaces import Message, ToolCallSpace
 from tooldojo.envs.task import GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError, ToolSpec, tool_spec
 from tooldojo.envs.tracked import StateTree
-from tooldojo.verifiers.canonical import content_hash
+from tooldojo.verifiers.canonical import content_hash, text_hash
 from tooldojo.verifiers.combine import Verifier, state_and_answer
 from tooldojo.verifiers.process import RewardPart
 from tooldojo.verifiers.records import (
@@ -52,6 +51,9 @@ from tooldojo.verifiers.records import (
     ToolCall,
 )
 from tooldojo.verifiers.reward import TurnReward, process_rewards
+
+T = TypeVar("T")
+_sorted_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 __all__ = ["MALFORMED", "VerifierCrash", "World", "WorldCrash", "random_action"]
 
@@ -396,26 +398,29 @@ class World(gym.Env[tuple[str, ...], dict]):
         Raises:
             WorldCrash: where a tool left something in it that is no plain data.
         """
-        with self._plain_data():
-            return self._tree.digest()
+        return self._of_plain_data(self._tree.digest)
 
-    @contextmanager
-    def _plain_data(self) -> Iterator[None]:
+    def _of_plain_data(self, work: Callable[[], T]) -> T:
         try:
-            yield
+            return work()
         except ValueError as error:
             raise WorldCrash(f"a tool of {self.env_id} left a bad state: {error}") from error
 
     @staticmethod
     def chain_hash(previous: str, calls: Sequence[ToolCall], state_hash: str) -> str:
         """The next link of a trajectory's hash chain: what was before, the calls, the state."""
-        return content_hash([previous, [call.to_json() for call in calls], state_hash])
+        link = [previous, [call.to_json() for call in calls], state_hash]
+        return text_hash(_sorted_json(link))
 
     # Calls
 
     async def _run(self, wanted: Sequence[dict]) -> list[ToolCall]:
-        ran = Counter(call.name for call in self.calls if call.outcome in RAN)
         specs, faults, first = self.tool_specs(), self.task.faults, len(self.calls)
+        ran = (
+            Counter(call.name for call in self.calls if call.outcome in RAN)
+            if faults
+            else Counter()
+        )
         for phase in phases([admit(call, specs, ran, faults) for call in wanted]):
             if len(phase) > 1 and any(call.waits for call in phase):
                 self.calls += await at_once([self._call(call) for call in phase])
@@ -428,8 +433,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         if call.spec is None:
             return self._record(call, call.refusal, call.reason)
         if call.writes:
-            with self._plain_data():
-                self._tree.begin()
+            self._of_plain_data(self._tree.begin)
         try:
             text = shown(await self.perform(call.spec, call.checked))
         except BaseException as error:  # a cancelled write leaves nothing behind, either
@@ -443,8 +447,7 @@ class World(gym.Env[tuple[str, ...], dict]):
             raise WorldCrash(
                 f"tool {call.name!r} failed: {type(error).__name__}: {error}"
             ) from error
-        with self._plain_data():
-            mutated = call.writes and self._tree.commit()
+        mutated = call.writes and self._of_plain_data(self._tree.commit)
         return self._record(call, CallOutcome.OK, text, mutated)
 
     def _record(
