@@ -31,17 +31,15 @@ class BadSegment(ValueError):
 
 
 class TokenBuffer:
-    """Grows by context and by sampled turns, from nothing or from a record; `freeze` gives the
-    record.
-    """
+    """Grows by context and by sampled turns; `freeze` gives the record."""
 
-    def __init__(self, prefix: Segment | None = None) -> None:
-        self.ids: list[int] = prefix.ids_T.tolist() if prefix else []
-        self._kinds: list[int] = prefix.kinds_T.tolist() if prefix else []
-        self._calls: list[int] = prefix.call_T.tolist() if prefix else []
-        self._logprobs: list[float] = prefix.logprobs_T.tolist() if prefix else []
-        self._versions: list[int] = prefix.versions_T.tolist() if prefix else []
-        self._turns: list[Turn] = list(prefix.turns) if prefix else []
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self._kinds: list[int] = []
+        self._calls: list[int] = []
+        self._logprobs: list[float] = []
+        self._versions: list[int] = []
+        self._turns: list[Turn] = []
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -24,14 +24,7 @@ from tooldojo.envs.world import MALFORMED, VerifierCrash, World, WorldCrash
 from tooldojo.rollouts.buffer import TokenBuffer
 from tooldojo.rollouts.chat import Chat, ParsedTurn
 from tooldojo.rollouts.endings import ENDINGS
-from tooldojo.rollouts.records import (
-    Failure,
-    Group,
-    PolicyRef,
-    Segment,
-    SpanKind,
-    Trajectory,
-)
+from tooldojo.rollouts.records import Failure, Group, PolicyRef, SpanKind, Trajectory
 from tooldojo.rollouts.sampler import EngineLost, Sampled, Sampler, SampleRequest, SamplingSpec
 from tooldojo.verifiers.records import Evidence, ScoreStatus, StopReason
 from tooldojo.verifiers.reward import RewardShape, TurnReward, shape_reward
@@ -103,17 +96,9 @@ def action_of(parsed: ParsedTurn) -> dict[str, Any]:
     return {"calls": calls, "message": parsed.message}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Start:
-    """Where a trajectory starts: a snapshot, and the tokens up to there, None for the prompt."""
-
-    snapshot: Snapshot
-    prefix: Segment | None = None
-
-
 async def play(
     task: Task,
-    start: Start | None,
+    start: Snapshot | None,
     sampler: Sampler,
     chat: Chat,
     limits: Limits,
@@ -125,8 +110,8 @@ async def play(
 ) -> Trajectory:
     """Play one task to its end, whatever the end is.
 
-    start: None to reset. threads: where worlds with `slow_tools` step; without it they step on the
-    event loop.
+    start: a snapshot before the first turn, or None to reset. threads: where worlds with
+    `slow_tools` step; without it they step on the event loop.
 
     Raises:
         ValueError: when the prompt leaves no room to sample, or the sampler breaks its contract.
@@ -134,8 +119,7 @@ async def play(
     began = time.perf_counter()
     world = _world_at(task, start, limits)
     world.judge = judge
-    prefix = start.prefix if start is not None else None
-    player = _Player(task, world, sampler, chat, limits, key, policy, threads, prefix)
+    player = _Player(task, world, sampler, chat, limits, key, policy, threads)
     end = await _outcome(player, shape)
     return _trajectory(player, end, shape, time.perf_counter() - began)
 
@@ -187,21 +171,17 @@ def _trajectory(player: _Player, end: _Outcome, shape: RewardShape, seconds: flo
         prompt_tokens=player.prompt_tokens,
         seconds=seconds,
         failure=end.failure,
-        prefix_turns=player.prefix_turns,
     )
 
 
-def _world_at(task: Task, start: Start | None, limits: Limits) -> World:
+def _world_at(task: Task, start: Snapshot | None, limits: Limits) -> World:
     world = world_class(task.env)()
     if start is None:
         world.reset(options={"task": task, "max_turns": limits.max_turns})
         return world
-    state, played = start.snapshot, len(start.prefix.turns) if start.prefix else 0
-    if state.turn != played or (state.task is not task and state.task.id != task.id):
-        raise ValueError(f"{task.id}: a trajectory starts where its tokens end, in its own task")
-    if state.turn >= limits.max_turns:
-        raise ValueError(f"{task.id}: turn {state.turn} is beyond max_turns={limits.max_turns}")
-    world.restore(state)
+    if start.turn or (start.task is not task and start.task.id != task.id):
+        raise ValueError(f"{task.id}: a trajectory starts before the first turn of its own task")
+    world.restore(start)
     world.turn_limit = limits.max_turns
     return world
 
@@ -229,27 +209,26 @@ class _Player:
         key: PlayKey,
         policy: PolicyRef,
         threads: Executor | None,
-        prefix: Segment | None = None,
     ) -> None:
         self.task, self.world, self.sampler, self.chat = task, world, sampler, chat
         self.limits, self.key, self.policy = limits, key, policy
         self.threads = threads if world.slow_tools else None
         self.task_id = task.id  # a hash of the whole task, so taken once
-        self.buffer = TokenBuffer(prefix)
-        if prefix is None:
-            self.buffer.append_context(chat.task_prompt_ids(task), SpanKind.PROMPT)
-        self.prompt_tokens = len(self.buffer)
-        self.turn = self.prefix_turns = self.buffer.turns
-        self.malformed = sum(t.malformed is not None for t in (prefix.turns if prefix else ()))
+        self.turn = 0
+        self.malformed = 0
+        self.buffer = TokenBuffer()
+        prompt = chat.task_prompt_ids(task)
+        self.prompt_tokens = len(prompt)
+        self.buffer.append_context(prompt, SpanKind.PROMPT)
         if not self.buffer.remaining(limits.max_context):
             raise ValueError(
-                f"the prompt of task {task.id} ({task.env}) has {len(self.buffer)} tokens and "
-                f"leaves no room in rollout.max_context={limits.max_context}; raise it"
+                f"the prompt of task {task.id} ({task.env}) has {len(prompt)} tokens and leaves "
+                f"no room in rollout.max_context={limits.max_context}; raise it"
             )
 
     async def run(self) -> StopReason:
         """Play until something ends the trajectory; the world is then judged."""
-        results = tuple(c.result for c in self.world.calls if c.turn == self.turn - 1)
+        results: tuple[str, ...] = ()
         while True:
             self.turn = self.buffer.turns
             sampled = await self._sample(results)
@@ -331,23 +310,30 @@ async def play_group(
     policy: PolicyRef,
     threads: Executor | None = None,
     on_settled: Callable[[], None] = lambda: None,
-    start: Start | None = None,
 ) -> Group:
-    """Play one task `group_size` times at once, all from one snapshot; see `Start`.
+    """Play one task `group_size` times at once, all from one snapshot.
 
     A failed member is played again with the same seeds as often as the table of endings says; if it
     fails for good it stays in the group without a score. on_settled: called once per member.
     """
     limits, shape = settings.limits, settings.shape
-    begun = start or Start(_world_at(issued.task, None, limits).snapshot())
+    start = _world_at(issued.task, None, limits).snapshot()
 
     async def settle(member: int) -> Trajectory:
         key = PlayKey(settings.run_seed, issued.ordinal, member)
         while True:
             played = await play(
-                issued.task, begun, sampler, chat, limits, shape, key, policy, threads,
+                issued.task,
+                start,
+                sampler,
+                chat,
+                limits,
+                shape,
+                key,
+                policy,
+                threads,
                 settings.judge,
-            )  # fmt: skip
+            )
             if key.attempt >= played.ending.retries:
                 on_settled()
                 return played

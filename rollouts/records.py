@@ -122,8 +122,7 @@ class Trajectory:
 
     score is None exactly when the ending is not a verdict (`failure` then says why); reward is None
     likewise. hashes: the world's hash chain, initial state first. prompt_tokens: length of the
-    shared prompt of its group. prefix_turns: how many turns it took over from the trajectory that
-    it branched from; they are part of the prompt and do not train.
+    shared prompt of its group.
     """
 
     task_id: str
@@ -143,15 +142,11 @@ class Trajectory:
     prompt_tokens: int
     seconds: float
     failure: Failure | None = None
-    prefix_turns: int = 0
 
     @property
     def sampled_tokens(self) -> int:
-        """How many tokens the policy sampled, without those that it took over."""
-        whole = int(sum(segment.sampled_T.sum() for segment in self.segments))
-        if not self.prefix_turns:
-            return whole
-        return whole - int(self.segments[0].sampled_T[: self.prompt_tokens].sum())
+        """How many tokens the policy sampled."""
+        return int(sum(segment.sampled_T.sum() for segment in self.segments))
 
     @property
     def turns(self) -> int:

@@ -169,32 +169,22 @@ def _compare_score(world: World, played: Trajectory) -> Iterator[Mismatch]:
 
 
 def _state_detail(row: StoredRow, chat: Chat, world: World, number: int) -> str:
-    """What differs: the first call of this turn, and the first path of the state, after this turn
-    where the evidence holds the states, else at the end.
-    """
+    """What differs: the first call of this turn, and the first path of the state at the end."""
     evidence = row.trajectory.evidence
     if evidence is None:
         return f"{world.hashes[-1]}, stored {row.trajectory.hashes[number + 1]}"
-    calls = world.evidence().calls, evidence.calls
-    now, stored = ([call for call in made if call.turn == number] for made in calls)
-    found, expected = [_call_difference(now, stored)], evidence.world_after
-    if number < len(evidence.states):
-        expected = evidence.states[number]
-    else:
-        _play_on(row, chat, world, number)
-    found.append(next(differences(world.state, expected), ""))
-    return "; ".join(part for part in found if part) or "another hash from equal calls and states"
-
-
-def _play_on(row: StoredRow, chat: Chat, world: World, number: int) -> None:
-    """Play the turns after one, as far as the world goes."""
+    now = [call for call in world.evidence().calls if call.turn == number]
+    stored = [call for call in evidence.calls if call.turn == number]
+    found = [_call_difference(now, stored)]
     for segment, _, turn in list(_turns(row.trajectory))[number + 1 :]:
         if world.stop is not None:
-            return
+            break
         try:
             world.step(action_of(chat.parse(segment.ids_T[turn.start : turn.end].tolist())))
-        except (WorldCrash, JudgeLost):
-            return
+        except WorldCrash:
+            break
+    found.append(next(differences(world.state, evidence.world_after), ""))
+    return "; ".join(part for part in found if part) or "another hash from equal calls and states"
 
 
 def _call_difference(now: Sequence[ToolCall], stored: Sequence[ToolCall]) -> str:
@@ -230,8 +220,7 @@ def transcript(trajectory: Trajectory, chat: Chat) -> list[Part]:
         changes = np.flatnonzero((np.diff(label_T) != 0).any(0)) + 1
         for run in np.split(np.arange(len(segment.ids_T)), changes):
             at = int(run[0])
-            own = turn_T[at] >= trajectory.prefix_turns
-            sampled = bool(segment.sampled_T[at] and own) and trajectory.ending.trains
+            sampled = bool(segment.sampled_T[at]) and trajectory.ending.trains
             text = chat.text(segment.ids_T[run].tolist())
             kind, call, turn = (int(value) for value in label_T[:, at])
             parts.append(Part(SpanKind(kind), turn, call, text, len(run), sampled))

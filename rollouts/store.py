@@ -13,7 +13,7 @@ Columns:
         row; logprobs are NaN and versions -1 where a token was not sampled. segment_lengths cuts.
     turns: JSON, per segment a list of `records.Turn`.
     task, score, reward_parts, evidence, failure: JSON of the records; null where there is none.
-    hashes: the world's hash chain. prompt_tokens, prefix_turns, seconds.
+    hashes: the world's hash chain. prompt_tokens, seconds.
 """
 
 from __future__ import annotations
@@ -81,7 +81,6 @@ SCHEMA = pa.schema(
         ("failure", pa.string()),
         ("hashes", pa.list_(pa.string())),
         ("prompt_tokens", pa.int32()),
-        ("prefix_turns", pa.int32()),
         ("seconds", pa.float64()),
     ],
     metadata={"tooldojo.trajectories": "1"},
@@ -209,7 +208,6 @@ def _row(stage: str, step: int, task: Task, t: Trajectory) -> dict[str, object]:
         "failure": _text(asdict(t.failure)) if t.failure else None,
         "hashes": list(t.hashes),
         "prompt_tokens": t.prompt_tokens,
-        "prefix_turns": t.prefix_turns,
         "seconds": t.seconds,
     }
 
@@ -235,7 +233,6 @@ def _stored(table: pa.Table, index: int) -> StoredRow:
         prompt_tokens=plain["prompt_tokens"],
         seconds=plain["seconds"],
         failure=Failure(**json.loads(plain["failure"])) if plain["failure"] else None,
-        prefix_turns=plain["prefix_turns"] or 0,  # null in shards of earlier versions
     )
     task = Task.from_json(json.loads(plain["task"]))
     return StoredRow(plain["stage"], plain["step"], task, trajectory)

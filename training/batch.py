@@ -120,8 +120,6 @@ def _sequences(trajectory: Trajectory, first: Trajectory) -> tuple[PackedSequenc
 
 def _sequence(segment: Segment, shared: int, trajectory: Trajectory) -> PackedSequence:
     targets_N = np.flatnonzero(segment.sampled_T)
-    if trajectory.prefix_turns:  # sampled for the trajectory that this one branched from
-        targets_N = targets_N[targets_N >= trajectory.prompt_tokens]
     old_N = segment.logprobs_T[targets_N].astype(np.float32)
     where = f"task {trajectory.task_id}, member {trajectory.member}"
     if targets_N[0] < max(shared, 1):
