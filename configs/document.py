@@ -72,6 +72,8 @@ def _type_name(kind: Any) -> str:
         return ", ".join(f"`{choice}`" for choice in inner)
     if origin in (tuple, list):
         return f"list of {_type_name(inner[0])}"
+    if origin is dict:
+        return f"table of {_type_name(inner[1])}"
     if origin is typing.Annotated:
         return _type_name(inner[0])
     if origin in (typing.Union, UnionType):

@@ -246,6 +246,12 @@ class ObjectiveSection(Section):
     """Sampled tokens at which a trajectory has lost 1 reward for its length; 0 switches it off."""
     overlong_buffer: Annotated[int, Field(ge=0)] = 0
     """Tokens before `overlong_length` over which that loss grows from 0."""
+    reward_weights: dict[str, float] = {}
+    """Weights of named components in the reward: `success` (1), those of the worlds' verifiers (0),
+    the worlds' own rewards, `tool_selection`, `argument_accuracy` and `call_form` (0)."""
+    judge: str = ""
+    """Who answers judged components: `module:function` or `file.py:function`; see
+    docs/rewards.md."""
 
     @model_validator(mode="before")
     @classmethod

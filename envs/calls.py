@@ -14,12 +14,14 @@ from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tooldojo.envs.tools import ToolError, ToolSpec, is_json
+from tooldojo.envs.tools import ToolError, ToolSpec, json_text
+from tooldojo.envs.tracked import compact
 from tooldojo.verifiers.records import CallOutcome, Json
 
 MALFORMED = "malformed"  # reserved call name: text that was meant as a call but could not be parsed
 RAN = frozenset({CallOutcome.OK, CallOutcome.TOOL_ERROR})
 T = TypeVar("T")
+_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class WorldCrash(RuntimeError):
@@ -62,7 +64,7 @@ def admit(
 ) -> Admitted:
     """Check a call; `ran` counts by tool the calls that got past this, and goes up by this one."""
     name, arguments = wanted["name"], wanted["arguments"]
-    if not is_json(arguments):  # kept out of the record as well, which must be JSON
+    if json_text(arguments) is None:  # kept out of the record as well, which must be JSON
         reason = "arguments: should be JSON, with finite numbers"
         return Admitted(name, {}, refusal=CallOutcome.INVALID_ARGUMENTS, reason=reason)
     if name == MALFORMED:
@@ -115,7 +117,7 @@ def shown(result: object) -> str:
     """A tool's result as the model reads it; a tool that returns nothing says ok."""
     if result is None:
         return "ok"
-    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+    return result if isinstance(result, str) else _json(compact(result))
 
 
 def drive(turn: Coroutine[Any, Any, T], needs_loop: bool) -> T:

@@ -1,6 +1,7 @@
 """A world between two turns: `Snapshot`, deep copies of plain data, and what a world promises.
 
-Invariant: a snapshot shares nothing with the world that it came from.
+Invariant: what happens in a world never changes a snapshot. Its state may share containers with
+other snapshots, so nobody may change it.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ class Snapshot:
     hashes: tuple[str, ...]
     turn: int
     messages: tuple[str, ...] = ()
+    states: tuple[dict[str, Json], ...] = ()
 
 
 def clone(value: Json) -> Any:
-    """A deep copy of plain data."""
+    """A deep copy of plain data, as plain dicts and lists also where the data is tracked."""
     if isinstance(value, dict):
-        return {key: clone(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+        return {key: clone(item) for key, item in dict.items(value)}
+    if isinstance(value, list):
+        return [clone(item) for item in list.__iter__(value)]
+    if isinstance(value, tuple):
         return [clone(item) for item in value]
     return value

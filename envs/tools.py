@@ -99,11 +99,12 @@ class ToolSpec:
         Raises:
             ToolError: naming the first bad argument, in words for the model.
         """
-        if not is_json(arguments):
+        text = json_text(arguments)
+        if text is None:
             raise ToolError("arguments: should be JSON, with finite numbers")
         try:
             # By way of JSON: strict about types, yet enums and dates come as the strings they are.
-            checked = self._model.model_validate_json(json.dumps(arguments), strict=True)
+            checked = self._model.model_validate_json(text, strict=True)
         except pydantic.ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "arguments"
@@ -111,13 +112,15 @@ class ToolSpec:
         return {name: getattr(checked, name) for name in type(checked).model_fields}
 
 
-def is_json(value: Json) -> bool:
-    """Whether a value can be written as JSON: NaN and infinities, for instance, cannot."""
+_strict_json = json.JSONEncoder(allow_nan=False).encode
+
+
+def json_text(value: Json) -> str | None:
+    """A value as JSON; None where it cannot be written: NaN and infinities, for instance."""
     try:
-        json.dumps(value, allow_nan=False)
+        return _strict_json(value)
     except (TypeError, ValueError, RecursionError):
-        return False
-    return True
+        return None
 
 
 def tool_spec(function: Callable[..., object]) -> ToolSpec:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import gymnasium as gym
 
@@ -30,24 +30,32 @@ from tooldojo.envs.calls import (
     shown,
 )
 from tooldojo.envs.draft import Draft
+from tooldojo.envs.judging import Components, Judge, JudgeLost, approve
 from tooldojo.envs.limits import ToolDeadline, limited
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Capabilities, Snapshot, clone
 from tooldojo.envs.spaces import Message, NoCalls, ToolCallSpace
 from tooldojo.envs.task import GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError, ToolSpec, tool_spec
+from tooldojo.envs.tracked import StateTree
 from tooldojo.envs.verdict import Verdict
-from tooldojo.verifiers.canonical import content_hash
+from tooldojo.verifiers.canonical import content_hash, text_hash
 from tooldojo.verifiers.combine import Verifier, state_and_answer
+from tooldojo.verifiers.process import RewardPart
 from tooldojo.verifiers.records import (
     CallOutcome,
     Evidence,
+    ExpectedCall,
     Goal,
     Json,
     Score,
     StopReason,
     ToolCall,
 )
+from tooldojo.verifiers.reward import TurnReward, process_rewards
+
+T = TypeVar("T")
+_sorted_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 __all__ = ["MALFORMED", "VerifierCrash", "World", "WorldCrash"]
 
@@ -65,6 +73,7 @@ class World(gym.Env[tuple[str, ...], dict]):
     levels: ClassVar[tuple[int, ...]] = (1,)
     max_turns: ClassVar[int] = 8
     verifier: ClassVar[Verifier] = state_and_answer()
+    rewards: ClassVar[tuple[RewardPart, ...]] = ()  # beside the score; see docs/rewards.md
     slow_tools: ClassVar[bool] = False  # synchronous tools that take milliseconds or more
     tool_less: ClassVar[bool] = False  # answered without tools; elsewhere that is a mistake
     verdict: ClassVar[Verdict | None] = None  # of an imported world's audit; None for ours
@@ -72,7 +81,11 @@ class World(gym.Env[tuple[str, ...], dict]):
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = frozenset()
     unseen_wordings: ClassVar[frozenset[int]] = frozenset()
 
-    state: dict[str, Any]
+    judge: Judge | None = None  # who answers judged components; whoever plays the world sets it
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        Components(cls.verifier, cls.rewards)  # refuses names that stand for two
 
     def __init__(
         self,
@@ -90,6 +103,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         self.level = level
         self.turn_limit = self._own_turn_limit = max_turns or self.max_turns
         self.render_mode = render_mode
+        self._tree = StateTree({})
         self.observation_space = gym.spaces.Sequence(Message())
         specs = list(self.tool_specs().values())
         calls = gym.spaces.Sequence(ToolCallSpace(specs)) if specs else NoCalls()
@@ -219,6 +233,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         return self.score
 
     def _play(self, task: Task, turns: Sequence[GoldTurn]) -> None:
+        self.judge = approve
         self.reset(options={"task": task, "max_turns": len(turns) + 1})
         for turn in turns:
             calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
@@ -243,7 +258,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         if task.env != self.env_id:
             raise ValueError(f"a task of {task.env!r} cannot be played in {self.env_id!r}")
         self.turn_limit = int(options.get("max_turns", self._own_turn_limit))
-        self.restore(Snapshot(task, task.world, (), (content_hash(task.world),), 0))
+        self.restore(Snapshot(task, task.world, (), (), 0))
         return (task.prompt,), {"task_id": task.id, "system_prompt": self.system_prompt}
 
     def step(self, action: dict) -> tuple[tuple[str, ...], float, bool, bool, dict]:
@@ -264,10 +279,12 @@ class World(gym.Env[tuple[str, ...], dict]):
         if done and action.get("message"):
             self.messages.append(action["message"])
         self.hashes.append(self.chain_hash(self.hashes[-1], done, self.state_hash()))
+        if self.components().keep_states:
+            self.states.append(self._tree.frozen())
         if not done:
-            self.finish(StopReason.ANSWERED, action.get("message") or "")
+            await self.afinish(StopReason.ANSWERED, action.get("message") or "")
         elif self.out_of_turns():
-            self.finish(StopReason.MAX_TURNS)
+            await self.afinish(StopReason.MAX_TURNS)
         info: dict[str, Any] = {
             "outcomes": [call.outcome.value for call in done],
             "state_hash": self.hashes[-1],
@@ -280,20 +297,58 @@ class World(gym.Env[tuple[str, ...], dict]):
         return tuple(c.result for c in done), reward, ended, truncated, info
 
     def finish(self, stop: StopReason, answer: str | None = None) -> Score:
-        """End the task here and judge it on the evidence so far.
+        """`afinish` without an event loop."""
+        waits = self.judge not in (None, approve) and bool(self.components().judged)
+        return drive(self.afinish(stop, answer), waits)
+
+    async def afinish(self, stop: StopReason, answer: str | None = None) -> Score:
+        """End the task here, ask the judge what there is to ask, and judge the evidence so far.
 
         Raises:
             VerifierCrash: when the verifier fails; that is no verdict and never a 0.
+            JudgeLost: when the judge does, likewise.
         """
         self.stop, self.answer = stop, answer
         try:
             self.gathered = self.gather()
+            if self.judge is not None and self.components().judged:
+                evidence, goal = self.evidence(), self.reward_goal(self.task)
+                self.gathered |= await self.components().ask(self.judge, evidence, goal)
             self.score = self.verifier(self.evidence(), self.task.goal)
+        except JudgeLost:
+            raise
         except Exception as error:
-            raise VerifierCrash(
-                f"the verifier of {self.env_id} failed: {type(error).__name__}: {error}"
-            ) from error
+            raise self._verifier_crash(error) from error
         return self.score
+
+    def _verifier_crash(self, error: Exception) -> VerifierCrash:
+        return VerifierCrash(
+            f"the verifier of {self.env_id} failed: {type(error).__name__}: {error}"
+        )
+
+    @classmethod
+    @cache
+    def components(cls) -> Components:
+        """The parts of the verifier and the world's own rewards."""
+        return Components(cls.verifier, cls.rewards)
+
+    @classmethod
+    def reward_goal(cls, task: Task) -> Goal:
+        """What reward parts and judges see as the goal: it lists the demonstration's calls."""
+        wanted = tuple(ExpectedCall(c.name, c.arguments) for turn in task.gold for c in turn.calls)
+        return replace(task.goal, calls=task.goal.calls or wanted)
+
+    def process_rewards(self, weights: Mapping[str, float]) -> tuple[TurnReward, ...]:
+        """What the turns earned beside the score.
+
+        Raises:
+            VerifierCrash: when a reward part fails.
+        """
+        goal = self.reward_goal(self.task)
+        try:
+            return tuple(process_rewards(self.rewards, self.evidence(), goal, weights))
+        except Exception as error:
+            raise self._verifier_crash(error) from error
 
     def evidence(self) -> Evidence:
         """What happened so far, as the verifier sees it."""
@@ -307,6 +362,7 @@ class World(gym.Env[tuple[str, ...], dict]):
             self.turn,
             clone(self.gathered),
             tuple(self.messages),
+            tuple(self.states),
         )
 
     def render(self) -> str:  # type: ignore[override]
@@ -320,24 +376,35 @@ class World(gym.Env[tuple[str, ...], dict]):
 
     # State
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """Plain data that knows what changed in it; see `tracked`."""
+        return self._tree.root
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        self._tree.root = state
+
     def snapshot(self) -> Snapshot:
         """The state between two turns; later steps do not change it."""
         return Snapshot(
             self.task,
-            clone(self.state),
+            self._tree.frozen(),
             tuple(self.calls),
             tuple(self.hashes),
             self.turn,
             tuple(self.messages),
+            tuple(self.states),
         )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go to a snapshot, of this instance or another one."""
         self.task, self.turn = snapshot.task, snapshot.turn
-        self.state = clone(snapshot.state)
+        self._tree = StateTree(snapshot.state)
         self.calls: list[ToolCall] = list(snapshot.calls)
-        self.hashes: list[str] = list(snapshot.hashes)
+        self.hashes: list[str] = list(snapshot.hashes) or [self.state_hash()]
         self.messages: list[str] = list(snapshot.messages)
+        self.states: list[dict[str, Any]] = list(snapshot.states)
         self.stop: StopReason | None = None
         self.answer: str | None = None
         self.score: Score | None = None
@@ -350,28 +417,29 @@ class World(gym.Env[tuple[str, ...], dict]):
         Raises:
             WorldCrash: where a tool left something in it that is no plain data.
         """
-        return self._hash(self.state)
+        return self._of_plain_data(self._tree.digest)
 
-    def _hash(self, state: dict[str, Any]) -> str:
+    def _of_plain_data(self, work: Callable[[], T]) -> T:
         try:
-            return content_hash(state)
+            return work()
         except ValueError as error:
             raise WorldCrash(f"a tool of {self.env_id} left a bad state: {error}") from error
-
-    def _differs(self, before: dict[str, Any]) -> bool:
-        """Whether the state changed; the hashes tell apart what Python calls equal (1 and True)."""
-        return before != self.state or self._hash(before) != self._hash(self.state)
 
     @staticmethod
     def chain_hash(previous: str, calls: Sequence[ToolCall], state_hash: str) -> str:
         """The next link of a trajectory's hash chain: what was before, the calls, the state."""
-        return content_hash([previous, [call.to_json() for call in calls], state_hash])
+        link = [previous, [call.to_json() for call in calls], state_hash]
+        return text_hash(_sorted_json(link))
 
     # Calls
 
     async def _run(self, wanted: Sequence[dict]) -> list[ToolCall]:
-        ran = Counter(call.name for call in self.calls if call.outcome in RAN)
         specs, faults, first = self.tool_specs(), self.task.faults, len(self.calls)
+        ran = (
+            Counter(call.name for call in self.calls if call.outcome in RAN)
+            if faults
+            else Counter()
+        )
         for phase in phases([admit(call, specs, ran, faults) for call in wanted]):
             if len(phase) > 1 and any(call.waits for call in phase):
                 self.calls += await at_once([self._call(call) for call in phase])
@@ -383,13 +451,14 @@ class World(gym.Env[tuple[str, ...], dict]):
     async def _call(self, call: Admitted) -> ToolCall:
         if call.spec is None:
             return self._record(call, call.refusal, call.reason)
-        before = clone(self.state) if call.writes else None
+        if call.writes:
+            self._of_plain_data(self._tree.begin)
         try:
             work = self.perform(call.spec, call.checked)
             text = shown(await limited(self.env_id, call.spec, work))
         except BaseException as error:  # a cancelled write leaves nothing behind, either
-            if before is not None:
-                self.state = before
+            if call.writes:
+                self._tree.rollback()
                 self.on_load()
             if isinstance(error, ToolError):
                 return self._record(call, CallOutcome.TOOL_ERROR, str(error))
@@ -398,7 +467,7 @@ class World(gym.Env[tuple[str, ...], dict]):
             raise WorldCrash(
                 f"tool {call.name!r} failed: {type(error).__name__}: {error}"
             ) from error
-        mutated = before is not None and self._differs(before)
+        mutated = call.writes and self._of_plain_data(self._tree.commit)
         return self._record(call, CallOutcome.OK, text, mutated)
 
     def _record(

@@ -54,4 +54,5 @@ ENDINGS: dict[StopReason, Ending] = {
     StopReason.VERIFIER_CRASH: _env(StopReason.VERIFIER_CRASH),
     StopReason.ENGINE_LOST: _infra(StopReason.ENGINE_LOST),
     StopReason.DEADLINE: _infra(StopReason.DEADLINE),
+    StopReason.JUDGE_LOST: _infra(StopReason.JUDGE_LOST),
 }

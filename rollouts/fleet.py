@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tooldojo.configs.schema import RolloutSection
+from tooldojo.envs.judging import Judge
 from tooldojo.envs.task import IssuedTask
 from tooldojo.rollouts.cluster import (
     FleetError,
@@ -75,6 +76,7 @@ class Fleet:
         run_seed: int,
         *,
         shape: RewardShape | None = None,
+        judge: Judge | None = None,
         lora_rank: int = 32,
         prefix_caching: bool = True,
         replacements: int | None = None,
@@ -90,7 +92,7 @@ class Fleet:
         """
         self.section, self.policy, self.replaced = section, BASE, list[str]()
         self.transport = choose_transport(section)
-        self.settings = PlaySettings(Limits.of(section), shape or RewardShape(), run_seed)
+        self.settings = PlaySettings(Limits.of(section), shape or RewardShape(), run_seed, judge)
         self._budget = 3 + section.workers if replacements is None else replacements
         self._losses, self._threads = 0, threads
         spec = engine_spec(section, model, self.transport, lora_rank, prefix_caching, deterministic)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from tooldojo.configs.schema import RolloutSection
+from tooldojo.envs.judging import Judge, JudgeLost
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Snapshot
@@ -34,7 +35,7 @@ from tooldojo.rollouts.records import (
 )
 from tooldojo.rollouts.sampler import EngineLost, Sampled, Sampler, SampleRequest, SamplingSpec
 from tooldojo.verifiers.records import Evidence, ScoreStatus, StopReason
-from tooldojo.verifiers.reward import RewardShape, shape_reward
+from tooldojo.verifiers.reward import RewardShape, TurnReward, shape_reward
 
 T = TypeVar("T")
 
@@ -68,11 +69,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class PlaySettings:
-    """How groups are played: limits and temperature, reward shape, and what seeds derive from."""
+    """How groups are played: limits and temperature, reward shape, and what seeds derive from.
+
+    judge: who answers judged components; it is sent to the workers. Without one a world that has
+    such components gives no verdicts.
+    """
 
     limits: Limits
     shape: RewardShape
     run_seed: int
+    judge: Judge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,7 @@ async def play(
     key: PlayKey,
     policy: PolicyRef,
     host: Host | None = None,
+    judge: Judge | None = None,
 ) -> Trajectory:
     """Play one task to its end, whatever the end is.
 
@@ -118,12 +125,13 @@ async def play(
     """
     began = time.perf_counter()
     world = _world_at(task, start, limits)
+    world.judge = judge
     host = host or Host()
     about = UnderWay(task.env, key.ordinal, key.member, key.attempt)
     with host.watching(about):
         prompt = start.ids if isinstance(start, Branch) else tuple(chat.task_prompt_ids(task))
         player = _Player(task, world, prompt, sampler, chat, limits, key, policy, host, about)
-        end = await _outcome(player)
+        end = await _outcome(player, shape)
     return _trajectory(player, end, shape, time.perf_counter() - began)
 
 
@@ -132,18 +140,22 @@ class _Outcome:
     stop: StopReason
     evidence: Evidence | None
     failure: Failure | None
+    process: tuple[TurnReward, ...] = ()
 
 
-async def _outcome(player: _Player) -> _Outcome:
-    """Play to the end. Evidence of a failed verifier is kept: a mended one can judge it later."""
+async def _outcome(player: _Player, shape: RewardShape) -> _Outcome:
+    """Play to the end. Evidence of a failed verifier or judge is kept: a mended one can judge it
+    later.
+    """
     try:
         stop = await player.run()
-    except (WorldCrash, EngineLost, TimeoutError) as error:
+        process = player.world.process_rewards(shape.weights)
+    except (WorldCrash, EngineLost, JudgeLost, TimeoutError) as error:
         stop = _blame(error)
-        judged = stop is StopReason.VERIFIER_CRASH
+        judged = stop in (StopReason.VERIFIER_CRASH, StopReason.JUDGE_LOST)
         failure = Failure(type(error).__name__, str(error), player.turn)
         return _Outcome(stop, player.world.evidence() if judged else None, failure)
-    return _Outcome(stop, player.world.evidence(), None)
+    return _Outcome(stop, player.world.evidence(), None, process)
 
 
 def _trajectory(player: _Player, end: _Outcome, shape: RewardShape, seconds: float) -> Trajectory:
@@ -151,7 +163,7 @@ def _trajectory(player: _Player, end: _Outcome, shape: RewardShape, seconds: flo
     score = world.score if ending.status is ScoreStatus.SCORED else None
     reward = None
     if score is not None and end.evidence is not None:
-        reward = shape_reward(score, end.evidence, shape, ending.truncated)
+        reward = shape_reward(score, end.evidence, shape, ending.truncated, end.process)
     return Trajectory(
         task_id=player.task_id,
         env=player.task.env,
@@ -191,6 +203,8 @@ def _world_at(task: Task, start: Snapshot | Branch | None, limits: Limits) -> Wo
 def _blame(error: Exception) -> StopReason:
     if isinstance(error, EngineLost):
         return StopReason.ENGINE_LOST
+    if isinstance(error, JudgeLost):
+        return StopReason.JUDGE_LOST
     if isinstance(error, VerifierCrash):
         return StopReason.VERIFIER_CRASH
     return StopReason.ENV_CRASH if isinstance(error, WorldCrash) else StopReason.DEADLINE
@@ -239,16 +253,18 @@ class _Player:
             if sampled.finish == "length":
                 self.world.turn += 1  # the turn that was cut off counts, though nothing of it ran
                 full = not self.buffer.remaining(self.limits.max_context)
-                return self._finish(StopReason.CONTEXT_FULL if full else StopReason.MAX_TOKENS)
+                return await self._finish(
+                    StopReason.CONTEXT_FULL if full else StopReason.MAX_TOKENS
+                )
             results = await self._step(parsed)
             if self.world.stop is not None:
                 return self._judged(self.world.stop)
             self.malformed += parsed.malformed is not None
             if self.malformed > self.limits.max_malformed:
-                return self._finish(StopReason.MALFORMED)
+                return await self._finish(StopReason.MALFORMED)
             observation = self.chat.observation_ids(results)
             if len(observation) >= self.buffer.remaining(self.limits.max_context):
-                return self._finish(StopReason.CONTEXT_FULL)
+                return await self._finish(StopReason.CONTEXT_FULL)
             self.buffer.append_context(observation, SpanKind.OBSERVATION)
 
     async def _sample(self, results: tuple[str, ...]) -> Sampled:
@@ -292,8 +308,9 @@ class _Player:
         self.buffer.took(time.perf_counter() - began)
         return results
 
-    def _finish(self, stop: StopReason) -> StopReason:
-        self.world.finish(stop)
+    async def _finish(self, stop: StopReason) -> StopReason:
+        async with asyncio.timeout(self.limits.deadline):
+            await self.world.afinish(stop)
         return self._judged(stop)
 
     def _judged(self, stop: StopReason) -> StopReason:
@@ -332,7 +349,9 @@ async def play_group(
 
     async def play_until_settled(key: PlayKey) -> Trajectory:
         while True:
-            played = await play(issued.task, start, sampler, chat, limits, shape, key, policy, host)
+            played = await play(
+                issued.task, start, sampler, chat, limits, shape, key, policy, host, settings.judge
+            )
             if key.attempt >= played.ending.retries:
                 on_settled()
                 return played

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from tooldojo.envs.judging import JudgeLost, recorded
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.world import VerifierCrash, World, WorldCrash
 from tooldojo.rollouts.chat import Chat, ParsedTurn
@@ -91,6 +92,8 @@ def _mismatches(row: StoredRow, chat: Chat) -> Iterator[Mismatch]:
     if task.id != played.task_id:
         yield Mismatch(-1, "task", f"the stored task is {task.id}, it was {played.task_id}")
     world = world_class(task.env)()
+    if played.evidence is not None:
+        world.judge = recorded(played.evidence)
     limit = played.turns + (played.ending.stop is not StopReason.MAX_TURNS)
     world.reset(options={"task": task, "max_turns": max(1, limit)})
     if world.hashes[0] != played.hashes[0]:
@@ -106,8 +109,9 @@ def _mismatches(row: StoredRow, chat: Chat) -> Iterator[Mismatch]:
             break  # cut off, or lost: this turn never ran
         try:
             results = world.step(action_of(parsed[-1]))[0]
-        except WorldCrash as crash:
-            if not (isinstance(crash, VerifierCrash) and played.score is None):
+        except (WorldCrash, JudgeLost) as crash:
+            judged = isinstance(crash, VerifierCrash | JudgeLost)
+            if not (judged and played.score is None):
                 yield Mismatch(number, "crash", str(crash))
                 return
             results = ()  # stored without a verdict, and there is still none
@@ -159,7 +163,7 @@ def _compare_score(world: World, played: Trajectory) -> Iterator[Mismatch]:
         if world.stop is None:
             world.turn = played.turns
             world.finish(played.ending.stop)
-    except WorldCrash as crash:
+    except (WorldCrash, JudgeLost) as crash:
         yield Mismatch(last, "crash", str(crash))
         return
     if world.stop is not played.ending.stop:

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tooldojo.configs.schema import Recipe
+from tooldojo.envs.judging import Judge
+from tooldojo.envs.registry import world_class
 from tooldojo.envs.source import take
 from tooldojo.envs.task import IssuedTask, Split, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.formats import call_format
+from tooldojo.rollouts.judges import NamedJudge, judge_function
 from tooldojo.rollouts.local_fleet import LocalFleet
 from tooldojo.rollouts.player import Limits, PlaySettings
 from tooldojo.rollouts.publish import BASE
@@ -26,6 +29,7 @@ from tooldojo.rollouts.sampler import Sampler
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.rollouts.stream import Player
+from tooldojo.verifiers.binding import check_names
 from tooldojo.verifiers.intervals import wilson
 from tooldojo.verifiers.records import Json
 from tooldojo.verifiers.reward import RewardShape
@@ -81,7 +85,7 @@ def open_player(
         sampler = ScriptedSampler(chat, script, seed, demonstrations)
         ref = PolicyRef(script, 0, BASE.digest)
     limits = replace(Limits.of(recipe.rollout), temperature=temperature)
-    settings = PlaySettings(limits, reward_shape(recipe), seed)
+    settings = PlaySettings(limits, reward_shape(recipe), seed, reward_judge(recipe))
     fleet = LocalFleet(
         sampler, chat, settings, policy=ref, max_inflight=recipe.rollout.max_inflight
     )
@@ -89,9 +93,33 @@ def open_player(
 
 
 def reward_shape(recipe: Recipe) -> RewardShape:
-    """The reward's coefficients in a recipe."""
+    """The reward's coefficients in a recipe.
+
+    Raises:
+        ValueError: for a weight of a component that none of the recipe's worlds has.
+    """
     section = recipe.objective
-    return RewardShape(call_error=section.call_error_penalty, truncated=section.truncated_penalty)
+    if section.reward_weights:
+        known = {n for each in recipe.task.worlds for n in world_class(each).components().names}
+        check_names(section.reward_weights, known, "component in objective.reward_weights")
+    return RewardShape(
+        call_error=section.call_error_penalty,
+        truncated=section.truncated_penalty,
+        weights=section.reward_weights,
+    )
+
+
+def reward_judge(recipe: Recipe) -> Judge | None:
+    """Who answers the judged components of a recipe's worlds; None where it names nobody.
+
+    Raises:
+        LookupError: for a reference to nothing.
+    """
+    reference = recipe.objective.judge
+    if not reference:
+        return None
+    judge_function(reference)
+    return NamedJudge(reference, recipe.rollout.deadline)
 
 
 def _transformers(recipe: Recipe, chat: Chat, adapter: Path | None) -> tuple[Sampler, PolicyRef]:
@@ -113,6 +141,7 @@ def open_fleet(recipe: Recipe, model: Path, worlds: Sequence[str]) -> Fleet:
         worlds,
         recipe.run.seed,
         shape=reward_shape(recipe),
+        judge=reward_judge(recipe),
         lora_rank=recipe.policy.lora_rank,
         threads=recipe.learner.threads if exact else 0,
         deterministic=exact,

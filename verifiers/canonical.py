@@ -46,9 +46,12 @@ def canonical_text(value: Json) -> str:
 
 def content_hash(value: Json) -> str:
     """64-bit hex digest of the canonical form."""
-    return hashlib.blake2b(
-        canonical_text(value).encode("utf-8", "surrogatepass"), digest_size=8
-    ).hexdigest()
+    return text_hash(canonical_text(value))
+
+
+def text_hash(text: str) -> str:
+    """64-bit hex digest of a text."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def differences(actual: Json, expected: Json, ignore: Sequence[str] = ()) -> Iterator[str]:

@@ -6,20 +6,45 @@ be built.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from tooldojo.verifiers.criteria import Criterion, answer, final_state, untouched
+from tooldojo.verifiers.binding import FACTS, check_names, facts_for, named_arguments
+from tooldojo.verifiers.criteria import Component, answer, final_state, untouched
+from tooldojo.verifiers.judged import Judged, opinion_on
 from tooldojo.verifiers.records import Evidence, Goal, Score
+
+Criterion = Callable[..., Component | float] | Judged  # names its arguments; see `binding.FACTS`
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A named criterion. A gate multiplies the value; the others average by weight."""
+    """A named criterion. A gate multiplies the value; the others average by weight.
+
+    The criterion gets the arguments that it names and returns a `Component`, or a number or truth
+    value in [0, 1].
+
+    Raises:
+        ValueError: when it names an argument that there is not.
+    """
 
     name: str
     criterion: Criterion
     weight: float = 1.0
     gate: bool = False
+    names: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        judged = isinstance(self.criterion, Judged)
+        names = self.criterion.names if judged else named_arguments(self.criterion, FACTS)
+        object.__setattr__(self, "names", names)
+
+    def judge(self, evidence: Evidence, goal: Goal) -> Component:
+        """The criterion's verdict."""
+        if isinstance(self.criterion, Judged):
+            return opinion_on(self.name, evidence)
+        found = self.criterion(**facts_for(self.names, evidence, goal))
+        return found if isinstance(found, Component) else Component(float(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +67,7 @@ class Verifier:
 
     def __call__(self, evidence: Evidence, goal: Goal) -> Score:
         """Judge; a criterion's exception passes (the caller makes it `unscorable`, never 0)."""
-        results = {part.name: part.criterion(evidence, goal) for part in self.parts}
+        results = {part.name: part.judge(evidence, goal) for part in self.parts}
         value = 1.0
         total = sum(part.weight for part in self.parts if not part.gate)
         if total:
@@ -58,14 +83,13 @@ class Verifier:
         """The same criteria with other weights.
 
         Raises:
-            ValueError: for a name that is no component, with the names that are.
+            ValueError: for a name that is no component, with the nearest one, and for a gate, which
+            has no weight.
         """
-        known = [part.name for part in self.parts]
-        for name in weights:
-            if name not in known:
-                raise ValueError(
-                    f"unknown component {name!r}; this verifier has {', '.join(known)}"
-                )
+        check_names(weights, [part.name for part in self.parts], "component")
+        gates = [part.name for part in self.parts if part.gate and part.name in weights]
+        if gates:
+            raise ValueError(f"{gates[0]!r} is a gate: it multiplies and has no weight")
         return Verifier(tuple(replace(p, weight=weights.get(p.name, p.weight)) for p in self.parts))
 
 

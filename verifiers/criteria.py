@@ -7,7 +7,7 @@ graders fail closed. Model text is compared, never evaluated.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tooldojo.verifiers.canonical import canonical, differences
@@ -30,8 +30,10 @@ class Component:
             raise ValueError(f"a criterion's value must be in [0, 1]; got {self.value!r}")
 
 
+ILL_FORMED = frozenset(
+    {CallOutcome.MALFORMED, CallOutcome.UNKNOWN_TOOL, CallOutcome.INVALID_ARGUMENTS}
+)
 _LONG_NUMBER = 6  # digits from which on a number is known however it is grouped
-Criterion = Callable[[Evidence, Goal], Component]
 
 
 def final_state(evidence: Evidence, goal: Goal) -> Component:
@@ -140,8 +142,7 @@ def call_match(evidence: Evidence, goal: Goal) -> Component:
 
 def call_format(evidence: Evidence, goal: Goal) -> Component:
     """Share of the calls that were well formed, known and valid; 1 where none was made."""
-    bad = {CallOutcome.MALFORMED, CallOutcome.UNKNOWN_TOOL, CallOutcome.INVALID_ARGUMENTS}
-    wrong = sum(call.outcome in bad for call in evidence.calls)
+    wrong = sum(call.outcome in ILL_FORMED for call in evidence.calls)
     return Component(
         1 - wrong / max(1, len(evidence.calls)), f"{wrong} ill-formed calls" if wrong else ""
     )

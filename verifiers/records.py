@@ -36,6 +36,7 @@ class StopReason(StrEnum):
     VERIFIER_CRASH = "verifier_crash"
     ENGINE_LOST = "engine_lost"
     DEADLINE = "deadline"
+    JUDGE_LOST = "judge_lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,8 @@ class Goal:
 class Evidence:
     """Everything a verifier may look at.
 
-    gathered: what tests and judges found before. messages: what was said beside calls.
+    gathered: what tests and judges found before. messages: what was said beside calls. states: the
+    world after each turn that ran, kept only where a component asks for it.
     """
 
     world_before: dict[str, Json]
@@ -132,10 +134,11 @@ class Evidence:
     turns: int
     gathered: dict[str, Json] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
+    states: tuple[dict[str, Json], ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """Plain-data form; `from_json` is its inverse."""
-        return {
+        data: dict[str, Json] = {
             "world_before": self.world_before,
             "world_after": self.world_after,
             "calls": [call.to_json() for call in self.calls],
@@ -145,14 +148,18 @@ class Evidence:
             "gathered": self.gathered,
             "messages": list(self.messages),
         }
+        if self.states:
+            data["states"] = list(self.states)
+        return data
 
     @classmethod
     def from_json(cls, data: dict) -> Evidence:
         """Inverse of `to_json`."""
         calls = tuple(ToolCall.from_json(call) for call in data["calls"])
         messages = tuple(data.get("messages", ()))
-        fixed = {"calls": calls, "stop": StopReason(data["stop"]), "messages": messages}
-        return cls(**{**data, **fixed})
+        states = tuple(data.get("states", ()))
+        fixed = {"stop": StopReason(data["stop"]), "messages": messages, "states": states}
+        return cls(**{**data, "calls": calls, **fixed})
 
 
 class ScoreStatus(StrEnum):

@@ -124,7 +124,7 @@ def snapshots_continue_identically(task: Task, _other: Task) -> Iterator[str]:
         here = play(world, rest)
         if content_hash(snapshot.state) != before:
             yield f"later turns changed the snapshot taken before turn {place}"
-        fresh = world_class(task.env)()
+        fresh = start(task)
         fresh.restore(snapshot)
         fresh.turn_limit = world.turn_limit
         if play(fresh, rest) != here:
@@ -201,7 +201,7 @@ def nothing_hidden_is_shown(task: Task, _other: Task) -> Iterator[str]:
 
 def _shown(task: Task, turns: tuple[GoldTurn, ...]) -> list[str]:
     """Everything but the verdict, which may depend on the goal, and the task's own hash."""
-    world = world_class(task.env)()
+    world = start(task)
     observation, info = world.reset(options={"task": task, "max_turns": len(turns) + 1})
     known = repr([observation, {k: v for k, v in info.items() if k != "task_id"}])
     texts = [known]

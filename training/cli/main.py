@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from tooldojo.training.cli import authoring, gates, playing, records, runs, stages, studying, worlds
+from tooldojo.training.cli import (
+    authoring,
+    gates,
+    playing,
+    records,
+    runs,
+    stages,
+    studying,
+    surveys,
+    worlds,
+)
 from tooldojo.training.cli.boundary import Boundary
 
 app = typer.Typer(
@@ -40,7 +50,10 @@ def root(
 for panel, commands in (
     (
         "Worlds",
-        (worlds.envs, authoring.new, gates.check, gates.audit, playing.play, playing.rollout),
+        (
+            *(worlds.envs, authoring.new, gates.check, gates.audit, surveys.survey),
+            *(playing.play, playing.rollout),
+        ),
     ),
     (
         "Training",

@@ -14,6 +14,7 @@ from tooldojo.training.cli.boundary import InputError, JsonFlag, Output, Trace
 from tooldojo.training.cli.recipes import Keys, RecipeArgument, check_split, resolve
 
 if TYPE_CHECKING:
+    from tooldojo.configs.schema import Recipe
     from tooldojo.envs.task import Task
     from tooldojo.rollouts.scripted import Script
     from tooldojo.training.transcripts import Transcript
@@ -119,19 +120,26 @@ def _scripted(task: Task, policy: str, seed: int) -> Transcript:
 
 
 def _sampled(task: Task, policy: str, seed: int, temperature: float) -> Transcript:
-    from json import dumps as to_json
-
-    from tooldojo.configs.loading import load_recipe
     from tooldojo.envs.task import IssuedTask
     from tooldojo.training.players import open_player
     from tooldojo.training.transcripts import transcript
 
-    keys = ["rollout.engine=transformers", f"rollout.max_context={CONTEXT}", f"run.seed={seed}"]
-    worlds = f"task.worlds={to_json([task.env])}"
-    recipe = load_recipe(None, [f"policy.model={policy}", worlds, *keys])
+    recipe = sampling_recipe(policy, [task.env], seed)
     with open_player(recipe, [task.env], temperature=temperature) as opened:
         group = next(iter(opened.player.play([IssuedTask(0, task)], 1)))
         return transcript(group.trajectories[0], opened.chat)
+
+
+def sampling_recipe(policy: str, worlds: Sequence[str], seed: int) -> Recipe:
+    """How a model is played that is only watched: with transformers, in a wide context."""
+    from json import dumps as to_json
+
+    from tooldojo.configs.loading import load_recipe
+
+    keys = ["rollout.engine=transformers", f"rollout.max_context={CONTEXT}", f"run.seed={seed}"]
+    return load_recipe(
+        None, [f"policy.model={policy}", f"task.worlds={to_json(list(worlds))}", *keys]
+    )
 
 
 def rollout(

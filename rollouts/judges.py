@@ -1,0 +1,86 @@
+"""Judges made from functions: `CallableJudge`, and `NamedJudge`, which crosses processes by name.
+
+Refuses to know any model or endpoint: the function asks whatever it likes, an LLM or a reward
+model. Invariant: an answer that comes too late or is no number in [0, 1] is a failure, never a 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache
+
+from tooldojo.envs.judging import Opinion, Question
+from tooldojo.envs.registry import load_reference
+
+Answer = Opinion | float | tuple[float, str]
+JudgeFunction = Callable[[Question], Answer | Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class CallableJudge:
+    """A judge from a function of a `Question`, which may be `async def`.
+
+    It returns a value in [0, 1], a pair of value and reason, or an `Opinion`. A function that is
+    not asynchronous runs in a thread. deadline: seconds for one answer.
+    """
+
+    function: JudgeFunction
+    deadline: float = 120.0
+
+    async def __call__(self, question: Question) -> Opinion:
+        """The function's opinion.
+
+        Raises:
+            TimeoutError: after the deadline.
+            ValueError: for an answer that is no value in [0, 1].
+        """
+        async with asyncio.timeout(self.deadline):
+            if inspect.iscoroutinefunction(inspect.unwrap(self.function)):
+                answer = self.function(question)
+            else:
+                answer = await asyncio.to_thread(self.function, question)
+            if inspect.isawaitable(answer):
+                answer = await answer
+        return _opinion(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedJudge:
+    """A judge from a reference, `package.module:function` or `file.py:function`."""
+
+    reference: str
+    deadline: float = 120.0
+
+    async def __call__(self, question: Question) -> Opinion:
+        """The opinion of the function behind the reference; see `CallableJudge`."""
+        return await CallableJudge(judge_function(self.reference), self.deadline)(question)
+
+
+@cache
+def judge_function(reference: str) -> JudgeFunction:
+    """What a reference to a judge stands for.
+
+    Raises:
+        LookupError: when there is no function of that name.
+    """
+    found = load_reference(reference)
+    if not callable(found):
+        raise LookupError(f"{reference} is no function; a judge is one of a Question")
+    return found
+
+
+def _opinion(answer: object) -> Opinion:
+    if isinstance(answer, Opinion):
+        value, why = answer.value, answer.why
+    elif isinstance(answer, tuple) and len(answer) == 2:
+        value, why = answer
+    else:
+        value, why = answer, ""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not 0 <= value <= 1:
+        raise ValueError(f"a judge answers with a value in [0, 1], not {value!r}")
+    return Opinion(float(value), str(why))
