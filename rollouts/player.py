@@ -19,6 +19,7 @@ from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Snapshot
 from tooldojo.envs.task import IssuedTask, Task
+from tooldojo.envs.users import User
 from tooldojo.envs.world import MALFORMED, VerifierCrash, World, WorldCrash
 from tooldojo.rollouts.buffer import TokenBuffer
 from tooldojo.rollouts.chat import Chat, ParsedTurn
@@ -60,11 +61,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class PlaySettings:
-    """How groups are played: limits and temperature, reward shape, and what seeds derive from."""
+    """How groups are played: limits and temperature, reward shape, and what seeds derive from.
+
+    user: who answers in worlds with a user, instead of their own; it travels to workers.
+    """
 
     limits: Limits
     shape: RewardShape
     run_seed: int
+    user: User | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +105,20 @@ async def play(
     key: PlayKey,
     policy: PolicyRef,
     threads: Executor | None = None,
+    user: User | None = None,
 ) -> Trajectory:
     """Play one task to its end, whatever the end is.
 
     start: a snapshot before the first turn, or None to reset. threads: where worlds with
-    `slow_tools` step; without it they step on the event loop.
+    `slow_tools` step; without it they step on the event loop. user: as in `PlaySettings`.
 
     Raises:
         ValueError: when the prompt leaves no room to sample, or the sampler breaks its contract.
     """
     began = time.perf_counter()
     world = _world_at(task, start, limits)
+    if user is not None and world.user is not None:
+        world.user = user
     player = _Player(task, world, sampler, chat, limits, key, policy, threads)
     end = await _outcome(player)
     return _trajectory(player, end, shape, time.perf_counter() - began)
@@ -230,7 +238,7 @@ class _Player:
             self.malformed += parsed.malformed is not None
             if self.malformed > self.limits.max_malformed:
                 return self._finish(StopReason.MALFORMED)
-            observation = self.chat.observation_ids(results)
+            observation = self.chat.observation_ids(results, parsed.spoken)
             if len(observation) >= self.buffer.remaining(self.limits.max_context):
                 return self._finish(StopReason.CONTEXT_FULL)
             self.buffer.append_context(observation, SpanKind.OBSERVATION)
@@ -306,8 +314,9 @@ async def play_group(
         key = PlayKey(settings.run_seed, issued.ordinal, member)
         while True:
             played = await play(
-                issued.task, start, sampler, chat, limits, shape, key, policy, threads
-            )
+                issued.task, start, sampler, chat, limits, shape, key, policy, threads,
+                settings.user,
+            )  # fmt: skip
             if key.attempt >= played.ending.retries:
                 on_settled()
                 return played

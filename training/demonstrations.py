@@ -42,8 +42,8 @@ def demonstration(task: Task, chat: Chat) -> TokenRow:
         _extend(row, chat.gold_ids(turn), learn=True)
         calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
         results, *_ = world.step({"calls": calls, "message": turn.message or ""})
-        if calls:
-            _extend(row, chat.observation_ids(results), learn=False)
+        if results:
+            _extend(row, chat.observation_ids(results, spoken=not calls), learn=False)
     if world.score is None or not world.score.success:
         raise ValueError(f"the gold of task {task.id} does not succeed: {world.score}")
     return row

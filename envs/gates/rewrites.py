@@ -95,7 +95,11 @@ def split_turns(case: Case) -> Mutant | None:
     """Turns with several calls, as one turn for each."""
     if all(len(turn.calls) < 2 for turn in case.gold):
         return None
-    single = [GoldTurn("", (call,)) for turn in case.gold[:-1] for call in turn.calls]
+    single = [
+        part
+        for turn in case.gold[:-1]
+        for part in ([GoldTurn("", (call,)) for call in turn.calls] or [turn])
+    ]
     return Mutant([*single, case.final])
 
 
