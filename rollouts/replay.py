@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from tooldojo.envs.registry import world_class
-from tooldojo.envs.users import SAID, SCRIPTED, RecordedUser, of_user
+from tooldojo.envs.users import RecordedUser
 from tooldojo.envs.world import VerifierCrash, World, WorldCrash
 from tooldojo.rollouts.chat import Chat, ParsedTurn
 from tooldojo.rollouts.player import action_of
@@ -87,11 +87,9 @@ def _mismatches(row: StoredRow, chat: Chat) -> Iterator[Mismatch]:
     world = world_class(task.env)()
     limit = played.turns + (played.ending.stop is not StopReason.MAX_TURNS)
     world.reset(options={"task": task, "max_turns": max(1, limit)})
-    said = of_user(played.evidence.calls) if played.evidence else ()
-    if world.user is not None and any(
-        call.arguments.get("to") != SCRIPTED for call in said if call.name == SAID
-    ):
-        world.user = RecordedUser(said)
+    said = RecordedUser(played.evidence.calls if played.evidence else ())
+    if world.user is not None and said.name != world.user.name:
+        world.user = said
     if world.hashes[0] != played.hashes[0]:
         yield Mismatch(-1, "world", f"starts at {world.hashes[0]}, stored {played.hashes[0]}")
     context, what = chat.task_prompt_ids(task), "prompt"
