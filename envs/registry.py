@@ -35,6 +35,7 @@ NATIVE = {
     "tooldojo/Home-v0": "tooldojo.envs.home.world:Home",
     "tooldojo/Dialogue-v0": "tooldojo.envs.dialogue.world:Dialogue",
     "tooldojo/Retrieval-v0": "tooldojo.envs.retrieval.world:Retrieval",
+    "tooldojo/Maths-v0": "tooldojo.envs.maths.world:Maths",
 }
 DONORS = ("tooldojo/Orders-v0", "tooldojo/Travel-v0", "tooldojo/Database-v0")  # of distractors
 _classes: dict[str, type[World]] = {}
