@@ -54,7 +54,7 @@ TEMPLATES: dict[int, tuple[Template[Ledger], ...]] = {
 UNSEEN_COMBOS = frozenset(
     {
         ("equation", "noted"),
-        ("carry_on", "over"),
+        ("carry_on", "minus"),
         ("share", "noted"),
         ("bill", "minus_noted"),
         ("grow", "minus_told"),
