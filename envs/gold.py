@@ -17,7 +17,9 @@ MAX_GOLD_CALLS = 5
 
 
 class Script:
-    """A demonstration under construction: `do` for each call, then `close` with the final line."""
+    """A demonstration under construction: `do` for each call, `say` for each message to a user,
+    then `close` with the final line.
+    """
 
     def __init__(self) -> None:
         self._turns: list[GoldTurn] = []
@@ -25,6 +27,11 @@ class Script:
     def do(self, thought: str, tool: str, /, **arguments: Json) -> Script:
         """Add a turn with one call."""
         self._turns.append(GoldTurn(thought, (Call(tool, arguments),)))
+        return self
+
+    def say(self, thought: str, message: str) -> Script:
+        """Add a turn with a message that the world's user answers."""
+        self._turns.append(GoldTurn(thought, (), message))
         return self
 
     def close(self, thought: str, line: str) -> list[GoldTurn]:
@@ -54,7 +61,7 @@ def with_timeout(
     place = rng.choice(places)
     failed = gold[place]
     name = failed.calls[0].name
-    earlier = sum(turn.calls[0].name == name for turn in gold[:place])
+    earlier = sum(turn.calls[0].name == name for turn in gold[:place] if turn.calls)
     return TimedGold([*gold[: place + 1], retried(failed), *gold[place + 1 :]], {name: (earlier,)})
 
 

@@ -33,6 +33,9 @@ NATIVE = {
     "tooldojo/Catalogue-v0": "tooldojo.envs.catalogue.world:Catalogue",
     "tooldojo/Office-v0": "tooldojo.envs.office.world:Office",
     "tooldojo/Home-v0": "tooldojo.envs.home.world:Home",
+    "tooldojo/Dialogue-v0": "tooldojo.envs.dialogue.world:Dialogue",
+    "tooldojo/Retrieval-v0": "tooldojo.envs.retrieval.world:Retrieval",
+    "tooldojo/Maths-v0": "tooldojo.envs.maths.world:Maths",
 }
 IMPORTED = {  # the module that loads the worlds of a namespace
     "reasoning_gym/": "tooldojo.envs.imported.reasoning_gym",

@@ -38,6 +38,7 @@ from tooldojo.envs.spaces import Message, NoCalls, ToolCallSpace
 from tooldojo.envs.task import GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError, ToolSpec, tool_spec
 from tooldojo.envs.tracked import StateTree
+from tooldojo.envs.users import User, UserSide, converse, replies
 from tooldojo.envs.verdict import Verdict
 from tooldojo.verifiers.canonical import content_hash, text_hash
 from tooldojo.verifiers.combine import Verifier, state_and_answer
@@ -64,7 +65,9 @@ class World(gym.Env[tuple[str, ...], dict]):
     """Base of all worlds. Authors set `system_prompt`, mark tools and write `draft`, nothing more.
 
     Observations are tuples of strings: the task's prompt at `reset`, one result per call
-    afterwards. The reward is the score's value on the last step and 0 before.
+    afterwards. A message without calls ends the task; where there is a `user`, only one with a
+    closing line does, and the observation of any other is the user's reply. The reward is the
+    score's value on the last step and 0 before.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}  # pyright: ignore
@@ -80,6 +83,7 @@ class World(gym.Env[tuple[str, ...], dict]):
     capabilities: ClassVar[Capabilities] = Capabilities()
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = frozenset()
     unseen_wordings: ClassVar[frozenset[int]] = frozenset()
+    user: User | None = None  # rollouts may put another one into an instance
 
     judge: Judge | None = None  # who answers judged components; whoever plays the world sets it
 
@@ -124,6 +128,10 @@ class World(gym.Env[tuple[str, ...], dict]):
     def gather(self) -> dict[str, Json]:
         """What the verifier needs and only I/O can find (`Evidence.gathered`), once at the end."""
         return {}
+
+    def user_side(self) -> UserSide:
+        """What the user knows and can do; asked of worlds with a `user`."""
+        raise NotImplementedError(f"{type(self).__name__} has a user and no user_side()")
 
     # What a wrapper may change
 
@@ -209,7 +217,7 @@ class World(gym.Env[tuple[str, ...], dict]):
             draft.template, draft.condition, draft.wording, dict(draft.faults), lineage,
         )  # fmt: skip
         world = cls()
-        world._play(bare, [turn for turn in bare.gold if turn.calls])
+        world._play(bare, bare.gold[:-1])
         goal = replace(goal, world=clone(world.state))
         task = Task(**{**{name: getattr(bare, name) for name in Task.__slots__}, "goal": goal})
         score = world.replay_gold(task)
@@ -263,30 +271,35 @@ class World(gym.Env[tuple[str, ...], dict]):
 
     def step(self, action: dict) -> tuple[tuple[str, ...], float, bool, bool, dict]:
         """Play one assistant turn; see the class for what comes back."""
-        return drive(self.astep(action), any(spec.is_async for spec in self.tool_specs().values()))
+        waits = any(spec.is_async for spec in self.tool_specs().values())
+        return drive(self.astep(action), waits or (self.user is not None and self.user.waits))
 
     async def astep(self, action: dict) -> tuple[tuple[str, ...], float, bool, bool, dict]:
         """`step` for event loops: the same code, but a slow asynchronous tool holds no thread.
 
         Raises:
             RuntimeError: after the end of the task.
-            WorldCrash: when a tool or the verifier has a bug.
+            WorldCrash: when a tool, the user or the verifier has a bug.
         """
         if self.stop is not None:
             raise RuntimeError(f"this task has ended ({self.stop.value}); call reset first")
+        message = action.get("message") or ""
         done = await self._run(action.get("calls", ()))
+        if done and message:
+            self.messages.append(message)
+        if not done:
+            done = await converse(self, message)
+            self.calls += done
         self.turn += 1
-        if done and action.get("message"):
-            self.messages.append(action["message"])
         self.hashes.append(self.chain_hash(self.hashes[-1], done, self.state_hash()))
         if self.components().keep_states:
             self.states.append(self._tree.frozen())
         if not done:
-            await self.afinish(StopReason.ANSWERED, action.get("message") or "")
+            await self.afinish(StopReason.ANSWERED, message)
         elif self.out_of_turns():
             await self.afinish(StopReason.MAX_TURNS)
         info: dict[str, Any] = {
-            "outcomes": [call.outcome.value for call in done],
+            "outcomes": [call.outcome.value for call in replies(done)],
             "state_hash": self.hashes[-1],
         }
         if self.score is not None:
@@ -294,7 +307,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         reward = self.score.value if self.score else 0.0
         ended = self.stop is StopReason.ANSWERED
         truncated = self.stop is not None and not ended
-        return tuple(c.result for c in done), reward, ended, truncated, info
+        return tuple(c.result for c in replies(done)), reward, ended, truncated, info
 
     def finish(self, stop: StopReason, answer: str | None = None) -> Score:
         """`afinish` without an event loop."""

@@ -61,6 +61,11 @@ class ParsedTurn:
     malformed: str | None
     spans: tuple[Span, ...]
 
+    @property
+    def spoken(self) -> bool:
+        """Whether it is a message alone, which a world's user answers, if there is one."""
+        return not self.calls and self.malformed is None
+
 
 class Chat:
     """What one policy's tokenizer, template and call format make of prompts, turns and results."""
@@ -124,11 +129,15 @@ class Chat:
         tools = [spec.schema for spec in world.tool_specs().values()]
         return self.prompt_ids(world.system_prompt, tools, task.prompt)
 
-    def observation_ids(self, results: Sequence[str]) -> list[int]:
-        """Everything between the assistant's stop token and the next place to sample."""
-        key = json.dumps(list(results))
+    def observation_ids(self, results: Sequence[str], spoken: bool = False) -> list[int]:
+        """Everything between the assistant's stop token and the next place to sample.
+
+        spoken: the turn was a message, and the one result is what the user replied; it is rendered
+        as a user turn.
+        """
+        key = json.dumps([spoken, *results])
         if key not in self._rendered:
-            self._remember(key, self._encode(self._suffix(results)))
+            self._remember(key, self._encode(self._suffix(results, spoken)))
         return list(self._rendered[key])
 
     def gold_ids(self, turn: GoldTurn) -> list[int]:
@@ -208,7 +217,8 @@ class Chat:
             raise TemplateError(f"{self._name} opens a thought in the prompt, which is unsupported")
         self._check_call_syntax()
         for results in (("r1" + _MARK,), ("r1" + _MARK, "r2" + _MARK)):
-            self._check_suffix(results)
+            self._check_suffix(results, spoken=False)
+        self._check_suffix(("r1",), spoken=True)
 
     def _check_call_syntax(self) -> None:
         header = self._render([_said("user", "u")], None, True)
@@ -224,12 +234,12 @@ class Chat:
                 "choose another policy.call_format"
             )
 
-    def _check_suffix(self, results: Sequence[str]) -> None:
-        suffix = self._suffix(results)
+    def _check_suffix(self, results: Sequence[str], spoken: bool) -> None:
+        suffix = self._suffix(results, spoken)
         places = [suffix.find(result) for result in results]
         if min(places) < 0 or places != sorted(places):
             raise TemplateError(f"{self._name} does not write {len(results)} tool results in order")
-        whole = self._dialogue(results)
+        whole = self._dialogue(results, spoken)
         head = whole.removesuffix(suffix)
         if self._encode(head) + self._encode(suffix) != self._encode(whole):
             raise TemplateError(f"{self._name}: tokens grow across the end of an assistant turn")
@@ -244,8 +254,11 @@ class Chat:
     def _name(self) -> str:
         return f"the chat template of {self.tokenizer.name_or_path or 'this tokenizer'!r}"
 
-    def _dialogue(self, results: Sequence[str]) -> str:
+    def _dialogue(self, results: Sequence[str], spoken: bool = False) -> str:
         """A dummy conversation that ends with these results and the next place to sample."""
+        if spoken:
+            heard = [_said("user", self._harmless(result)) for result in results]
+            return self._render([_said("user", "u"), _said("assistant", _MARK), *heard], None, True)
         arguments: dict[str, Json] = {"x": _MARK}
         function: Json = {"name": f"{_MARK}_tool", "arguments": arguments}
         call: Json = [{"type": "function", "function": function}]
@@ -256,14 +269,16 @@ class Chat:
         ]
         return self._render(messages, None, True)
 
-    def _suffix(self, results: Sequence[str]) -> str:
-        """What the template writes behind the stop token of the turn that made the calls.
+    def _suffix(self, results: Sequence[str], spoken: bool) -> str:
+        """What the template writes behind the stop token of the turn that these results answer.
 
-        Cut at the first stop token behind the call's argument, because some templates (Qwen3)
-        rewrite earlier turns once results follow, so that a plain prefix would not match.
+        Cut at the first stop token behind the call's argument or the message, because some
+        templates (Qwen3) rewrite earlier turns once results follow, so that a plain prefix would
+        not match.
         """
-        whole = self._dialogue(results)
-        return whole[whole.index(_MARK + '"') :].partition(self.stop)[2]
+        whole = self._dialogue(results, spoken)
+        start = whole.index(_MARK if spoken else f'{_MARK}"')
+        return whole[start:].partition(self.stop)[2]
 
     def _render(
         self, messages: list[Message], tools: list[dict[str, Json]] | None, invite: bool

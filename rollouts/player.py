@@ -19,6 +19,7 @@ from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Snapshot
 from tooldojo.envs.task import IssuedTask, Task
+from tooldojo.envs.users import User
 from tooldojo.envs.world import MALFORMED, VerifierCrash, World, WorldCrash
 from tooldojo.rollouts.buffer import TokenBuffer
 from tooldojo.rollouts.chat import Chat, ParsedTurn
@@ -72,13 +73,15 @@ class PlaySettings:
     """How groups are played: limits and temperature, reward shape, and what seeds derive from.
 
     judge: who answers judged components; it is sent to the workers. Without one a world that has
-    such components gives no verdicts.
+    such components gives no verdicts. user: who answers in worlds with a user, instead of their
+    own; it travels to workers as well.
     """
 
     limits: Limits
     shape: RewardShape
     run_seed: int
     judge: Judge | None = None
+    user: User | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +118,12 @@ async def play(
     policy: PolicyRef,
     host: Host | None = None,
     judge: Judge | None = None,
+    user: User | None = None,
 ) -> Trajectory:
     """Play one task to its end, whatever the end is.
 
-    start: a snapshot before the first turn, a branch to go on from, or None to reset.
+    start: a snapshot before the first turn, a branch to go on from, or None to reset. judge, user:
+    as in `PlaySettings`.
 
     Raises:
         ValueError: when the prompt leaves no room to sample, or the sampler breaks its contract.
@@ -126,6 +131,8 @@ async def play(
     began = time.perf_counter()
     world = _world_at(task, start, limits)
     world.judge = judge
+    if user is not None and world.user is not None:
+        world.user = user
     host = host or Host()
     about = UnderWay(task.env, key.ordinal, key.member, key.attempt)
     with host.watching(about):
@@ -262,7 +269,7 @@ class _Player:
             self.malformed += parsed.malformed is not None
             if self.malformed > self.limits.max_malformed:
                 return await self._finish(StopReason.MALFORMED)
-            observation = self.chat.observation_ids(results)
+            observation = self.chat.observation_ids(results, parsed.spoken)
             if len(observation) >= self.buffer.remaining(self.limits.max_context):
                 return await self._finish(StopReason.CONTEXT_FULL)
             self.buffer.append_context(observation, SpanKind.OBSERVATION)
@@ -350,8 +357,9 @@ async def play_group(
     async def play_until_settled(key: PlayKey) -> Trajectory:
         while True:
             played = await play(
-                issued.task, start, sampler, chat, limits, shape, key, policy, host, settings.judge
-            )
+                issued.task, start, sampler, chat, limits, shape, key, policy, host,
+                settings.judge, settings.user,
+            )  # fmt: skip
             if key.attempt >= played.ending.retries:
                 on_settled()
                 return played

@@ -14,6 +14,7 @@ import numpy as np
 
 from tooldojo.envs.judging import JudgeLost, recorded
 from tooldojo.envs.registry import world_class
+from tooldojo.envs.users import RecordedUser
 from tooldojo.envs.world import VerifierCrash, World, WorldCrash
 from tooldojo.rollouts.chat import Chat, ParsedTurn
 from tooldojo.rollouts.player import action_of
@@ -96,6 +97,9 @@ def _mismatches(row: StoredRow, chat: Chat) -> Iterator[Mismatch]:
         world.judge = recorded(played.evidence)
     limit = played.turns + (played.ending.stop is not StopReason.MAX_TURNS)
     world.reset(options={"task": task, "max_turns": max(1, limit)})
+    said = RecordedUser(played.evidence.calls if played.evidence else ())
+    if world.user is not None and said.name != world.user.name:
+        world.user = said
     if world.hashes[0] != played.hashes[0]:
         yield Mismatch(-1, "world", f"starts at {world.hashes[0]}, stored {played.hashes[0]}")
     context, what = chat.task_prompt_ids(task), "prompt"
@@ -118,7 +122,8 @@ def _mismatches(row: StoredRow, chat: Chat) -> Iterator[Mismatch]:
         if world.hashes[-1] != played.hashes[number + 1]:
             yield Mismatch(number, "state", _state_detail(row, chat, world, number))
             return
-        context, what = chat.observation_ids(results), "observation"
+        context = chat.observation_ids(results, parsed[-1].spoken)
+        what = "observation"
     yield from _compare_score(world, played)
 
 

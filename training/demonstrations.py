@@ -48,8 +48,8 @@ def demonstration(task: Task, chat: Chat) -> TokenRow:
         row.extend(chat.gold_ids(turn), learn=True)
         calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
         results, *_ = world.step({"calls": calls, "message": turn.message or ""})
-        if calls:
-            row.extend(chat.observation_ids(results), learn=False)
+        if results:
+            row.extend(chat.observation_ids(results, spoken=not calls), learn=False)
     if world.score is None or not world.score.success:
         raise ValueError(f"the gold of task {task.id} does not succeed: {world.score}")
     return row

@@ -14,6 +14,7 @@ from pathlib import Path
 from tooldojo.configs.schema import Recipe
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.task import IssuedTask, Task
+from tooldojo.envs.users import of_policy
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef, Trajectory
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.rollouts.stream import Player
@@ -134,7 +135,7 @@ def eval_row(task: Task, trajectory: Trajectory) -> EvalRow:
     score, evidence = trajectory.score, trajectory.evidence
     verdict = score is not None and score.status is ScoreStatus.SCORED
     turns = [turn for segment in trajectory.segments for turn in segment.turns]
-    calls = evidence.calls if evidence is not None else ()
+    calls = of_policy(evidence.calls) if evidence is not None else ()
     selection = _selection(task, [c.name for c in calls])
     exact = _exact(task, [(c.name, canonical_text(c.arguments)) for c in calls])
     formed = sum(turn.malformed is None and turn.finish == "stop" for turn in turns)

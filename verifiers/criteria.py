@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tooldojo.verifiers.canonical import canonical, differences
+from tooldojo.verifiers.numbers import number
 from tooldojo.verifiers.records import CallOutcome, Evidence, Goal, Json, StopReason
 
 
@@ -62,16 +63,25 @@ def answer(evidence: Evidence, goal: Goal) -> Component:
     White space, case and a final full stop do not matter. Any other line of the message that has
     the same label (the part up to the colon) but says something else is hedging, and scores 0.
     """
+    return _closes(evidence, goal, _line_key)
+
+
+def answer_by_value(evidence: Evidence, goal: Goal) -> Component:
+    """`answer`, with numbers compared exactly by value: 2.5, 2.50 and 5/2 are the same."""
+    return _closes(evidence, goal, _value_key)
+
+
+def _closes(evidence: Evidence, goal: Goal, key: Callable[[str], str]) -> Component:
     if not goal.answer:
         raise MissingGoal("answer needs goal.answer; give the task an expected closing line")
     if evidence.stop is not StopReason.ANSWERED:
         return Component(0.0, f"no final message ({evidence.stop.value})")
-    want = _line_key(goal.answer)
+    want = key(goal.answer)
     label = want.partition(":")[0] + ":"
-    rivals = [_line_key(line) for line in (evidence.answer or "").splitlines()]
+    rivals = [key(line) for line in (evidence.answer or "").splitlines()]
     if any(line.startswith(label) and line != want for line in rivals):
         return Component(0.0, "another closing line stands beside, or instead of, the right one")
-    got = _line_key(closing_line(evidence.answer))
+    got = key(closing_line(evidence.answer))
     return (
         Component(1.0) if got == want else Component(0.0, f"closed with {got!r}, expected {want!r}")
     )
@@ -79,6 +89,11 @@ def answer(evidence: Evidence, goal: Goal) -> Component:
 
 def _line_key(line: str) -> str:
     return " ".join(line.split()).casefold().removesuffix(".")
+
+
+def _value_key(line: str) -> str:
+    words = _line_key(line).split()
+    return " ".join(word if (value := number(word)) is None else str(value) for word in words)
 
 
 def withheld(evidence: Evidence, goal: Goal) -> Component:

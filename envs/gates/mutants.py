@@ -13,6 +13,7 @@ from random import Random
 from tooldojo.envs.gates.oracle import Ending, ending_of
 from tooldojo.envs.gates.play import action, lift_limit, play, start
 from tooldojo.envs.task import Call, GoldTurn, Task
+from tooldojo.envs.users import of_policy, of_user
 from tooldojo.envs.world import World
 from tooldojo.verifiers.records import StopReason, ToolCall
 
@@ -40,12 +41,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A task, what its demonstration did, and another task of the world, worded most alike."""
+    """A task, what its demonstration did, and another task of the world, worded most alike.
+
+    told: the turns whose message made the user change something.
+    """
 
     task: Task
     other: Task
     writes: tuple[Place, ...]
     reads: tuple[Call, ...]
+    told: tuple[int, ...]
     ending: Ending
     rng: Random = field(compare=False)
 
@@ -72,7 +77,8 @@ def make_case(task: Task, other: Task, rng: Random) -> Case:
     """Play the demonstration once and note what its calls did."""
     world = start(task, len(task.gold) + 1)
     play(world, task.gold)
-    done = iter(world.calls)
+    done = iter(of_policy(world.calls))
+    told = tuple(sorted({call.turn for call in of_user(world.calls) if call.mutated}))
     writes, reads = [], []
     for number, turn in enumerate(task.gold):
         for index, call in enumerate(turn.calls):
@@ -82,7 +88,7 @@ def make_case(task: Task, other: Task, rng: Random) -> Case:
             elif not world.tool_specs()[call.name].mutates:
                 reads.append(call)
     ending = ending_of(task, world.evidence())
-    return Case(task, other, tuple(writes), tuple(reads), ending, rng)
+    return Case(task, other, tuple(writes), tuple(reads), told, ending, rng)
 
 
 def after(case: Case, turns: Sequence[GoldTurn]) -> World:

@@ -20,6 +20,8 @@ from tooldojo.envs.task import Call, GoldTurn
 from tooldojo.envs.tools import ToolSpec
 from tooldojo.verifiers.records import Json, StopReason
 
+_TURNED = {"on": "off", "off": "on", "in": "out", "out": "in"}
+_SWITCH = re.compile(rf"\b({'|'.join(_TURNED)})\b")
 _TRIES = 40  # random calls tried until one changes the state
 
 
@@ -187,6 +189,30 @@ def _misspelt(case: Case, text: str) -> str:
     return text[:where] + letter + text[where + 1 :]
 
 
+def drop_message(case: Case) -> Mutant | None:
+    """Leave out what made the user change something."""
+    if not case.told:
+        return None
+    place = case.rng.choice(case.told)
+    return Mutant([*case.gold[:place], *case.gold[place + 1 :]])
+
+
+def corrupt_message(case: Case) -> Mutant | None:
+    """What made the user change something, with one digit wrong, or on for off and in for out."""
+    fits = []
+    for place in case.told:
+        message = case.gold[place].message or ""
+        if re.search(r"\d", message):
+            fits.append((place, _other_digit(case, message)))
+        if re.search(_SWITCH, message):
+            fits.append((place, re.sub(_SWITCH, lambda found: _TURNED[found[0]], message)))
+    if not fits:
+        return None
+    place, message = case.rng.choice(fits)
+    said = replace(case.gold[place], message=message)
+    return Mutant([*case.gold[:place], said, *case.gold[place + 1 :]])
+
+
 def change_answer_digit(case: Case) -> Mutant | None:
     """The right work, reported with one digit wrong."""
     return _said(case, _other_digit(case, case.line)) if re.search(r"\d", case.line) else None
@@ -285,6 +311,8 @@ OPERATORS: dict[str, Operator] = {
         corrupt_id,
         corrupt_string,
         corrupt_enum,
+        drop_message,
+        corrupt_message,
         change_answer_digit,
         change_answer_word,
         cut_answer,

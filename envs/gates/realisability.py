@@ -34,6 +34,11 @@ def unknown_values(task: Task) -> Iterator[str]:
             for name, value in call.arguments.items():
                 if not is_known(value, "\n".join(known)):
                     yield f"{call.name} gets {name}={value!r}, which nothing seen before says"
+        for word in (
+            re.findall(r"\w*\d\w*", turn.message or "") if turn is not task.gold[-1] else ()
+        ):
+            if not is_known(word, "\n".join(known)):
+                yield f"the user is told {word!r}, which nothing seen before says"
         known += world.step(action(turn))[0]
     said = (task.goal.answer or "").partition(":")[2]
     if not is_known(said, "\n".join(known), computed=True):

@@ -15,7 +15,8 @@ from tooldojo.envs.gates.random_calls import grounded_call
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Call, GoldTurn
 from tooldojo.verifiers.combine import Verifier
-from tooldojo.verifiers.criteria import answer, repeats
+from tooldojo.verifiers.criteria import Criterion, answer, answer_by_value, repeats
+from tooldojo.verifiers.numbers import number
 from tooldojo.verifiers.records import Json
 
 
@@ -95,7 +96,11 @@ def split_turns(case: Case) -> Mutant | None:
     """Turns with several calls, as one turn for each."""
     if all(len(turn.calls) < 2 for turn in case.gold):
         return None
-    single = [GoldTurn("", (call,)) for turn in case.gold[:-1] for call in turn.calls]
+    single = [
+        part
+        for turn in case.gold[:-1]
+        for part in ([GoldTurn("", (call,)) for call in turn.calls] or [turn])
+    ]
     return Mutant([*single, case.final])
 
 
@@ -123,8 +128,28 @@ def end_with_full_stop(case: Case) -> Mutant | None:
 
 
 def _is_lenient(case: Case) -> bool:
+    return _has(case, answer) or _has(case, answer_by_value)
+
+
+def respell_value(case: Case) -> Mutant | None:
+    """Another spelling of the numbers in the closing line, where the criteria go by value."""
+    words = case.line.split(" ")
+    values = [number(word) for word in words]
+    if not any(values) or not _has(case, answer_by_value):
+        return None
+    times = case.rng.randint(2, 9)
+    return _said(
+        case,
+        " ".join(
+            word if value is None else f"{value.numerator * times}/{value.denominator * times}"
+            for word, value in zip(words, values, strict=True)
+        ),
+    )
+
+
+def _has(case: Case, criterion: Criterion) -> bool:
     verifier = world_class(case.task.env).verifier
-    return isinstance(verifier, Verifier) and any(p.criterion is answer for p in verifier.parts)
+    return isinstance(verifier, Verifier) and any(p.criterion is criterion for p in verifier.parts)
 
 
 def _said(case: Case, message: str) -> Mutant:
@@ -144,5 +169,6 @@ REWRITES: dict[str, Operator] = {
         explain_answer,
         recase_answer,
         end_with_full_stop,
+        respell_value,
     )
 }

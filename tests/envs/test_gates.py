@@ -21,11 +21,19 @@ from tooldojo.envs.gates.oracle import ending_of, last_line, state_digest
 from tooldojo.envs.gates.play import start
 from tooldojo.envs.gates.realisability import is_known
 from tooldojo.envs.registry import register
-from tooldojo.envs.task import GoldTurn, Split
+from tooldojo.envs.task import Call, GoldTurn, Split
 from tooldojo.envs.tools import ToolError, tool
+from tooldojo.envs.users import Heard, Reply
 from tooldojo.envs.world import World
 from tooldojo.verifiers.combine import Verifier, all_of
-from tooldojo.verifiers.criteria import Component, answer, closing_line, final_state, withheld
+from tooldojo.verifiers.criteria import (
+    Component,
+    answer,
+    answer_by_value,
+    closing_line,
+    final_state,
+    withheld,
+)
 from tooldojo.verifiers.records import Evidence, Goal, Score
 
 PURPOSES = ("rent", "books", "tea", "shoes", "music")
@@ -438,6 +446,62 @@ class Together(Bank):
     joint = 1.0
 
 
+class Card:
+    """The owner's card."""
+
+    deeds: ClassVar[dict[str, str]] = {"set": "set a limit or a lock"}
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def mind(self) -> dict[str, Any]:
+        return dict(self.state["card"])
+
+    def do(self, deed: Call) -> str:
+        self.state["card"][str(deed.arguments["name"])] = deed.arguments["to"]
+        return "it is set"
+
+
+class Owner:
+    """Does what is said after the word `set`."""
+
+    name, waits = "scripted", False
+
+    async def answer(self, heard: Heard) -> Reply:
+        wanted = re.findall(r"set (\w+) to (\w+)", heard.message)
+        done = len(heard.fresh)
+        if done < len(wanted):
+            name, to = wanted[done]
+            return Reply(deed=Call("set", {"name": name, "to": to}))
+        return Reply("Done.")
+
+
+@register("test/Phone-v0")
+class Phone(Bank):
+    """A bank whose customer sets the card at home; the balance counts by value."""
+
+    verifier = all_of(state=final_state, answer=answer_by_value, withheld=withheld)
+    user = Owner()
+
+    def user_side(self) -> Card:
+        return Card(self.state)
+
+    @classmethod
+    def draft(cls, rng: Random, level: int) -> Draft:
+        draft, limit = Bank.draft(rng, level), rng.randrange(100, 900)
+        told = GoldTurn("", (), f"Please set limit to {limit} and set lock to on.")
+        world = {**draft.world, "card": {"limit": "0", "lock": "off"}}
+        prompt = f"{draft.prompt} The card needs a lock and a limit of {limit}."
+        gold = [*draft.gold[:-1], told, draft.gold[-1]]
+        return replace(draft, prompt=prompt, world=world, gold=gold)
+
+
+def accounts_alone(evidence: Evidence, goal: Goal) -> Component:
+    """Looks away from what the user did."""
+    assert isinstance(evidence.world_after, dict) and isinstance(goal.world, dict)
+    return Component(float(evidence.world_after["accounts"] == goal.world["accounts"]))
+
+
 FAULTS: list[tuple[type[Bank], Verifier, set[str]]] = [
     (Bank, all_of(always=always), {"do_nothing", "random_tool", "truncate", "injected_verdict"}),
     (
@@ -477,6 +541,12 @@ FAULTS: list[tuple[type[Bank], Verifier, set[str]]] = [
     (Apart, all_of(turns=one_call_a_turn, **GOOD), {"parallel_reads"}),
     (Together, all_of(turns=reads_together, **GOOD), {"split_turns"}),
     (Bank, all_of(state=final_state, said=needs_a_message), {"truncate"}),
+    (
+        Phone,
+        all_of(accounts=accounts_alone, answer=answer_by_value),
+        {"drop_message", "corrupt_message"},
+    ),
+    (Phone, all_of(state=final_state, value=answer_by_value, said=answer), {"respell_value"}),
 ]
 
 
@@ -531,7 +601,10 @@ def test_a_sound_world_passes_both_gates_and_every_operator_has_work() -> None:
     assert check_world(Bank.env_id, 6) == []
     report = audit_world(Bank.env_id, 800)
     assert report.findings == [] and report.passed and report.trajectories == 800
-    assert [row.operator for row in report.rows if row.judged == 0] == []
+    talk = audit_world(Phone.env_id, 400)
+    assert check_world(Phone.env_id, 4) == [] and talk.findings == []
+    both = zip(report.rows, talk.rows, strict=True)
+    assert [bank.operator for bank, phone in both if bank.judged + phone.judged == 0] == []
     assert all(row.equivalent_share <= MAX_EQUIVALENT for row in report.rows)
     assert report.wrong.judged + report.right.judged + report.wrong.equivalents == 800
     assert report.wrong.disputed == 0

@@ -55,6 +55,19 @@ def test_prompt_turn_and_observation_are_the_templates_own_text(any_chat: Chat, 
         assert ids == any_chat.tokenizer.encode(whole, add_special_tokens=False)
 
 
+def test_a_users_reply_is_the_templates_own_user_turn(any_chat: Chat) -> None:
+    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Which one?"}]
+    for reply in ("C12", 'é 漢 {"a": 1}'):
+        ids = any_chat.prompt_ids("", (), "hi") + any_chat.gold_ids(GoldTurn("", (), "Which one?"))
+        ids += any_chat.observation_ids([reply], spoken=True)
+        whole = any_chat.tokenizer.apply_chat_template(
+            [*said, {"role": "user", "content": reply}],
+            add_generation_prompt=True, tokenize=False, date_string="26 Jul 2024",
+        )  # fmt: skip
+        assert any_chat.text(ids) == whole
+    assert any_chat.observation_ids(["x"], spoken=True) != any_chat.observation_ids(["x"])
+
+
 def test_stop_ids_of_each_family(chats: Callable[[str], Chat]) -> None:
     assert [chats("qwen2.5").text([i]) for i in chats("qwen2.5").stop_ids] == [
         "<|im_end|>",

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tooldojo.envs.registry import NATIVE, world_class
-from tooldojo.envs.task import Call, GoldTurn, IssuedTask, Task
+from tooldojo.envs.task import Call, GoldTurn, IssuedTask, Split, Task
+from tooldojo.envs.users import Heard, Reply
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endings import ENDINGS, FailureClass
 from tooldojo.rollouts.host import Host, ToolThreads
@@ -69,6 +70,53 @@ def run(
 ) -> Trajectory:
     base = PolicyRef("base", 0, "base")
     return asyncio.run(play(task, None, sampler, chat, limits, shape, KEY, base))  # type: ignore[arg-type]
+
+
+def test_replies_of_a_user_are_user_turns_that_never_train(chat: Chat, limits: Limits) -> None:
+    world = world_class("tooldojo/Dialogue-v0")
+    task = next(t for i in range(99) if (t := world.make_task(1, Split.TRAIN, 1, i)).gold[0].message
+                and len(t.gold) > 1)  # fmt: skip
+    sampler = ScriptedSampler(chat, "gold", 0)
+    played = run(task, sampler, chat, replace(limits, max_context=6000))
+    assert played.score is not None and played.score.success and played.evidence is not None
+    segment = played.segments[0]
+    first, second = segment.turns[:2]
+    between = segment.ids_T[first.end : second.start]
+    reply = next(call.result for call in played.evidence.calls if call.name == "user:said")
+    assert (
+        chat.text(between.tolist())
+        == f"\n<|im_start|>user\n{reply}<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert not segment.sampled_T[first.end : second.start].any()
+    assert (segment.kinds_T[first.end : second.start] == SpanKind.OBSERVATION).all()
+
+
+@dataclass(frozen=True)
+class Mute:
+    """A user who says one thing whatever is asked."""
+
+    name: str = "mute"
+    waits: bool = True
+
+    async def answer(self, heard: Heard) -> Reply:
+        await asyncio.sleep(0)
+        return Reply("No idea.")
+
+
+def test_rollouts_put_their_own_user_into_a_world(chat: Chat, limits: Limits) -> None:
+    world = world_class("tooldojo/Dialogue-v0")
+    task = next(
+        t for i in range(99) if (t := world.make_task(1, Split.TRAIN, 2, i)).template == "unbar"
+    )
+    settings = PlaySettings(replace(limits, max_context=6000), SHAPE, 3, Mute())
+    sampler = ScriptedSampler(chat, "gold", 0)
+    base = PolicyRef("base", 0, "base")
+    group = asyncio.run(play_group(IssuedTask(0, task), 2, sampler, chat, settings, base))
+    for played in group.trajectories:
+        assert played.evidence is not None and played.score is not None
+        said = [call for call in played.evidence.calls if call.name == "user:said"]
+        assert {call.arguments["to"] for call in said} == {"mute"}
+        assert {call.result for call in said} == {"No idea."}
 
 
 @pytest.mark.parametrize("env", sorted(NATIVE))

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tooldojo.envs.registry import world_class
-from tooldojo.envs.task import Call, GoldTurn, IssuedTask, Task
+from tooldojo.envs.source import take
+from tooldojo.envs.task import Call, GoldTurn, IssuedTask, Split, Task
+from tooldojo.envs.users import SpokenUser
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.player import Limits, PlaySettings, play_group
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef, SpanKind, Trajectory
@@ -149,6 +151,26 @@ def test_everything_replays(
         other.append([gold_group(chats(shape), task, limits)], "train", 0)
         assert verify(other, chats(shape)).exact
     assert {d.mismatch.what for d in verify(store, chats("qwen3")).divergences} == {"prompt"}
+
+
+def test_what_another_user_said_is_taken_from_the_record(
+    chat: Chat, limits: Limits, tmp_path: Path
+) -> None:
+    lines = iter(["SAY Well ...", "SAY I do not know.", "SAY Ask somebody else."] * 4)
+
+    async def model(messages: object) -> str:
+        return next(lines)
+
+    drawn = take(["tooldojo/Dialogue-v0"], Split.TRAIN, 1, 30, [2])
+    task = next(task for task in drawn if len(task.gold) > 3)
+    settings = PlaySettings(replace(limits, max_context=6000), SHAPE, 3, SpokenUser(model, "model"))
+    sampler = ScriptedSampler(chat, "gold", 0)
+    group = asyncio.run(play_group(IssuedTask(0, task), 1, sampler, chat, settings, BASE))
+    store = TrajectoryStore(tmp_path)
+    store.append([group, gold_group(chat, task, replace(limits, max_context=6000), 1)], "train", 0)
+    report = verify(store, chat)
+    assert report.exact, report.divergences
+    assert report.trajectories == 3
 
 
 def test_endings_without_a_last_observation_or_verdict_replay(

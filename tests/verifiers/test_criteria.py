@@ -14,6 +14,7 @@ from tooldojo.verifiers.criteria import (
     Component,
     MissingGoal,
     answer,
+    answer_by_value,
     call_format,
     call_match,
     closing_line,
@@ -107,6 +108,28 @@ def test_any_text_before_a_right_last_line(text: str, code: str) -> None:
     alone = "result:" not in text.casefold()
     assert (answer(evidence(f"{text}\n{want}"), Goal(answer=want)).value == 1.0) or not alone
     assert closing_line(f"{text}\n{want}") == " ".join(want.split())
+
+
+@pytest.mark.parametrize(
+    ("message", "value"),
+    [
+        ("Result: 2.5 I1", 1.0),
+        ("result:  2.50 i1.", 1.0),
+        ("So it is.\nResult: 5/2 I1", 1.0),
+        ("Result: 10/4 I1", 1.0),
+        ("Result: 2.51 I1", 0.0),
+        ("Result: 2,5 I1", 0.0),
+        ("Result: 5 / 2 I1", 0.0),
+        ("Result: 10/4 I1\nResult: 2.5 I1", 1.0),
+        ("Result: 3 I1\nResult: 2.5 I1", 0.0),
+        ("Result: 2.5 I2", 0.0),
+        ("Result: 1+1.5 I1", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_answers_by_value(message: str, value: float) -> None:
+    assert answer_by_value(evidence(message), Goal(answer="Result: 2.5 I1")).value == value
+    assert answer(evidence("Result: 5/2 I1"), Goal(answer="Result: 2.5 I1")).value == 0.0
 
 
 def test_call_match_counts_each_call_once() -> None:
