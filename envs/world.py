@@ -35,13 +35,14 @@ from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Capabilities, Snapshot, clone
 from tooldojo.envs.spaces import Message, ToolCallSpace
 from tooldojo.envs.task import GoldTurn, Split, Task
-from tooldojo.envs.tools import ToolError, ToolSpec, tool_spec
+from tooldojo.envs.tools import ToolError, ToolLost, ToolSpec, tool_spec
 from tooldojo.verifiers.canonical import content_hash
 from tooldojo.verifiers.combine import Verifier, state_and_answer
 from tooldojo.verifiers.records import (
     CallOutcome,
     Evidence,
     Goal,
+    Json,
     Score,
     StopReason,
     ToolCall,
@@ -101,6 +102,13 @@ class World(gym.Env[tuple[str, ...], dict]):
 
     def on_load(self) -> None:
         """Rebuild caches derived from `self.state`; called whenever the state was replaced."""
+
+    def gather(self) -> dict[str, Json]:
+        """What the verifier needs beyond state, calls and answer: results of tests that are run now.
+
+        Called once, when the task ends. Plain data that depends on the state alone.
+        """
+        return {}
 
     # What a wrapper may change
 
@@ -265,11 +273,15 @@ class World(gym.Env[tuple[str, ...], dict]):
         """End the task here and judge it on the evidence so far.
 
         Raises:
-            VerifierCrash: when the verifier fails; that is no verdict and never a 0.
+            VerifierCrash: when the verifier, or what it needs, fails; no verdict and never a 0.
+            ToolLost: when what it needs could not be had, for no fault of the policy.
         """
         self.stop, self.answer = stop, answer
         try:
+            self.gathered = self.gather()
             self.score = self.verifier(self.evidence(), self.task.goal)
+        except ToolLost:
+            raise
         except Exception as error:
             raise VerifierCrash(
                 f"the verifier of {self.env_id} failed: {type(error).__name__}: {error}"
@@ -286,7 +298,8 @@ class World(gym.Env[tuple[str, ...], dict]):
             self.answer,
             stop,
             self.turn,
-            messages=tuple(self.messages),
+            clone(self.gathered),
+            tuple(self.messages),
         )
 
     def render(self) -> str:  # type: ignore[override]
@@ -321,6 +334,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         self.stop: StopReason | None = None
         self.answer: str | None = None
         self.score: Score | None = None
+        self.gathered: dict[str, Json] = {}
         self.on_load()
 
     def state_hash(self) -> str:
@@ -371,7 +385,7 @@ class World(gym.Env[tuple[str, ...], dict]):
                 self.on_load()
             if isinstance(error, ToolError):
                 return self._record(call, CallOutcome.TOOL_ERROR, str(error))
-            if not isinstance(error, Exception):
+            if isinstance(error, ToolLost) or not isinstance(error, Exception):
                 raise
             raise WorldCrash(
                 f"tool {call.name!r} failed: {type(error).__name__}: {error}"

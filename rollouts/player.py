@@ -19,6 +19,7 @@ from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Snapshot
 from tooldojo.envs.task import IssuedTask, Task
+from tooldojo.envs.tools import ToolLost
 from tooldojo.envs.world import MALFORMED, VerifierCrash, World, WorldCrash
 from tooldojo.rollouts.buffer import TokenBuffer
 from tooldojo.rollouts.chat import Chat, ParsedTurn
@@ -127,7 +128,7 @@ async def _outcome(player: _Player) -> _Outcome:
     """Play to the end. Evidence of a failed verifier is kept: a mended one can judge it later."""
     try:
         stop = await player.run()
-    except (WorldCrash, EngineLost, TimeoutError) as error:
+    except (WorldCrash, EngineLost, ToolLost, TimeoutError) as error:
         stop = _blame(error)
         judged = stop is StopReason.VERIFIER_CRASH
         failure = Failure(type(error).__name__, str(error), player.turn)
@@ -177,6 +178,8 @@ def _world_at(task: Task, start: Snapshot | None, limits: Limits) -> World:
 def _blame(error: Exception) -> StopReason:
     if isinstance(error, EngineLost):
         return StopReason.ENGINE_LOST
+    if isinstance(error, ToolLost):
+        return StopReason.TOOL_LOST
     if isinstance(error, VerifierCrash):
         return StopReason.VERIFIER_CRASH
     return StopReason.ENV_CRASH if isinstance(error, WorldCrash) else StopReason.DEADLINE
