@@ -104,9 +104,8 @@ class World(gym.Env[tuple[str, ...], dict]):
         """Rebuild caches derived from `self.state`; called whenever the state was replaced."""
 
     def gather(self) -> dict[str, Json]:
-        """What the verifier needs beyond state, calls and answer: results of tests that are run now.
-
-        Called once, when the task ends. Plain data that depends on the state alone.
+        """What the verifier needs beyond state and calls, such as results of tests run now: plain
+        data that depends on the state alone. Called once, when the task ends.
         """
         return {}
 

@@ -226,16 +226,17 @@ class _Player:
             if sampled.finish == "length":
                 self.world.turn += 1  # the turn that was cut off counts, though nothing of it ran
                 full = not self.buffer.remaining(self.limits.max_context)
-                return self._finish(StopReason.CONTEXT_FULL if full else StopReason.MAX_TOKENS)
+                stop = StopReason.CONTEXT_FULL if full else StopReason.MAX_TOKENS
+                return await self._finish(stop)
             results = await self._step(parsed)
             if self.world.stop is not None:
                 return self._judged(self.world.stop)
             self.malformed += parsed.malformed is not None
             if self.malformed > self.limits.max_malformed:
-                return self._finish(StopReason.MALFORMED)
+                return await self._finish(StopReason.MALFORMED)
             observation = self.chat.observation_ids(results)
             if len(observation) >= self.buffer.remaining(self.limits.max_context):
-                return self._finish(StopReason.CONTEXT_FULL)
+                return await self._finish(StopReason.CONTEXT_FULL)
             self.buffer.append_context(observation, SpanKind.OBSERVATION)
 
     async def _sample(self, results: tuple[str, ...]) -> Sampled:
@@ -275,8 +276,12 @@ class _Player:
         self.buffer.took(time.perf_counter() - began)
         return results
 
-    def _finish(self, stop: StopReason) -> StopReason:
-        self.world.finish(stop)
+    async def _finish(self, stop: StopReason) -> StopReason:
+        if self.threads is None:
+            self.world.finish(stop)
+        else:  # what the verifier needs may take long as well
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self.threads, self.world.finish, stop)
         return self._judged(stop)
 
     def _judged(self, stop: StopReason) -> StopReason:

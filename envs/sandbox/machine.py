@@ -44,7 +44,9 @@ class Machine:
         if not self.seccomp:
             found.append(f"seccomp filters for {self.processor}")
         if self.root and not self.changes_uid:
-            found.append("the right to change the uid (run as an ordinary user, or with CAP_SETUID)")
+            found.append(
+                "the right to change the uid (run as an ordinary user, or with CAP_SETUID)"
+            )
         if isolation is Isolation.STRICT and self.bwrap is None:
             found.append(f"bubblewrap ({self.bwrap_problem})")
         return found
@@ -74,13 +76,13 @@ def survey() -> Machine:
     )
 
 
-def require(isolation: Isolation) -> None:
-    """Refuse where something is missing.
+def require(isolation: Isolation, machine: Machine | None = None) -> None:
+    """Refuse where something is missing, on this machine or on the given one.
 
     Raises:
         SandboxUnavailable: naming all of it.
     """
-    missing = survey().missing(isolation)
+    missing = (machine or survey()).missing(isolation)
     if missing:
         raise SandboxUnavailable(
             f"sandbox: no {isolation.value} isolation on this machine; it lacks "

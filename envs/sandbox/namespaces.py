@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -37,7 +35,14 @@ def _bwrap() -> list[str]:
     require(Isolation.STRICT)
     path = survey().bwrap
     assert path is not None
-    own = ["--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    own = [
+        "--unshare-all",
+        "--unshare-user",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+    ]
     return [path, *own, "--dev", "/dev", "--uid", "60000", "--gid", "60000"]
 
 
@@ -45,13 +50,14 @@ def _shown(paths: Sequence[str]) -> list[str]:
     return [part for path in paths for part in ("--ro-bind-try", path, path)]
 
 
-def python_in_bwrap(package: Path, scratch: str, readable: Sequence[str]) -> list[str]:
-    """The command line before a Python one: it sees Python, the package and `readable`."""
+def python_in_bwrap(python: str, package: Path, scratch: str, readable: Sequence[str]) -> list[str]:
+    """The command line before a Python one: it sees `python`, the package and `readable`."""
     if scratch:
         raise SandboxUnavailable(
             "sandbox: strict isolation has no writable directory; use standard, or scratch=0"
         )
-    places = {sys.prefix, sys.base_prefix, sysconfig.get_paths()["stdlib"], str(package)}
+    prefixes = {str(path.parents[1]) for path in (Path(python), Path(python).resolve())}
+    places = prefixes | {str(package)}
     return [*_bwrap(), *_shown([*_SYSTEM, *sorted(places), *readable])]
 
 
@@ -105,7 +111,15 @@ def _shell_command(
     }  # fmt: skip
     lowered = " && ".join(f"ulimit {flag} {value}" for flag, value in bounds.items())
     environment = ["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", _HOME]
-    shell = ["bash", "--noprofile", "--norc", "-c", f'{lowered} || exit 125; eval "$1"', "sh", command]
+    shell = [
+        "bash",
+        "--noprofile",
+        "--norc",
+        "-c",
+        f'{lowered} || exit 125; eval "$1"',
+        "sh",
+        command,
+    ]
     proc = ["--proc", "/proc"]
     filters = ["--seccomp", str(program)]
     return [*_bwrap(), *proc, *_shown(_SYSTEM), *home, *environment, *filters, *shell]

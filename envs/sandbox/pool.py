@@ -91,7 +91,7 @@ class Child:
             wire.send(self._sock, request)
         except OSError:
             return Result(Outcome.DIED, "")
-        wait = min(limits.cpu_seconds, limits.wall_seconds)
+        wait = min(limits.cpu_seconds, limits.wall_seconds, limits.lost_seconds)
         while not select.select([self._sock], [], [], max(_LEAST_WAIT, wait))[0]:
             passed = time.monotonic() - began
             used = self._cpu() - cpu
@@ -105,7 +105,8 @@ class Child:
                 raise SandboxLost(
                     f"sandbox: the machine gave a call {own:.1f} of {passed:.1f} s to run in"
                 )
-            wait = min(limits.cpu_seconds - used, limits.wall_seconds - own)
+            left = (limits.cpu_seconds - used, limits.wall_seconds - own)
+            wait = min(*left, limits.lost_seconds - passed)
         try:
             said, fd = wire.receive(self._sock, 6 * limits.output + _REPLY_ROOM)
         except wire.Broken:
@@ -203,7 +204,7 @@ class Sandbox:
     """Runs model-written Python in confined processes. Close it, or use it in a `with`.
 
     spare: how many children wait, confined, for the next calls. allow_unsafe: must be set for
-    `Isolation.UNSAFE`, which is limits alone.
+    `Isolation.UNSAFE`, which is limits alone. python: another interpreter, 3.11 or newer.
 
     Raises:
         SandboxUnavailable: where the machine cannot isolate as asked. It never does with less.
@@ -215,6 +216,7 @@ class Sandbox:
         isolation: Isolation = Isolation.STANDARD,
         spare: int = 2,
         allow_unsafe: bool = False,
+        python: str = sys.executable,
     ) -> None:
         if isolation is Isolation.UNSAFE and not allow_unsafe:
             raise SandboxUnavailable(
@@ -223,6 +225,7 @@ class Sandbox:
             )
         require(isolation)
         self.limits, self.isolation, self._spare = limits or Limits(), isolation, max(1, spare)
+        self._python = python
         self._lock = threading.RLock()
         self._server: subprocess.Popen | None = None
         self._owner = 0
@@ -314,7 +317,9 @@ class Sandbox:
 
     def _judged(self, result: Result) -> Result:
         """A child that died with its server is the server's loss, not the code's doing."""
-        if result.outcome is Outcome.DIED and (self._server is None or self._server.poll() is not None):
+        if result.outcome is Outcome.DIED and (
+            self._server is None or self._server.poll() is not None
+        ):
             raise SandboxLost("sandbox: its server ended during a call")
         return result
 
@@ -350,12 +355,15 @@ class Sandbox:
             "scratch_at": self._scratch,
             "unsafe": self.isolation is Isolation.UNSAFE,
         }
-        python = [sys.executable, "-s", "-S", "-P", "-c", _BOOT]
+        python = [self._python, "-s", "-S", "-P", "-c", _BOOT]
         command = [*python, str(control), json.dumps(settings), str(_PACKAGE)]
         if self.isolation is Isolation.STRICT:
             from tooldojo.envs.sandbox.namespaces import python_in_bwrap
 
-            return [*python_in_bwrap(_PACKAGE, self._scratch, self.limits.readable), *command]
+            return [
+                *python_in_bwrap(self._python, _PACKAGE, self._scratch, self.limits.readable),
+                *command,
+            ]
         return command
 
     def _ask(self, forks: bool) -> None:

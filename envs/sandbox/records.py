@@ -31,12 +31,13 @@ class SandboxLost(ToolLost):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What code may use. Sizes are bytes; `scratch` is the size of a writable directory, 0 for none.
+    """What code may use. Sizes are bytes.
 
     cpu_seconds: of one call. session_cpu: of all calls of a child, the kernel's own limit.
-    wall_seconds: of one call, without the time in which the machine ran others instead. lost_seconds:
-    with that time, after which the machine is to blame. readable: paths that may be read, besides
-    Python's own modules and shared libraries.
+    wall_seconds: of one call, without the time in which the machine ran others instead.
+    lost_seconds: with that time, after which the machine is to blame. scratch: the size of a
+    writable directory, 0 for none. readable: paths that may be read, besides Python's own modules
+    and shared libraries.
     """
 
     cpu_seconds: float = 2.0

@@ -162,7 +162,9 @@ def _alive(group: int) -> bool:
     return True
 
 
-def _become(server: Server, sock: socket.socket, setup: socket.socket | None, forks: bool) -> NoReturn:
+def _become(
+    server: Server, sock: socket.socket, setup: socket.socket | None, forks: bool
+) -> NoReturn:
     """In the child: confine this process, say so, and serve. Never returns to the server's loop."""
     try:
         signal.set_wakeup_fd(-1)
@@ -234,7 +236,9 @@ def _open_library(drops_uid: bool) -> tuple[tuple[str, ...], tuple[int, ...]]:
                 for module in list(sys.modules.values()):
                     found = getattr(module, "__path__", None)
                     if isinstance(found, list):
-                        found[:] = [short + p[len(place) :] if p.startswith(place) else p for p in found]
+                        found[:] = [
+                            short + p[len(place) :] if p.startswith(place) else p for p in found
+                        ]
         sys.path_importer_cache.clear()
     return tuple(places), tuple(kept)
 

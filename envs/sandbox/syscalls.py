@@ -152,7 +152,11 @@ def python_filter(forks: bool = False) -> bytes:
 
 def fork_notifier() -> bytes:
     """A filter that asks its listener about each fork and lets everything else pass."""
-    ask: list[Instruction] = [_argument(0), (_JUMP_EQUAL, 0, 1, FORK_FLAGS), (_RETURN, 0, 0, _NOTIFY)]
+    ask: list[Instruction] = [
+        _argument(0),
+        (_JUMP_EQUAL, 0, 1, FORK_FLAGS),
+        (_RETURN, 0, 0, _NOTIFY),
+    ]
     return _packed([*_prologue(), *_on(_CLONE[_column()], [*ask, _allow()]), _allow()])
 
 

@@ -27,6 +27,7 @@ COMMANDS = [
     "audit",
     "play",
     "rollout",
+    "sandbox",
     "quickstart",
     "sft",
     "train",

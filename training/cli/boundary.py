@@ -46,6 +46,8 @@ _FAILED = {
     "EngineLost",
     "WorldCrash",
     "VerifierCrash",
+    "SandboxUnavailable",
+    "SandboxLost",
     "CheckpointError",
 }
 

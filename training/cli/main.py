@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tooldojo.training.cli import authoring, gates, playing, records, runs, worlds
+from tooldojo.training.cli import authoring, gates, playing, records, runs, sandbox, worlds
 from tooldojo.training.cli.boundary import Boundary
 
 app = typer.Typer(
@@ -40,7 +40,15 @@ def root(
 for panel, commands in (
     (
         "Worlds",
-        (worlds.envs, authoring.new, gates.check, gates.audit, playing.play, playing.rollout),
+        (
+            worlds.envs,
+            authoring.new,
+            gates.check,
+            gates.audit,
+            playing.play,
+            playing.rollout,
+            sandbox.sandbox,
+        ),
     ),
     ("Training", (runs.quickstart, runs.sft, runs.train, runs.base, runs.export)),
     ("Evidence", (runs.evaluate, records.replay, records.report)),
