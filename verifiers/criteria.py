@@ -48,6 +48,15 @@ def untouched(evidence: Evidence, goal: Goal) -> Component:
     return Component(1.0) if first is None else Component(0.0, f"changed {first}")
 
 
+def gathered_results(evidence: Evidence, goal: Goal) -> Component:
+    """1 when the results gathered at the end are those that the world kept as `wanted`, else 0."""
+    wanted, found = evidence.world_before.get("wanted"), evidence.gathered.get("results")
+    if not wanted or found is None:
+        raise MissingGoal("gathered_results needs `wanted` in the state and gathered `results`")
+    first = next(differences(found, wanted, ()), None)
+    return Component(1.0) if first is None else Component(0.0, f"result {first}")
+
+
 def closing_line(message: str | None) -> str:
     """The last non-empty line of a message, inner white space collapsed; "" where there is none."""
     lines = [line for line in (message or "").splitlines() if line.strip()]

@@ -29,6 +29,7 @@ _USEFUL = """
 """
 _LIBRARIES = ("/usr/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/zero", "/dev/urandom")
 _FIRST_UID, _UIDS = 60600, 500  # between the ranges that systemd hands out
+_MOST_COPIES = 1024  # of a session, with their threads: all have one uid
 _NOTIFY_RECEIVE, _NOTIFY_ANSWER = 0xC0502100, 0xC0182101
 _CONTINUE = 1
 
@@ -193,7 +194,7 @@ def _confine(server: Server, setup: socket.socket | None, forks: bool) -> None:
     confine.limit(resource.RLIMIT_CORE, 0)
     rules = None if wanted["unsafe"] else confine.landlock_rules(server.readable, scratch or None)
     if os.geteuid() == 0 and rules is not None:
-        confine.limit(resource.RLIMIT_NPROC, wanted["threads"])
+        confine.limit(resource.RLIMIT_NPROC, _MOST_COPIES if forks else wanted["threads"])
         confine.change_uid(_FIRST_UID + (os.getppid() + server.made) % _UIDS)
     confine.die_with_parent()
     os.chdir(scratch or "/")
