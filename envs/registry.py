@@ -33,6 +33,7 @@ NATIVE = {
     "tooldojo/Catalogue-v0": "tooldojo.envs.catalogue.world:Catalogue",
     "tooldojo/Office-v0": "tooldojo.envs.office.world:Office",
     "tooldojo/Home-v0": "tooldojo.envs.home.world:Home",
+    "tooldojo/Files-v0": "tooldojo.envs.files.world:Files",
     "tooldojo/Coding-v0": "tooldojo.envs.coding.world:Coding",
 }
 DONORS = ("tooldojo/Orders-v0", "tooldojo/Travel-v0", "tooldojo/Database-v0")  # of distractors

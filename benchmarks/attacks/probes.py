@@ -146,7 +146,9 @@ OTHERS = {
     "victim_command_line": _reach("print(open('/proc/@VICTIM@/cmdline').read())"),
     "victim_environment": _reads("open('/proc/@VICTIM@/environ').read()"),
     "list_processes": _reach("import os; assert '@VICTIM@' in os.listdir('/proc')"),
-    "parents_environment": _reads("open(f'/proc/{os.getppid()}/environ').read()"),
+    "parents_environment": _reach(
+        "import os; assert open(f'/proc/{os.getppid()}/environ').read()"
+    ),
     "parents_memory": _reach("import os; open(f'/proc/{os.getppid()}/mem', 'rb')"),
     "parents_descriptors": _reach("import os; os.listdir(f'/proc/{os.getppid()}/fd')"),
 }  # fmt: skip
@@ -182,9 +184,7 @@ POWERS = {
     "personality": _works("syscall(135, 0xffffffff)"),
     "higher_priority": _reach("import os; os.nice(-5)"),
     "raise_own_limits": _reach(
-        "import resource as r\nfor w in (r.RLIMIT_NOFILE, r.RLIMIT_AS, r.RLIMIT_CPU):\n"
-        "    r.setrlimit(w, (r.getrlimit(w)[0],) * 2)\n    assert r.getrlimit(w)[1] < 0 or "
-        "r.setrlimit(w, (r.getrlimit(w)[1] + 1,) * 2) is None"
+        "import resource as r\nfor n in (1, 2): r.setrlimit(r.RLIMIT_CORE, (n, n))"
     ),
     "memory_file": _works("syscall(319, b'x', 0)"),
 }  # fmt: skip

@@ -1,8 +1,8 @@
 """The coding world: its policy and its six tools.
 
-State: `functions` with module, body, status and whether they were edited, their `tests`, and what nobody is shown: `trials`
-and the results `wanted` of them. The tools run bodies in the sandbox; results of the trials are
-gathered when the task ends.
+State: `functions` with module, body, status and whether they were edited, their `tests`, and what
+nobody is shown: `trials` and the results `wanted` of them. The tools run bodies in the sandbox;
+results of the trials are gathered when the task ends.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ def serve(sock: socket.socket, output: int) -> NoReturn:
             request, fd = wire.receive(sock)
         except wire.Broken:
             os._exit(0)
-        _reap()
         if request.get("fork") and fd is not None:
+            _reap()
             sock = _forked(sock, fd)
             continue
         if request.get("cpu"):  # from here on this child is for one call

@@ -47,9 +47,9 @@ from tooldojo.envs.sandbox.server import main
 main()
 """
 _START_SECONDS = 60.0
+_QUICK = 0.05  # seconds, within which most calls end, without a look at their clocks
 _LEAST_WAIT = 0.005
 _REPLY_ROOM = 4096  # bytes of a reply besides its output, which JSON may make six times as long
-_NO_CREDENTIALS = -1
 
 
 class Child:
@@ -58,6 +58,8 @@ class Child:
     def __init__(self, sock: socket.socket, family: int) -> None:
         self.family = family
         self._sock = sock
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         self._handle: int | None = None
         self.pid = 0
 
@@ -68,14 +70,12 @@ class Child:
             SandboxUnavailable: where it could not be confined.
             SandboxLost: where it never came to that.
         """
-        if not select.select([self._sock], [], [], _START_SECONDS)[0]:
+        if not self._answers(_START_SECONDS):
             raise SandboxLost(f"sandbox: a child did not start within {_START_SECONDS:.0f} s")
         try:
-            head, ancillary, _, _ = self._sock.recvmsg(4, socket.CMSG_SPACE(12))
-            if len(head) < 4:
-                raise wire.Broken("closed")
-            said = wire.message_of(head, self._sock, _REPLY_ROOM)
-        except (wire.Broken, ConnectionError) as error:
+            data, ancillary = wire.part(self._sock, _REPLY_ROOM)
+            said = wire.message_of(data, self._sock, _REPLY_ROOM)
+        except wire.Broken as error:
             raise SandboxLost(f"sandbox: a child ended before it was ready ({error})") from None
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
         if not said.get("ready"):
@@ -86,27 +86,14 @@ class Child:
 
     def call(self, request: dict, limits: Limits) -> Result:
         """Send a request and wait for what it comes to; a child that did not end it is killed."""
-        began, cpu, waited = time.monotonic(), self._cpu(), self._waited()
+        began = time.monotonic()
         try:
             wire.send(self._sock, request)
         except OSError:
             return Result(Outcome.DIED, "")
-        wait = min(limits.cpu_seconds, limits.wall_seconds, limits.lost_seconds)
-        while not select.select([self._sock], [], [], max(_LEAST_WAIT, wait))[0]:
-            passed = time.monotonic() - began
-            used = self._cpu() - cpu
-            own = passed - (self._waited() - waited)
-            if used >= limits.cpu_seconds:
-                return self._stopped(Outcome.CPU, passed)
-            if own >= limits.wall_seconds:
-                return self._stopped(Outcome.IDLE, passed)
-            if passed >= limits.lost_seconds:
-                self.kill()
-                raise SandboxLost(
-                    f"sandbox: the machine gave a call {own:.1f} of {passed:.1f} s to run in"
-                )
-            left = (limits.cpu_seconds - used, limits.wall_seconds - own)
-            wait = min(*left, limits.lost_seconds - passed)
+        stopped = None if self._answers(_QUICK) else self._watch(began, limits)
+        if stopped is not None:
+            return self._stopped(stopped, time.monotonic() - began)
         try:
             said, fd = wire.receive(self._sock, 6 * limits.output + _REPLY_ROOM)
         except wire.Broken:
@@ -114,6 +101,35 @@ class Child:
         if fd is not None:
             os.close(fd)
         return _result(said, limits, time.monotonic() - began)
+
+    def _watch(self, began: float, limits: Limits) -> Outcome | None:
+        """Wait for the answer; the limit that the call went over, if it did.
+
+        Time is counted from here on, so a call has `_QUICK` seconds more than its limits say.
+
+        Raises:
+            SandboxLost: where the machine did not let it run.
+        """
+        start, cpu, waited = time.monotonic(), self._cpu(), self._waited()
+        wait = min(limits.cpu_seconds, limits.wall_seconds, limits.lost_seconds)
+        while not self._answers(max(_LEAST_WAIT, wait)):
+            passed, used = time.monotonic() - start, self._cpu() - cpu
+            own = passed - (self._waited() - waited)
+            if used >= limits.cpu_seconds:
+                return Outcome.CPU
+            if own >= limits.wall_seconds:
+                return Outcome.IDLE
+            if passed >= limits.lost_seconds:
+                self.kill()
+                gone = time.monotonic() - began
+                raise SandboxLost(f"sandbox: the machine gave a call {own:.1f} of {gone:.1f} s")
+            left = (limits.cpu_seconds - used, limits.wall_seconds - own)
+            wait = min(*left, limits.lost_seconds - passed)
+        return None
+
+    def _answers(self, seconds: float) -> bool:
+        """Whether something comes within some time (poll, for descriptors may be many)."""
+        return bool(self._poll.poll(seconds * 1000))
 
     def fork(self, fd: int) -> None:
         """Ask it to go on twice; the copy takes the connection `fd`.
@@ -214,7 +230,7 @@ class Sandbox:
         self,
         limits: Limits | None = None,
         isolation: Isolation = Isolation.STANDARD,
-        spare: int = 2,
+        spare: int = 3,
         allow_unsafe: bool = False,
         python: str = sys.executable,
     ) -> None:
@@ -243,6 +259,7 @@ class Sandbox:
             return self._judged(child.call({"code": code, "cpu": cpu}, self.limits))
         finally:
             child.kill()
+            self._refill()  # afterwards, for the server's work would slow the call down
 
     def session(self, forkable: bool = False) -> Session:
         """A child that keeps its variables. forkable: whether `Session.fork` may be called.
@@ -257,7 +274,9 @@ class Sandbox:
             raise SandboxUnavailable(
                 "sandbox: forking a session needs seccomp notification (Linux 5.5 or newer)"
             )
-        return Session(self, self._made(forks=True) if forkable else self._take())
+        child = self._made(forks=True) if forkable else self._take()
+        self._refill()
+        return Session(self, child)
 
     def close(self) -> None:
         """End the server and, with it, every child."""
@@ -277,12 +296,19 @@ class Sandbox:
         return self._server.pid if self._server else None
 
     def _take(self) -> Child:
-        """A child that is ready; the next one is asked for at once."""
+        """A child that waits for a call."""
         with self._lock:
             self._ensure()
-            self._ask(forks=False)
+            if not (self._waiting or self._asked):
+                self._ask(forks=False)
             child = self._waiting.popleft() if self._waiting else self._next_child()
         return self._ready(child)
+
+    def _refill(self) -> None:
+        """Ask for children until enough are there or under way; a lost server shows at next use."""
+        with self._lock, contextlib.suppress(SandboxLost):
+            while self._server is not None and len(self._waiting) + self._asked < self._spare:
+                self._ask(forks=False)
 
     def _made(self, forks: bool) -> Child:
         with self._lock:
@@ -329,7 +355,7 @@ class Sandbox:
         if self._server is not None and self._owner == os.getpid() and self._server.poll() is None:
             return
         self._drop_server()
-        self._control, theirs = socket.socketpair()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(_START_SECONDS)
         self._scratch = tempfile.mkdtemp(prefix="tooldojo-") if self.limits.scratch else ""
         self._waiting: deque[Child] = deque()

@@ -14,6 +14,7 @@ from typing import Any
 
 _HEAD = struct.Struct("=I")
 _LONGEST_CODE = 4 << 20  # bytes that a child accepts
+_FIRST = 1 << 16  # bytes asked for at once
 
 
 class Broken(ConnectionError):
@@ -34,29 +35,33 @@ def send(sock: socket.socket, message: dict[str, Any], fd: int | None = None) ->
 
 
 def receive(sock: socket.socket, longest: int = _LONGEST_CODE) -> tuple[dict[str, Any], int | None]:
-    """One message, and the descriptor that came with it.
+    """One message, and the descriptor that came with it. On a stream nothing may follow it unasked;
+    sequenced packets may queue.
 
     Raises:
         Broken: for anything else.
     """
-    try:
-        head, ancillary, _, _ = sock.recvmsg(_HEAD.size, socket.CMSG_SPACE(4))
-    except ConnectionError as error:
-        raise Broken(str(error)) from None
+    data, ancillary = part(sock, _FIRST)
     fd = None
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS and len(data) >= 4:
-            fd = array.array("i", data[:4])[0]
-    return message_of(head + _exactly(sock, _HEAD.size - len(head)), sock, longest), fd
+    for level, kind, rights in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS and len(rights) >= 4:
+            fd = array.array("i", rights[:4])[0]
+    return message_of(data, sock, longest), fd
 
 
-def message_of(head: bytes, sock: socket.socket, longest: int) -> dict[str, Any]:
-    """The message whose length is `head`."""
-    (size,) = _HEAD.unpack(head)
+def message_of(data: bytes, sock: socket.socket, longest: int) -> dict[str, Any]:
+    """The message that starts with `data`; what is missing of it is read."""
+    while len(data) < _HEAD.size:
+        data += part(sock, _HEAD.size - len(data))[0]
+    (size,) = _HEAD.unpack_from(data)
     if size > longest:
         raise Broken(f"a message of {size} bytes, more than {longest}")
+    parts, left = [data[_HEAD.size :]], size + _HEAD.size - len(data)
+    while left > 0:
+        parts.append(part(sock, left)[0])
+        left -= len(parts[-1])
     try:
-        message = json.loads(_exactly(sock, size))
+        message = json.loads(b"".join(parts))
     except (ValueError, RecursionError):
         raise Broken("no JSON") from None
     if not isinstance(message, dict):
@@ -64,15 +69,16 @@ def message_of(head: bytes, sock: socket.socket, longest: int) -> dict[str, Any]
     return message
 
 
-def _exactly(sock: socket.socket, size: int) -> bytes:
-    parts = []
-    while size:
-        try:
-            part = sock.recv(min(size, 1 << 16))
-        except ConnectionError as error:
-            raise Broken(str(error)) from None
-        if not part:
-            raise Broken("closed")
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
+def part(sock: socket.socket, size: int) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+    """Some bytes and what the kernel sent along.
+
+    Raises:
+        Broken: where none come.
+    """
+    try:
+        data, ancillary, _, _ = sock.recvmsg(size, socket.CMSG_SPACE(12))
+    except ConnectionError as error:
+        raise Broken(str(error)) from None
+    if not data:
+        raise Broken("closed")
+    return data, ancillary
