@@ -36,6 +36,8 @@ NATIVE = {
     "tooldojo/Dialogue-v0": "tooldojo.envs.dialogue.world:Dialogue",
     "tooldojo/Retrieval-v0": "tooldojo.envs.retrieval.world:Retrieval",
     "tooldojo/Maths-v0": "tooldojo.envs.maths.world:Maths",
+    "tooldojo/Files-v0": "tooldojo.envs.files.world:Files",
+    "tooldojo/Coding-v0": "tooldojo.envs.coding.world:Coding",
 }
 IMPORTED = {  # the module that loads the worlds of a namespace
     "reasoning_gym/": "tooldojo.envs.imported.reasoning_gym",

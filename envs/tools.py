@@ -1,7 +1,7 @@
 """Tools: typed methods with a schema from hints and docstring, and arguments validated first.
 
-Owns the `@tool` mark, `ToolSpec` (schema, validation) and `ToolError` (the only exception that a
-model sees).
+Owns the `@tool` mark, `ToolSpec` (schema, validation), `ToolError` (the only exception that a model
+sees) and `ToolLost` (the only one that is nobody's doing).
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ F = TypeVar("F", bound=Callable[..., object])
 
 class ToolError(Exception):
     """A refusal that the model sees. Anything else that a tool raises is a bug in the world."""
+
+
+class ToolLost(Exception):
+    """What a tool runs on failed or had no time: infrastructure, no verdict on the trajectory."""
 
 
 @dataclass(frozen=True, slots=True)

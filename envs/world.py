@@ -36,7 +36,7 @@ from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Capabilities, Snapshot, clone
 from tooldojo.envs.spaces import Message, NoCalls, ToolCallSpace
 from tooldojo.envs.task import GoldTurn, Split, Task
-from tooldojo.envs.tools import ToolError, ToolSpec, tool_spec
+from tooldojo.envs.tools import ToolError, ToolLost, ToolSpec, tool_spec
 from tooldojo.envs.tracked import StateTree
 from tooldojo.envs.users import User, UserSide, converse, replies
 from tooldojo.envs.verdict import Verdict
@@ -126,7 +126,9 @@ class World(gym.Env[tuple[str, ...], dict]):
         """Rebuild caches derived from `self.state`; called whenever the state was replaced."""
 
     def gather(self) -> dict[str, Json]:
-        """What the verifier needs and only I/O can find (`Evidence.gathered`), once at the end."""
+        """What the verifier needs beyond state and calls, such as results of tests run now: plain
+        data that depends on the state alone. Called once, when the task ends.
+        """
         return {}
 
     def user_side(self) -> UserSide:
@@ -318,8 +320,8 @@ class World(gym.Env[tuple[str, ...], dict]):
         """End the task here, ask the judge what there is to ask, and judge the evidence so far.
 
         Raises:
-            VerifierCrash: when the verifier fails; that is no verdict and never a 0.
-            JudgeLost: when the judge does, likewise.
+            VerifierCrash: when the verifier, or what it needs, fails; no verdict and never a 0.
+            ToolLost, JudgeLost: when what it needs could not be had, for no fault of the policy.
         """
         self.stop, self.answer = stop, answer
         try:
@@ -328,7 +330,7 @@ class World(gym.Env[tuple[str, ...], dict]):
                 evidence, goal = self.evidence(), self.reward_goal(self.task)
                 self.gathered |= await self.components().ask(self.judge, evidence, goal)
             self.score = self.verifier(self.evidence(), self.task.goal)
-        except JudgeLost:
+        except (ToolLost, JudgeLost):
             raise
         except Exception as error:
             raise self._verifier_crash(error) from error
@@ -475,7 +477,8 @@ class World(gym.Env[tuple[str, ...], dict]):
                 self.on_load()
             if isinstance(error, ToolError):
                 return self._record(call, CallOutcome.TOOL_ERROR, str(error))
-            if not isinstance(error, Exception) or isinstance(error, ToolDeadline):
+            lost = isinstance(error, ToolLost | ToolDeadline)
+            if lost or not isinstance(error, Exception):
                 raise
             raise WorldCrash(
                 f"tool {call.name!r} failed: {type(error).__name__}: {error}"

@@ -53,6 +53,7 @@ ENDINGS: dict[StopReason, Ending] = {
     StopReason.ENV_CRASH: _env(StopReason.ENV_CRASH),
     StopReason.VERIFIER_CRASH: _env(StopReason.VERIFIER_CRASH),
     StopReason.ENGINE_LOST: _infra(StopReason.ENGINE_LOST),
+    StopReason.TOOL_LOST: _infra(StopReason.TOOL_LOST),
     StopReason.DEADLINE: _infra(StopReason.DEADLINE),
     StopReason.JUDGE_LOST: _infra(StopReason.JUDGE_LOST),
 }

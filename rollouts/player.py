@@ -19,6 +19,7 @@ from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Snapshot
 from tooldojo.envs.task import IssuedTask, Task
+from tooldojo.envs.tools import ToolLost
 from tooldojo.envs.users import User
 from tooldojo.envs.world import MALFORMED, VerifierCrash, World, WorldCrash
 from tooldojo.rollouts.buffer import TokenBuffer
@@ -157,7 +158,7 @@ async def _outcome(player: _Player, shape: RewardShape) -> _Outcome:
     try:
         stop = await player.run()
         process = player.world.process_rewards(shape.weights)
-    except (WorldCrash, EngineLost, JudgeLost, TimeoutError) as error:
+    except (WorldCrash, EngineLost, ToolLost, JudgeLost, TimeoutError) as error:
         stop = _blame(error)
         judged = stop in (StopReason.VERIFIER_CRASH, StopReason.JUDGE_LOST)
         failure = Failure(type(error).__name__, str(error), player.turn)
@@ -212,6 +213,8 @@ def _blame(error: Exception) -> StopReason:
         return StopReason.ENGINE_LOST
     if isinstance(error, JudgeLost):
         return StopReason.JUDGE_LOST
+    if isinstance(error, ToolLost):
+        return StopReason.TOOL_LOST
     if isinstance(error, VerifierCrash):
         return StopReason.VERIFIER_CRASH
     return StopReason.ENV_CRASH if isinstance(error, WorldCrash) else StopReason.DEADLINE
@@ -260,9 +263,8 @@ class _Player:
             if sampled.finish == "length":
                 self.world.turn += 1  # the turn that was cut off counts, though nothing of it ran
                 full = not self.buffer.remaining(self.limits.max_context)
-                return await self._finish(
-                    StopReason.CONTEXT_FULL if full else StopReason.MAX_TOKENS
-                )
+                stop = StopReason.CONTEXT_FULL if full else StopReason.MAX_TOKENS
+                return await self._finish(stop)
             results = await self._step(parsed)
             if self.world.stop is not None:
                 return self._judged(self.world.stop)
@@ -317,7 +319,11 @@ class _Player:
 
     async def _finish(self, stop: StopReason) -> StopReason:
         async with asyncio.timeout(self.limits.deadline):
-            await self.world.afinish(stop)
+            if self.threads is None:
+                await self.world.afinish(stop)
+            else:  # what the verifier needs may take long as well
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self.threads, self.world.finish, stop)
         return self._judged(stop)
 
     def _judged(self, stop: StopReason) -> StopReason:

@@ -7,7 +7,7 @@ graders fail closed. Model text is compared, never evaluated.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tooldojo.verifiers.canonical import canonical, differences
@@ -49,6 +49,15 @@ def untouched(evidence: Evidence, goal: Goal) -> Component:
     """1 when the world ended as it began, else 0."""
     first = next(differences(evidence.world_after, evidence.world_before, goal.ignore), None)
     return Component(1.0) if first is None else Component(0.0, f"changed {first}")
+
+
+def gathered_results(evidence: Evidence, goal: Goal) -> Component:
+    """1 when the results gathered at the end are those that the world kept as `wanted`, else 0."""
+    wanted, found = evidence.world_before.get("wanted"), evidence.gathered.get("results")
+    if not wanted or found is None:
+        raise MissingGoal("gathered_results needs `wanted` in the state and gathered `results`")
+    first = next(differences(found, wanted, ()), None)
+    return Component(1.0) if first is None else Component(0.0, f"result {first}")
 
 
 def closing_line(message: str | None) -> str:

@@ -35,6 +35,7 @@ class StopReason(StrEnum):
     ENV_CRASH = "env_crash"
     VERIFIER_CRASH = "verifier_crash"
     ENGINE_LOST = "engine_lost"
+    TOOL_LOST = "tool_lost"  # what a tool runs on (a sandbox) failed or had no time
     DEADLINE = "deadline"
     JUDGE_LOST = "judge_lost"
 

@@ -18,8 +18,8 @@ from tooldojo.verifiers.records import Evidence, Json, StopReason
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a run came to: a digest of the final state, the last line said (None for no message),
-    and whether a forbidden text was told, word for word.
+    """What a run came to: a digest of the final state and of what was gathered then, the last line
+    said (None for no message), and whether a forbidden text was told, word for word.
     """
 
     state: str
@@ -30,6 +30,8 @@ class Ending:
 def ending_of(task: Task, evidence: Evidence) -> Ending:
     """How a run of `task` ended, without the paths that the goal ignores."""
     state = state_digest(evidence.world_after, task.goal.ignore)
+    if evidence.gathered:
+        state += state_digest(evidence.gathered)
     line = last_line(evidence.answer if _answered(evidence) else None)
     return Ending(state, line, _told(evidence, task.goal.forbidden))
 

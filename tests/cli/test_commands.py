@@ -28,6 +28,7 @@ COMMANDS = [
     "survey",
     "play",
     "rollout",
+    "sandbox",
     "quickstart",
     "sft",
     "train",

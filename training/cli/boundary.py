@@ -49,6 +49,8 @@ _FAILED = {
     "EngineLost",
     "WorldCrash",
     "VerifierCrash",
+    "SandboxUnavailable",
+    "SandboxLost",
     "CheckpointError",
     "StudyError",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version as installed
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from tooldojo.training.cli import (
     playing,
     records,
     runs,
+    sandbox,
     stages,
     studying,
     surveys,
@@ -47,33 +49,18 @@ def root(
     """Worlds, verifiers and GRPO for language models that use tools."""
 
 
-for panel, commands in (
-    (
-        "Worlds",
-        (
-            *(worlds.envs, authoring.new, gates.check, gates.audit, surveys.survey),
-            *(playing.play, playing.rollout),
-        ),
+PANELS: dict[str, tuple[Callable[..., object], ...]] = {
+    "Worlds": (
+        *(worlds.envs, authoring.new, gates.check, gates.audit, surveys.survey),
+        *(playing.play, playing.rollout, sandbox.sandbox),
     ),
-    (
-        "Training",
-        (
-            runs.quickstart,
-            runs.sft,
-            stages.dpo,
-            stages.kto,
-            stages.reward,
-            runs.train,
-            studying.study,
-            runs.base,
-            runs.export,
-        ),
+    "Training": (
+        *(runs.quickstart, runs.sft, stages.dpo, stages.kto, stages.reward, runs.train),
+        *(studying.study, runs.base, runs.export),
     ),
-    (
-        "Evidence",
-        (runs.evaluate, records.replay, records.report, records.doctor, stages.prefer),
-    ),
-):
+    "Evidence": (*(runs.evaluate, records.replay, records.report, records.doctor, stages.prefer),),
+}
+for panel, commands in PANELS.items():
     for command in commands:
         name = {"evaluate": "eval"}.get(command.__name__, command.__name__)
         app.command(name, rich_help_panel=panel)(command)

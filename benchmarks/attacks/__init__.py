@@ -1,0 +1,1 @@
+"""Attacks on the sandbox: what each tries, where it can be seen, and the machinery to run them."""
