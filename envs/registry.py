@@ -79,16 +79,27 @@ def world_class(reference: str) -> type[World]:
         raise LookupError(
             f"no world {reference!r}{hint} Use an id, 'module:Class' or 'file.py:Class'."
         )
-    place, _, name = reference.rpartition(":")
-    module = (
-        _module_of_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-    )
-    found = vars(module).get(name)
+    found, (place, _, name) = load_reference(reference), reference.rpartition(":")
     if not (isinstance(found, type) and issubclass(found, World)):
         raise LookupError(f"{place} has no World named {name!r}")
     if not found.env_id:
         register(f"user/{name}-v0")(found)
     return found
+
+
+def load_reference(reference: str) -> object | None:
+    """What `package.module:name` or `file.py:name` stands for; None where the module has no such.
+
+    Raises:
+        LookupError: when there is no file, or no colon.
+    """
+    place, colon, name = reference.rpartition(":")
+    if not colon:
+        raise LookupError(f"{reference!r} is no 'module:name' and no 'file.py:name'")
+    module = (
+        _module_of_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    )
+    return vars(module).get(name)
 
 
 def stored_id(reference: str) -> str:

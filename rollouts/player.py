@@ -24,7 +24,15 @@ from tooldojo.rollouts.buffer import TokenBuffer
 from tooldojo.rollouts.chat import Chat, ParsedTurn
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.records import Failure, Group, PolicyRef, SpanKind, Trajectory
-from tooldojo.rollouts.sampler import EngineLost, Sampled, Sampler, SampleRequest, SamplingSpec
+from tooldojo.rollouts.sampler import (
+    ContextFull,
+    EngineLost,
+    PastTurn,
+    Sampled,
+    Sampler,
+    SampleRequest,
+    SamplingSpec,
+)
 from tooldojo.verifiers.records import Evidence, ScoreStatus, StopReason
 from tooldojo.verifiers.reward import RewardShape, shape_reward
 
@@ -202,6 +210,7 @@ class _Player:
         self.task_id = task.id  # a hash of the whole task, so taken once
         self.turn = 0
         self.malformed = 0
+        self.history: list[PastTurn] = []
         self.buffer = TokenBuffer()
         prompt = chat.task_prompt_ids(task)
         self.prompt_tokens = len(prompt)
@@ -217,7 +226,10 @@ class _Player:
         results: tuple[str, ...] = ()
         while True:
             self.turn = self.buffer.turns
-            sampled = await self._sample(results)
+            try:
+                sampled = await self._sample(results)
+            except ContextFull:
+                return self._finish(StopReason.CONTEXT_FULL)
             parsed = self.chat.parse(sampled.ids)
             self.buffer.append_sampled(sampled, parsed)
             if sampled.finish == "length":
@@ -234,6 +246,7 @@ class _Player:
             if len(observation) >= self.buffer.remaining(self.limits.max_context):
                 return self._finish(StopReason.CONTEXT_FULL)
             self.buffer.append_context(observation, SpanKind.OBSERVATION)
+            self.history.append(PastTurn(parsed.text, results))
 
     async def _sample(self, results: tuple[str, ...]) -> Sampled:
         limits, key = self.limits, self.key
@@ -248,6 +261,7 @@ class _Player:
             task=self.task,
             turn=self.turn,
             results=results,
+            history=tuple(self.history),
             place=(key.ordinal, key.member),
         )
         async with asyncio.timeout(limits.deadline):

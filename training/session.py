@@ -173,7 +173,16 @@ class OpenPolicy:
 def open_policy(
     recipe: Recipe, resume: bool, adapter: Path | None = None, extra_worlds: Sequence[str] = ()
 ) -> Iterator[OpenPolicy]:
-    """Lock the run directory and load the policy; adapter: what to start from, else a fresh one."""
+    """Lock the run directory and load the policy; adapter: what to start from, else a fresh one.
+
+    Raises:
+        RecipeError: for an endpoint, on which nothing can train.
+    """
+    if recipe.rollout.engine == "openai":
+        raise RecipeError(
+            'rollout.engine = "openai": an endpoint gives no logprobs of its tokens, so nothing '
+            "can train on what it plays; set rollout.engine=vllm, or use `eval` or `rollout`"
+        )
     _, adapter = base_and_adapter(recipe, adapter)
     chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
     chat.check_prefix()

@@ -36,6 +36,8 @@ _BAD_INPUT = {
     "RunDirectoryError",
     "ReportError",
     "InputError",
+    "EndpointError",
+    "ListenError",
 }
 # A check said no, or the machine cannot: the message is meant for the user as well.
 _FAILED = {

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tooldojo.training.cli import authoring, gates, playing, records, runs, worlds
+from tooldojo.training.cli import authoring, gates, playing, records, runs, serving, worlds
 from tooldojo.training.cli.boundary import Boundary
 
 app = typer.Typer(
@@ -43,7 +43,8 @@ for panel, commands in (
         (worlds.envs, authoring.new, gates.check, gates.audit, playing.play, playing.rollout),
     ),
     ("Training", (runs.quickstart, runs.sft, runs.train, runs.base, runs.export)),
-    ("Evidence", (runs.evaluate, records.replay, records.report)),
+    ("Evidence", (runs.evaluate, records.replay, records.rescore, records.report)),
+    ("Servers", (serving.serve,)),
 ):
     for command in commands:
         name = {"evaluate": "eval"}.get(command.__name__, command.__name__)
