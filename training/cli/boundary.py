@@ -38,6 +38,8 @@ _BAD_INPUT = {
     "InputError",
     "EndpointError",
     "ListenError",
+    "ExtraMissing",
+    "RescoreError",
 }
 # A check said no, or the machine cannot: the message is meant for the user as well.
 _FAILED = {
