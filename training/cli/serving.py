@@ -12,6 +12,8 @@ from tooldojo.training.cli.playing import SplitOption
 from tooldojo.training.cli.recipes import Keys, RecipeArgument, check_split, resolve
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from tooldojo.envs.source import GeneratedTasks
 
 Host = Annotated[str, typer.Option(help="Where to listen; only this machine by default.")]
@@ -45,10 +47,12 @@ def serve(
     traceback: Trace = False,
 ) -> None:
     """Serve a policy with its adapter as an OpenAI-compatible endpoint with tool calls."""
-    from tooldojo.training.serving.listen import address, listening, require, run_app
+    from tooldojo.envs.bridges.extras import require
+    from tooldojo.training.serving.listen import address, listening, run_app
 
     output: Output = ctx.obj
-    require(["starlette", "uvicorn"], "serve")
+    for package in ("starlette", "uvicorn"):
+        require(package, "serve")
     resolved = resolve(recipe, keys)
     with listening(host, port) as made:
         from tooldojo.training.players import open_sampler
@@ -82,7 +86,6 @@ def mcp(
     """Serve a world as an MCP server; every session gets a task of its own."""
     from tooldojo.envs.bridges.episode import EpisodeLog
     from tooldojo.envs.bridges.mcp_server import McpWorld, mcp_server, serve_stdio
-    from tooldojo.training.serving.listen import address, listening, require, run_app
 
     output: Output = ctx.obj
     if transport not in ("stdio", "http"):
@@ -91,10 +94,40 @@ def mcp(
     if transport == "stdio":
         serve_stdio(played)
         return
-    require(["uvicorn"], "mcp")
     app = mcp_server(played).streamable_http_app(host=host)
+    _serve_world(output, app, world, host, port, "/mcp")
+
+
+def openenv(
+    ctx: typer.Context,
+    world: World,
+    split: SplitOption = "train",
+    level: Level = None,
+    seed: Seed = 0,
+    max_turns: Annotated[
+        int | None, typer.Option(min=1, help="Turns of a task; by default the world's own.")
+    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    record: EpisodeRecord = None,
+    json: JsonFlag = False,
+    traceback: Trace = False,
+) -> None:
+    """Serve a world as an OpenEnv server."""
+    from tooldojo.envs.bridges.episode import EpisodeLog
+    from tooldojo.envs.bridges.openenv_server import openenv_app
+
+    app = openenv_app(_tasks(world, split, level, seed), EpisodeLog(record), max_turns)
+    _serve_world(ctx.obj, app, world, host, port)
+
+
+def _serve_world(
+    output: Output, app: ASGIApp, world: str, host: str, port: int, path: str = ""
+) -> None:
+    from tooldojo.training.serving.listen import address, listening, run_app
+
     with listening(host, port) as made:
-        url = f"{address(made)}/mcp"
+        url = f"{address(made)}{path}"
         output.console.print(f"serving [bold]{world}[/] at [bold]{url}[/]; Ctrl-C ends it")
         output.emit({"url": url})
         run_app(app, made)

@@ -6,9 +6,8 @@ Shared by every server of the command line.
 from __future__ import annotations
 
 import errno
-import importlib.util
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,17 +17,6 @@ if TYPE_CHECKING:
 
 class ListenError(RuntimeError):
     """A server cannot start; the message is one line that says why and what to do."""
-
-
-def require(packages: Sequence[str], extra: str) -> None:
-    """Refuse to go on without the packages of an extra.
-
-    Raises:
-        ListenError: naming the first missing package and how to install it.
-    """
-    for package in packages:
-        if importlib.util.find_spec(package) is None:
-            raise ListenError(f"this needs the package {package}; install tooldojo[{extra}]")
 
 
 @contextmanager
