@@ -94,8 +94,9 @@ class PreferenceSection(Section):
 class RolloutSection(Section):
     """How trajectories are played."""
 
-    engine: Literal["vllm", "transformers"] = "vllm"
-    """What samples: vLLM, or transformers where vLLM is missing."""
+    engine: Literal["vllm", "transformers", "openai"] = "vllm"
+    """What samples: vLLM, transformers where vLLM is missing, or (evaluation and `rollout` only)
+    the endpoint of the section `endpoint`."""
     workers: Positive = 1
     """Engines, each in a Ray actor of its own."""
     transport: Literal["auto", "merged", "adapter"] = "auto"
@@ -132,6 +133,35 @@ class RolloutSection(Section):
     """Memory of an engine's key-value cache, in GiB."""
     deadline: Annotated[float, Field(gt=0)] = 120.0
     """Seconds of wall clock for one engine answer or one tool call."""
+
+
+class EndpointSection(Section):
+    """An OpenAI-compatible endpoint that plays (`rollout.engine = "openai"`); `policy.model` then
+    only names the tokenizer in whose tokens its trajectories are stored."""
+
+    url: str = ""
+    """Up to the version, say `http://localhost:8000/v1`."""
+    model: str = ""
+    """As the endpoint calls it."""
+    key_variable: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key; local servers need none."""
+    max_turn_tokens: Positive = 1024
+    """Of one answer, in the endpoint's own tokens; stands for `rollout.max_turn_tokens`."""
+    timeout: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds for one request."""
+    retries: Annotated[int, Field(ge=0)] = 4
+    """Of one request after a time-out, a refused connection, status 429 or 5xx; the waits in
+    between double, or are what the endpoint asks for."""
+    patience: Annotated[float, Field(gt=0)] = 600.0
+    """Seconds for one answer with all retries and waits; stands for `rollout.deadline`."""
+    requests_per_minute: Annotated[int, Field(ge=0)] = 0
+    """Requests are spread out so that there are no more; 0 sets no limit."""
+    input_price: Annotated[float, Field(ge=0)] = 0.0
+    """US dollars per million tokens read."""
+    output_price: Annotated[float, Field(ge=0)] = 0.0
+    """US dollars per million tokens written."""
+    leave_out: tuple[Literal["seed", "temperature"], ...] = ()
+    """Fields that the endpoint does not take."""
 
 
 class LearnerSection(Section):
@@ -300,6 +330,7 @@ class Recipe(Section):
     sft: SftSection = SftSection()
     preference: PreferenceSection = PreferenceSection()
     rollout: RolloutSection = RolloutSection()
+    endpoint: EndpointSection = EndpointSection()
     learner: LearnerSection = LearnerSection()
     objective: ObjectiveSection = ObjectiveSection()
     eval: EvalSection = EvalSection()

@@ -1,8 +1,9 @@
 """`TokenBuffer`: the append-only token sequence of one trajectory, and the check of what it became.
 
 Refuses edits: there is no way to change or remove a token. Invariants (see `check_segment`):
-exactly the sampled tokens carry a logprob and a policy version; turns are ordered and between them
-stands only context, so a turn's ids start with those of the turn before.
+exactly the sampled tokens carry a policy version and a logprob (none of them does where the sampler
+knows none); turns are ordered and between them stands only context, so a turn's ids start with
+those of the turn before.
 """
 
 from __future__ import annotations
@@ -135,10 +136,11 @@ def check_segment(segment: Segment) -> None:
             raise BadSegment(f"{name} is {found}, expected {np.dtype(dtype)}({size},)")
     sampled_T = segment.sampled_T
     _check_turns(segment, sampled_T)
+    known_T = sampled_T & ~np.isnan(segment.logprobs_T[sampled_T]).all()
     for wrong_T, what in (
         (segment.ids_T < 0, "negative token id"),
         (segment.versions_T < -1, "policy version below -1"),
-        (np.isfinite(segment.logprobs_T) != sampled_T, "logprob that does not match its mask"),
+        (np.isfinite(segment.logprobs_T) != known_T, "logprob that does not match its mask"),
         (~sampled_T & ~np.isnan(segment.logprobs_T), "logprob at a token that was not sampled"),
         (sampled_T & (segment.logprobs_T > LOGPROB_TOLERANCE), "logprob above 0"),
         (segment.kinds_T > max(SpanKind), "unknown kind"),

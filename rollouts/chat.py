@@ -165,6 +165,31 @@ class Chat:
             raise ValueError(f"a turn's text holds a stop token: {text!r}; cut it there")
         return [*ids, self.stop_ids[0]]
 
+    def written_ids(self, text: str) -> list[int]:
+        """A turn that somebody else wrote as text, stop id included; a space goes into every stop
+        token within it.
+        """
+        for stop in self.stop_ids:
+            word = self.tokenizer.added_tokens_decoder[stop].content
+            text = text.replace(word, f"{word[0]} {word[1:]}")
+        return self.turn_ids(text)
+
+    def dialogue_ids(
+        self, messages: Sequence[Message], tools: Sequence[dict[str, Json]]
+    ) -> list[int]:
+        """Any conversation as the template writes it, up to the next place to sample.
+
+        Raises:
+            TemplateError: for messages that the template refuses.
+        """
+        given = [
+            message | {"content": self._harmless(str(message["content"]))}
+            if message["role"] in ("user", "tool")
+            else message
+            for message in messages
+        ]
+        return self._encode(self._render(given, list(tools) or None, True))
+
     # From ids to records
 
     def text(self, ids: Sequence[int]) -> str:

@@ -35,7 +35,15 @@ from tooldojo.rollouts.records import (
     SpanKind,
     Trajectory,
 )
-from tooldojo.rollouts.sampler import EngineLost, Sampled, Sampler, SampleRequest, SamplingSpec
+from tooldojo.rollouts.sampler import (
+    ContextFull,
+    EngineLost,
+    PastTurn,
+    Sampled,
+    Sampler,
+    SampleRequest,
+    SamplingSpec,
+)
 from tooldojo.verifiers.records import Evidence, ScoreStatus, StopReason
 from tooldojo.verifiers.reward import RewardShape, TurnReward, shape_reward
 
@@ -243,6 +251,7 @@ class _Player:
         self.task_id = task.id  # a hash of the whole task, so taken once
         self.turn = world.turn
         self.malformed = 0
+        self.history: list[PastTurn] = []
         self.buffer = TokenBuffer(world.turn)
         self.prompt_tokens = len(prompt)
         self.buffer.append_context(prompt, SpanKind.PROMPT)
@@ -257,7 +266,10 @@ class _Player:
         results: tuple[str, ...] = ()
         while True:
             self.turn = self.buffer.turns
-            sampled = await self._sample(results)
+            try:
+                sampled = await self._sample(results)
+            except ContextFull:
+                return self._finish(StopReason.CONTEXT_FULL)
             parsed = self.chat.parse(sampled.ids)
             self.buffer.append_sampled(sampled, parsed)
             if sampled.finish == "length":
@@ -275,6 +287,7 @@ class _Player:
             if len(observation) >= self.buffer.remaining(self.limits.max_context):
                 return await self._finish(StopReason.CONTEXT_FULL)
             self.buffer.append_context(observation, SpanKind.OBSERVATION)
+            self.history.append(PastTurn(parsed.text, results))
 
     async def _sample(self, results: tuple[str, ...]) -> Sampled:
         limits, key = self.limits, self.key
@@ -289,6 +302,7 @@ class _Player:
             task=self.task,
             turn=self.turn,
             results=results,
+            history=tuple(self.history),
             place=(key.ordinal, key.member),
         )
         self.about.now("waits for the engine", self.turn)

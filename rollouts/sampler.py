@@ -18,6 +18,10 @@ class EngineLost(RuntimeError):
     """
 
 
+class ContextFull(RuntimeError):
+    """The engine says that the sequence leaves no room to sample: the policy's own ending."""
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingSpec:
     """How to sample. Training uses temperature 1 and no truncation of the distribution (top_p = 1,
@@ -30,12 +34,19 @@ class SamplingSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PastTurn:
+    """An earlier turn of a trajectory: its text, and the results that came back."""
+
+    text: str
+    results: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SampleRequest:
     """One turn to sample.
 
     ids: the whole sequence so far. seed: derived from (run seed, ordinal, member, turn). task and
-    history (the texts of this trajectory's earlier turns) are for scripted policies; engines ignore
-    them.
+    history (the earlier turns) are for policies that take no token ids; engines ignore them.
     """
 
     key: str  # unique: trajectory and turn
@@ -46,13 +57,14 @@ class SampleRequest:
     task: Task
     turn: int
     results: tuple[str, ...]  # results of the last turn's calls
+    history: tuple[PastTurn, ...] = ()
     place: tuple[int, ...] = ()  # ordinal and member: where it stands in a batch that must repeat
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
     """What came back: ids (the stop id included), one logprob each (under the sampling
-    distribution, natural log).
+    distribution, natural log; all NaN where the sampler knows none, and then nothing can train).
     """
 
     ids: tuple[int, ...]
@@ -76,5 +88,6 @@ class Sampler(Protocol):
 
         Raises:
             EngineLost: when no answer can come any more.
+            ContextFull: when the sequence leaves no room to sample.
         """
         ...

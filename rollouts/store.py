@@ -22,6 +22,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -93,6 +94,7 @@ _ARRAYS = {
     "versions": "versions_T",
 }
 _STAGE = re.compile(r"[a-z0-9_]+")
+ROWS = 256  # of a row group, and held in memory at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +120,7 @@ class TrajectoryStore:
         Raises:
             ValueError: for a stage that is no lower-case word.
         """
-        if not _STAGE.fullmatch(stage):
-            raise ValueError(f"stage {stage!r} must be made of a-z, 0-9 and _; it names files")
+        check_stage(stage)
         rows = [_row(stage, step, g.task, t) for g in groups for t in g.trajectories]
         table = pa.table(
             {
@@ -134,15 +135,8 @@ class TrajectoryStore:
             for t in g.trajectories
         ]
         path = self.directory / f"{stage}-{step:06d}-{content_hash(identity)}.parquet"
-        hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with hidden.open("wb") as file:
-                pq.write_table(table, file, compression="zstd")
-                file.flush()
-                os.fsync(file.fileno())
-            hidden.replace(path)
-        finally:  # gone after the rename; a full disk must not keep half a shard
-            hidden.unlink(missing_ok=True)
+        with new_shard(path) as writer:
+            writer.write_table(table, row_group_size=ROWS)
         return path
 
     def shards(self, stage: str | None = None) -> list[Path]:
@@ -152,9 +146,9 @@ class TrajectoryStore:
     def read(self, stage: str | None = None) -> Iterator[StoredRow]:
         """All rows, shard by shard, in the order in which they were stored there."""
         for path in self.shards(stage):
-            table = pq.read_table(path, schema=SCHEMA)
-            for index in range(table.num_rows):
-                yield _stored(table, index)
+            for rows in batches(path):
+                for index in range(rows.num_rows):
+                    yield _stored(rows, index)
 
     def discard_after(self, stage: str, step: int) -> int:
         """Delete a stage's shards of later steps, which a resumed run will play again; how many.
@@ -165,6 +159,52 @@ class TrajectoryStore:
         for path in (*late, *self.directory.glob(f".{stage}-*.tmp")):
             path.unlink()
         return len(late)
+
+
+def check_stage(stage: str) -> None:
+    """Refuse a stage that cannot name files.
+
+    Raises:
+        ValueError: unless it is made of a-z, 0-9 and _.
+    """
+    if not _STAGE.fullmatch(stage):
+        raise ValueError(f"stage {stage!r} must be made of a-z, 0-9 and _; it names files")
+
+
+def batches(shard: Path) -> Iterator[pa.RecordBatch]:
+    """A shard's rows, at most `ROWS` at once, so that its size does not matter."""
+    with pq.ParquetFile(shard) as file:
+        yield from file.iter_batches(ROWS, columns=SCHEMA.names)
+
+
+@contextmanager
+def new_shard(path: Path, schema: pa.Schema = SCHEMA) -> Iterator[pq.ParquetWriter]:
+    """A writer of a shard that appears, flushed, when the block ends well, and else never."""
+    hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with hidden.open("wb") as file:
+            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+                yield writer
+            file.flush()
+            os.fsync(file.fileno())
+        hidden.replace(path)
+    finally:  # gone after the rename; a full disk must not keep half a shard
+        hidden.unlink(missing_ok=True)
+
+
+def judged_columns(
+    score: Score | None, reward: Reward | None, failure: Failure | None, stop: StopReason
+) -> dict[str, object]:
+    """The columns that a verdict decides."""
+    return {
+        "ending": stop.value,
+        "success": score.success if score else None,
+        "value": score.value if score else None,
+        "reward": reward.total if reward else None,
+        "score": _text(score.to_json()) if score else None,
+        "reward_parts": _text(asdict(reward)) if reward else None,
+        "failure": _text(asdict(failure)) if failure else None,
+    }
 
 
 def _text(value: Json) -> str:
@@ -187,10 +227,6 @@ def _row(stage: str, step: int, task: Task, t: Trajectory) -> dict[str, object]:
         "env": t.env,
         "level": task.level,
         "split": task.split.value,
-        "ending": t.ending.stop.value,
-        "success": t.score.success if t.score else None,
-        "value": t.score.value if t.score else None,
-        "reward": t.reward.total if t.reward else None,
         "engine": t.engine.engine,
         "engine_kind": t.engine.kind,
         "pid": t.engine.pid,
@@ -202,17 +238,15 @@ def _row(stage: str, step: int, task: Task, t: Trajectory) -> dict[str, object]:
         "segment_lengths": [len(segment.ids_T) for segment in t.segments],
         "turns": _text([[asdict(turn) for turn in segment.turns] for segment in t.segments]),
         "task": _text(task.to_json()),
-        "score": _text(t.score.to_json()) if t.score else None,
-        "reward_parts": _text(asdict(t.reward)) if t.reward else None,
         "evidence": _text(t.evidence.to_json()) if t.evidence else None,
-        "failure": _text(asdict(t.failure)) if t.failure else None,
+        **judged_columns(t.score, t.reward, t.failure, t.ending.stop),
         "hashes": list(t.hashes),
         "prompt_tokens": t.prompt_tokens,
         "seconds": t.seconds,
     }
 
 
-def _stored(table: pa.Table, index: int) -> StoredRow:
+def _stored(table: pa.RecordBatch, index: int) -> StoredRow:
     plain = {name: table[name][index].as_py() for name in SCHEMA.names if name not in _ARRAYS}
     score, evidence = plain["score"], plain["evidence"]
     trajectory = Trajectory(
@@ -239,7 +273,7 @@ def _stored(table: pa.Table, index: int) -> StoredRow:
 
 
 def _segments(
-    table: pa.Table, index: int, lengths: Sequence[int], turns: Sequence[Sequence[dict]]
+    table: pa.RecordBatch, index: int, lengths: Sequence[int], turns: Sequence[Sequence[dict]]
 ) -> tuple[Segment, ...]:
     whole = {
         name: table[column][index].values.to_numpy(zero_copy_only=False)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -25,6 +29,7 @@ from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.evaluate import evaluate
 from tooldojo.training.metrics import MetricsLog, StepTimings, TrajectorySeconds
 from tooldojo.training.run_dir import RunDirectory, write_json
+from tooldojo.training.serving.listen import address, listening
 from tooldojo.verifiers.reward import RewardShape
 
 LIMITS = Limits(max_turns=8, max_turn_tokens=256, max_context=4096, temperature=0.0)
@@ -172,3 +177,27 @@ def skilled() -> Callable[..., LocalFleet]:
 def heldout() -> Callable[[int], list[Task]]:
     """`heldout(count)`: tasks of the orders world that training never sees."""
     return lambda count: take([WORLD], Split.TEST, 0, count)
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """The address of an ASGI application that really listens, on a thread of its own."""
+    import uvicorn
+
+    with listening("127.0.0.1", 0) as made:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [made]})
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield address(made)
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture
+def served() -> Iterator[Callable[[Any], str]]:
+    """`served(app)`: its address, until the end of the test."""
+    with ExitStack() as stack:
+        yield lambda app: stack.enter_context(serving(app))

@@ -192,7 +192,9 @@ def _sequence(segment: Segment, shared: int, trajectory: Trajectory) -> PackedSe
         )
     if not np.isfinite(old_N).all():
         raise ValueError(
-            f"{where}: a sampled token has no finite logprob; the sampler must report one for each"
+            f"{where}: a sampled token has no finite logprob, so it cannot train; the engine "
+            f"{trajectory.engine.engine!r} ({trajectory.engine.kind}) reported none. What an "
+            "endpoint played is for evaluation only"
         )
     ids_T = segment.ids_T[: targets_N[-1] + 1].astype(np.int64)
     turn_N = np.zeros(len(targets_N), np.int64)

@@ -7,14 +7,17 @@ task by task.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from tooldojo.configs.schema import Recipe
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.envs.users import of_policy
+from tooldojo.rollouts.endpoint import Usage
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef, Trajectory
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.rollouts.stream import Player
@@ -40,6 +43,7 @@ __all__ = [
     "evaluate",
     "evaluate_logged",
     "read_evaluation",
+    "read_usage",
     "run_eval",
 ]
 
@@ -190,13 +194,13 @@ def run_eval(
     """Evaluate a recipe's model, with or without an adapter, on its engine.
 
     Writes the recipe to `out/<stage>.toml`, the trajectories to `out/trajectories` while they are
-    played, and `out/<stage>.json` at the end. resume: go on with what an interrupted evaluation
-    left there.
+    played, and `out/<stage>.json` at the end; for an endpoint also `out/<stage>.usage.json`.
+    resume: go on with what an interrupted evaluation left there.
 
     Raises:
         EvaluationError: see `evaluate`.
         RunDirectoryError: when there is nothing to resume, or it ran under another recipe.
-        PolicyError, FleetError, DeliveryError: when the policy cannot play.
+        PolicyError, FleetError, DeliveryError, EndpointError: when the policy cannot play.
     """
     _open_stage(recipe, stage, out, resume)
     worlds = list(dict.fromkeys(task.env for task in tasks))
@@ -209,9 +213,24 @@ def run_eval(
     ):
         for group in log.earlier:
             on_group(group)
-        done = evaluate_logged(opened.player, tasks, log, temperature, on_group)
+        try:
+            done = evaluate_logged(opened.player, tasks, log, temperature, on_group)
+        finally:
+            if opened.endpoint is not None:
+                _add_usage(out / f"{stage}.usage.json", opened.endpoint.usage, resume)
     write_json(out / f"{stage}.json", done.to_json())
     return done
+
+
+def read_usage(path: Path) -> Usage:
+    """What an endpoint was asked in an evaluation, from its JSON file."""
+    return Usage(**json.loads(path.read_text()))
+
+
+def _add_usage(path: Path, usage: Usage, resume: bool) -> None:
+    """Write down what an endpoint was asked, on top of what an interrupted evaluation asked."""
+    earlier = read_usage(path) if resume and path.exists() else Usage()
+    write_json(path, asdict(earlier + usage))
 
 
 def _open_stage(recipe: Recipe, stage: str, out: Path, resume: bool) -> None:

@@ -6,6 +6,8 @@ Owns the way from `gold`, a model or an adapter to something with `play`. Refuse
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,8 @@ from tooldojo.envs.registry import world_class
 from tooldojo.envs.source import take
 from tooldojo.envs.task import IssuedTask, Split, Task
 from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.endpoint import Endpoint
+from tooldojo.rollouts.endpoint_sampler import NO_LIMIT, EndpointSampler
 from tooldojo.rollouts.formats import call_format
 from tooldojo.rollouts.judges import NamedJudge, judge_function
 from tooldojo.rollouts.local_fleet import LocalFleet
@@ -29,6 +33,7 @@ from tooldojo.rollouts.sampler import Sampler
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.rollouts.stream import Player
+from tooldojo.training.card import PolicyError
 from tooldojo.verifiers.binding import check_names
 from tooldojo.verifiers.intervals import wilson
 from tooldojo.verifiers.records import Json
@@ -43,11 +48,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OpenPlayer:
-    """A player, the chat that it speaks through, and the policy that it plays."""
+    """A player, the chat that it speaks through, and the policy that it plays; endpoint: where that
+    is one, for what it cost.
+    """
 
     player: Player
     chat: Chat
     policy: PolicyRef
+    endpoint: Endpoint | None = None
 
 
 @contextmanager
@@ -61,7 +69,8 @@ def open_player(
     script: str | None = None,
     demonstrations: Sequence[Task] = (),
 ) -> Iterator[OpenPlayer]:
-    """The player of a recipe: its model with an adapter, on its engine; or a script instead of it.
+    """The player of a recipe: its model with an adapter, on its engine; or its endpoint; or a
+    script instead of them.
 
     worlds: what will be played; an adapter must have been trained for those of the recipe. seed: of
     sampling, by default the run's.
@@ -69,12 +78,16 @@ def open_player(
     Raises:
         PolicyError, TemplateError: when the model cannot play.
         FleetError: when engines cannot start.
+        EndpointError: when the endpoint cannot be used.
     """
     from tooldojo.training.policy import load_tokenizer
 
     chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
     chat.check_prefix()
     seed = recipe.run.seed if seed is None else seed
+    if script is None and recipe.rollout.engine == "openai":
+        yield _endpoint_player(recipe, chat, temperature, seed, adapter)
+        return
     if script is None and recipe.rollout.engine == "vllm":
         with _fleet(recipe, chat, worlds, adapter) as fleet:
             yield OpenPlayer(fleet.at(temperature, seed), chat, fleet.policy)
@@ -90,6 +103,80 @@ def open_player(
         sampler, chat, settings, policy=ref, max_inflight=recipe.rollout.max_inflight
     )
     yield OpenPlayer(fleet, chat, ref)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSampler:
+    """A sampler in this process, its chat, and the policy that it holds; adapter: where that came
+    from.
+    """
+
+    sampler: Sampler
+    chat: Chat
+    policy: PolicyRef
+    adapter: Path | None
+
+
+@contextmanager
+def open_sampler(recipe: Recipe, adapter: Path | None = None) -> Iterator[OpenSampler]:
+    """The model of a recipe with an adapter, on one engine in this process.
+
+    Raises:
+        PolicyError, TemplateError: when the model cannot play, or the adapter does not match.
+        DeliveryError: when the engine does not hold the adapter.
+    """
+    from tooldojo.rollouts.engine import VllmSampler, choose_transport, engine_spec, environment
+    from tooldojo.rollouts.local_fleet import vllm_delivery
+    from tooldojo.training.policy import load_tokenizer
+
+    section = recipe.rollout
+    if section.engine == "openai":
+        raise PolicyError("an endpoint needs no second server; set rollout.engine=vllm")
+    model, adapter = base_and_adapter(recipe, adapter)
+    transport, rank = choose_transport(section), recipe.policy.lora_rank
+    spec = engine_spec(section, model, transport, rank, True, recipe.run.deterministic)
+    for key, value in environment(spec).items():
+        os.environ.setdefault(key, value)  # before torch is imported
+    chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
+    chat.check_prefix()
+    if section.engine == "transformers":
+        sampler, ref = _transformers(recipe, chat, adapter)
+        yield OpenSampler(sampler, chat, ref, adapter)
+        return
+    update = None if adapter is None else _update(recipe, chat, adapter, transport)
+    engine = VllmSampler(spec)
+    try:
+        if update is not None:
+            vllm_delivery(engine)(update)
+        yield OpenSampler(engine, chat, update.ref if update else BASE, adapter)
+    finally:
+        engine.close()
+
+
+def _endpoint_player(
+    recipe: Recipe, chat: Chat, temperature: float, seed: int, adapter: Path | None
+) -> OpenPlayer:
+    """The player of a recipe's endpoint, which has its own limits on tokens."""
+    if adapter is not None:
+        raise PolicyError(f"an endpoint plays without our adapters; leave {adapter} out")
+    endpoint = Endpoint(recipe.endpoint)
+    asyncio.run(endpoint.check())
+    limits = replace(
+        Limits.of(recipe.rollout),
+        temperature=temperature,
+        max_turn_tokens=NO_LIMIT,
+        max_context=NO_LIMIT,
+        deadline=max(recipe.endpoint.patience, recipe.rollout.deadline),
+    )
+    ref = PolicyRef(endpoint.name, 0, "endpoint")
+    fleet = LocalFleet(
+        EndpointSampler(endpoint, chat),
+        chat,
+        PlaySettings(limits, reward_shape(recipe), seed, reward_judge(recipe)),
+        policy=ref,
+        max_inflight=recipe.rollout.max_inflight,
+    )
+    return OpenPlayer(fleet, chat, ref, endpoint)
 
 
 def reward_shape(recipe: Recipe) -> RewardShape:
@@ -235,7 +322,10 @@ def roll(
         on_group(group)
     groups.sort(key=lambda group: group.ordinal)
     path = store.append(groups, "rollout", 0)
-    return {**group_figures(groups), "path": str(path)}
+    figures = {**group_figures(groups), "path": str(path)}
+    return (
+        figures if opened.endpoint is None else figures | {"usage": asdict(opened.endpoint.usage)}
+    )
 
 
 def group_figures(groups: Sequence[Group]) -> dict[str, Json]:

@@ -190,8 +190,13 @@ def open_policy(
     """Lock the run directory and load the policy; adapter: what to start from, else a fresh one.
 
     Raises:
-        RecipeError: for a world that may not train.
+        RecipeError: for an endpoint, on which nothing can train, and a world that may not train.
     """
+    if recipe.rollout.engine == "openai":
+        raise RecipeError(
+            'rollout.engine = "openai": an endpoint gives no logprobs of its tokens, so nothing '
+            "can train on what it plays; set rollout.engine=vllm, or use `eval` or `rollout`"
+        )
     verdicts = [(each, world_class(each).verdict) for each in recipe.task.worlds]
     refuse_untrusted(verdicts, recipe.task.allow_unaudited)
     _, adapter = base_and_adapter(recipe, adapter)

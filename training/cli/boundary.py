@@ -37,6 +37,10 @@ _BAD_INPUT = {
     "RunDirectoryError",
     "ReportError",
     "InputError",
+    "EndpointError",
+    "ListenError",
+    "ExtraMissing",
+    "RescoreError",
 }
 # A check said no, or the machine cannot: the message is meant for the user as well.
 _FAILED = {

@@ -15,6 +15,7 @@ from tooldojo.training.cli import (
     records,
     runs,
     sandbox,
+    serving,
     stages,
     studying,
     surveys,
@@ -58,7 +59,11 @@ PANELS: dict[str, tuple[Callable[..., object], ...]] = {
         *(runs.quickstart, runs.sft, stages.dpo, stages.kto, stages.reward, runs.train),
         *(studying.study, runs.base, runs.export),
     ),
-    "Evidence": (*(runs.evaluate, records.replay, records.report, records.doctor, stages.prefer),),
+    "Evidence": (
+        *(runs.evaluate, records.replay, records.rescore, records.report),
+        *(records.doctor, stages.prefer),
+    ),
+    "Servers": (serving.serve, serving.mcp, serving.openenv),
 }
 for panel, commands in PANELS.items():
     for command in commands:

@@ -23,7 +23,7 @@ PolicyOption = Annotated[
     str,
     typer.Option(
         help="gold, random_tool, do_nothing, constant_reply, nearest_demonstration; or a model: "
-        "`default`, a directory (also of an adapter), a Hugging Face id."
+        "`default`, a directory (also of an adapter), a Hugging Face id; or openai:MODEL@URL."
     ),
 ]
 SplitOption = Annotated[str, typer.Option(help="train, val, test, test_combos or test_wordings.")]
@@ -66,13 +66,33 @@ def check_policy(policy: str) -> None:
     from tooldojo.rollouts.scripted import SCRIPTS
 
     if policy in (*SCRIPTS, "default") or "/" in policy or Path(policy).exists():
-        return
+        return  # an endpoint's URL has slashes, too
     near = difflib.get_close_matches(policy, SCRIPTS, 1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise InputError(
         f"there is no policy {policy!r}; {hint}scripts are {', '.join(SCRIPTS)}; "
         "a model is `default`, a directory or a Hugging Face id"
     )
+
+
+def policy_keys(policy: str, given: Sequence[str]) -> tuple[str, ...]:
+    """The recipe keys that a policy's name stands for; none for scripts and `default`.
+
+    Raises:
+        InputError: where the keys given with it name a policy as well.
+        EndpointError: for an endpoint that is not of the form openai:MODEL@URL.
+    """
+    from tooldojo.rollouts.endpoint import PREFIX, endpoint_keys
+    from tooldojo.rollouts.scripted import SCRIPTS
+
+    if policy in (*SCRIPTS, "default"):
+        return ()
+    if policy.startswith(PREFIX):
+        return endpoint_keys(policy)
+    twice = next((key for key in given if key.startswith("policy.model=")), None)
+    if twice:
+        raise InputError(f"--policy {policy} and {twice} name two policies; leave one of them out")
+    return (f"policy.model={policy}",)
 
 
 def draw_task(world: str, split: str, level: int | None, seed: int) -> Task:
@@ -137,9 +157,8 @@ def sampling_recipe(policy: str, worlds: Sequence[str], seed: int) -> Recipe:
     from tooldojo.configs.loading import load_recipe
 
     keys = ["rollout.engine=transformers", f"rollout.max_context={CONTEXT}", f"run.seed={seed}"]
-    return load_recipe(
-        None, [f"policy.model={policy}", f"task.worlds={to_json(list(worlds))}", *keys]
-    )
+    played = f"task.worlds={to_json(list(worlds))}"
+    return load_recipe(None, [*keys, played, *policy_keys(policy, ())])
 
 
 def rollout(
@@ -165,12 +184,7 @@ def rollout(
     output: Output = ctx.obj
     check_policy(policy)
     script = policy if policy in SCRIPTS else None
-    given = [recipe or "", *(keys or ())]
-    twice = next((key for key in given if key.startswith("policy.model=")), None)
-    if twice and policy != "default" and not script:
-        raise InputError(f"--policy {policy} and {twice} name two policies; leave one of them out")
-    model = () if script or policy == "default" else (f"policy.model={policy}",)
-    resolved = resolve(recipe, keys, *model)
+    resolved = resolve(recipe, keys, *policy_keys(policy, [recipe or "", *(keys or ())]))
     check_split(split)
     section, seed = resolved.task, resolved.run.seed
     wanted = take(section.worlds, Split(split), seed, tasks, section.levels)
@@ -200,4 +214,12 @@ def _show_figures(output: Output, figures: dict) -> None:
         )
     if failed:
         output.console.print(f"[yellow]without a verdict: {failed}[/]")
+    if "usage" in figures:
+        output.console.print(usage_line(figures["usage"]))
     output.console.print(f"[dim]{figures['path']}[/]")
+
+
+def usage_line(usage: dict) -> str:
+    """What an endpoint was asked, for people."""
+    tokens = f"{usage['input_tokens']:,} tokens read, {usage['output_tokens']:,} written"
+    return f"endpoint: {usage['requests']:,} answers, {tokens}, ${usage['cost']:.4f}"

@@ -1,4 +1,4 @@
-"""The commands about what is on disk: `replay`, `report` and `doctor`."""
+"""The commands about what is on disk: `replay`, `rescore`, `report` and `doctor`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import typer
 from rich.markup import escape
 
 from tooldojo.training.cli.boundary import CheckFailed, InputError, JsonFlag, Output, Trace
+from tooldojo.training.cli.recipes import Keys, resolve
 
 if TYPE_CHECKING:
     from tooldojo.rollouts.chat import Chat
     from tooldojo.rollouts.store import StoredRow, TrajectoryStore
+    from tooldojo.verifiers.records import Evidence, Reward, Score
 
 RunArgument = Annotated[Path, typer.Argument(help="A run directory.")]
 MODEL_HELP = "Whose tokenizer reads the tokens; by default the run's."
@@ -157,3 +159,60 @@ def doctor(
         raise CheckFailed(f"{run} has {len(problems)} problems: {', '.join(problems)}", data)
     output.console.print(f"[bold green]✓[/] {len(RULES)} rules see no problem")
     output.emit(data)
+
+
+def rescore(
+    ctx: typer.Context,
+    run: RunArgument,
+    keys: Keys = None,
+    stage: Annotated[str, typer.Option(help="Which stage to judge again.")] = "train",
+    into: Annotated[
+        str | None, typer.Option(help="The new stage; by default <stage>_rescored.")
+    ] = None,
+    verifier: Annotated[
+        str | None,
+        typer.Option(
+            help="module:name or file.py:name; by default each world's own, as it is now."
+        ),
+    ] = None,
+    reward: Annotated[
+        str | None,
+        typer.Option(help="module:name or file.py:name; by default the recipe's [objective]."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what was stopped there.")
+    ] = False,
+    json: JsonFlag = False,
+    traceback: Trace = False,
+) -> None:
+    """Judge stored trajectories again, as a new stage; what is stored stays as it is."""
+    from functools import partial
+
+    from tooldojo.rollouts.rescore import Judges, judge_of
+    from tooldojo.rollouts.rescore import rescore as judge_again
+    from tooldojo.training.players import reward_shape
+    from tooldojo.training.progress import progress_bar
+    from tooldojo.verifiers.reward import shape_reward
+
+    output: Output = ctx.obj
+    store = open_store(run)
+    shape = reward_shape(resolve(str(run) if (run / "config.toml").is_file() else None, keys))
+
+    def shaped(score: Score, evidence: Evidence, truncated: bool) -> Reward:
+        return shape_reward(score, evidence, shape, truncated)
+
+    judges = Judges(
+        judge_of(verifier) if verifier else None,
+        judge_of(reward) if reward else shaped,
+        {"verifier": verifier or "the worlds' own", "reward": reward or repr(shape)},
+    )
+    into = into or f"{stage}_rescored"
+    with progress_bar(output.console) as bar:
+        bar_id = bar.add_task("trajectories", total=None)
+        done = judge_again(store, stage, into, judges, resume, partial(bar.advance, bar_id))
+    output.console.print(
+        f"[bold]{into}[/]: {done.rows} trajectories, {done.changed} judged otherwise "
+        f"({done.gained} now solved, {done.lost} no longer), {done.failed} without a verdict, "
+        f"{done.without_evidence} had no evidence and stay as they were"
+    )
+    output.emit({"stage": into, **asdict(done)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tooldojo.training.cli.boundary import InputError, JsonFlag, Output, Trace
+from tooldojo.training.cli.playing import check_policy, policy_keys, usage_line
 from tooldojo.training.cli.recipes import Keys, RecipeArgument, resolve
 
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the directory.")]
@@ -79,6 +81,9 @@ def evaluate(
     adapter: Annotated[
         Path | None, typer.Option(help="An adapter directory; without one, the model as it is.")
     ] = None,
+    policy: Annotated[
+        str, typer.Option(help="A model, or openai:MODEL@URL; `default` is the recipe's.")
+    ] = "default",
     stage: Annotated[str, typer.Option(help="Name of the result file.")] = "policy",
     out: Annotated[Path, typer.Option(help="Where the result goes.")] = Path("runs/eval"),
     against: Annotated[
@@ -92,12 +97,12 @@ def evaluate(
 ) -> None:
     """Play held-out tasks, and say how sure the result is."""
     output: Output = ctx.obj
-    resolved = resolve(recipe, keys)
+    resolved = resolve(recipe, keys, *_model_keys(policy, [recipe or "", *(keys or ())]))
     check_stage(stage)
     output.kept = out / f"{stage}.toml"
     earlier = _existing(against) if against else None
     from tooldojo.training.cli.tables import show_comparison, show_evaluation
-    from tooldojo.training.evaluate import compare, read_evaluation, run_eval
+    from tooldojo.training.evaluate import compare, read_evaluation, read_usage, run_eval
     from tooldojo.training.progress import counter
     from tooldojo.training.quickstart import held_out_tasks
 
@@ -108,11 +113,23 @@ def evaluate(
     show_evaluation(output.console, after)
     data: dict[str, Any] = {"path": str(out / f"{stage}.json")}
     data |= {"stage": stage, "summary": asdict(after.summary())}
+    if resolved.rollout.engine == "openai":
+        data["usage"] = asdict(read_usage(out / f"{stage}.usage.json"))
+        output.console.print(usage_line(data["usage"]))
     if before is not None:
         comparison = compare(before, after)
         show_comparison(output.console, comparison)
         data["comparison"] = comparison.to_json()
     output.emit(data)
+
+
+def _model_keys(policy: str, given: Sequence[str]) -> tuple[str, ...]:
+    from tooldojo.rollouts.scripted import SCRIPTS
+
+    check_policy(policy)
+    if policy in SCRIPTS:
+        raise InputError(f"eval plays models; `tooldojo rollout --policy {policy}` plays a script")
+    return policy_keys(policy, given)
 
 
 def check_stage(stage: str) -> None:

@@ -1,0 +1,186 @@
+"""Stored trajectories judged again: another verifier or reward over the evidence in the store.
+
+Owns the new stage that comes of it; refuses to touch a stored shard, to judge what has no evidence,
+and to go on under another verifier than an interrupted rescoring. Invariants: tokens, turns,
+evidence and origin of a row stay as they are, byte by byte; only the columns of the verdict and the
+stage change. At most `store.ROWS` rows are in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tooldojo.envs.registry import load_reference, world_class
+from tooldojo.envs.task import Task
+from tooldojo.rollouts.endings import ENDINGS
+from tooldojo.rollouts.records import Failure
+from tooldojo.rollouts.store import (
+    SCHEMA,
+    TrajectoryStore,
+    batches,
+    check_stage,
+    judged_columns,
+    new_shard,
+)
+from tooldojo.verifiers.records import Evidence, Goal, Reward, Score, ScoreStatus, StopReason
+
+Judge = Callable[[Evidence, Goal], Score]
+Rewarder = Callable[[Score, Evidence, bool], Reward]  # the flag: whether a limit ended it
+_NOTE = b"tooldojo.rescored"
+
+
+class RescoreError(ValueError):
+    """A rescoring that cannot be done; one line says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """Who judges. verifier: None takes that of each row's own world. about: what both are called;
+    kept with every shard.
+    """
+
+    verifier: Judge | None
+    reward: Rewarder
+    about: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RescoreReport:
+    """Counts of rows. gained, lost: successes that were none before, and the other way round.
+    failed: the verifier raised or gave no verdict. without_evidence: kept as they were.
+    """
+
+    rows: int = 0
+    changed: int = 0
+    gained: int = 0
+    lost: int = 0
+    failed: int = 0
+    without_evidence: int = 0
+
+    def __add__(self, other: RescoreReport) -> RescoreReport:
+        names = self.__slots__
+        return RescoreReport(*(getattr(self, name) + getattr(other, name) for name in names))
+
+
+def judge_of(reference: str) -> Callable:
+    """The callable that `package.module:name` or `file.py:name` stands for.
+
+    Raises:
+        RescoreError: when it is none.
+    """
+    found = load_reference(reference)
+    if not callable(found):
+        raise RescoreError(f"{reference} is no function or verifier; name one as module:name")
+    return found
+
+
+def rescore(
+    store: TrajectoryStore,
+    stage: str,
+    into: str,
+    judges: Judges,
+    resume: bool = False,
+    on_rows: Callable[[int], None] = lambda rows: None,
+) -> RescoreReport:
+    """Judge the rows of a stage again and write them as the stage `into`, shard by shard.
+
+    resume: leave the shards alone that an interrupted rescoring has written; they count again.
+
+    Raises:
+        RescoreError: when `into` exists already, or `stage` does not.
+    """
+    check_stage(into)
+    shards = store.shards(stage)
+    if not shards:
+        raise RescoreError(f"{store.directory} holds no stage {stage!r}")
+    written = store.shards(into)
+    if written and not resume:
+        raise RescoreError(
+            f"the stage {into!r} exists already; choose another, nothing is replaced"
+        )
+    schema = SCHEMA.with_metadata({**(SCHEMA.metadata or {}), _NOTE: _note(stage, judges)})
+    report = RescoreReport()
+    for shard in shards:
+        target = shard.with_name(into + shard.name.removeprefix(stage))
+        if target in written:
+            _check_same(target, schema)
+            continue
+        with new_shard(target, schema) as writer:
+            for rows in batches(shard):
+                judged, counts = _judged(rows, into, judges)
+                writer.write_batch(judged.cast(schema))
+                report += counts
+                on_rows(rows.num_rows)
+    return report
+
+
+def _note(stage: str, judges: Judges) -> bytes:
+    return json.dumps({"stage": stage, **judges.about}, sort_keys=True).encode()
+
+
+def _check_same(shard: Path, schema: pa.Schema) -> None:
+    kept = (pq.read_schema(shard).metadata or {}).get(_NOTE)
+    if kept != (schema.metadata or {}).get(_NOTE):
+        raise RescoreError(
+            f"{shard.name} was not written by this rescoring ({(kept or b'').decode()}); "
+            "choose another stage"
+        )
+
+
+def _judged(
+    rows: pa.RecordBatch, into: str, judges: Judges
+) -> tuple[pa.RecordBatch, RescoreReport]:
+    columns: dict[str, list[object]] = {"stage": [into] * rows.num_rows}
+    report = RescoreReport()
+    names = ("ending", "success", "value", "reward", "score", "reward_parts", "failure")
+    for index in range(rows.num_rows):
+        before = {name: rows[name][index].as_py() for name in names}
+        evidence, task = rows["evidence"][index].as_py(), rows["task"][index].as_py()
+        after = before
+        if evidence is not None:
+            after = _verdict(Evidence.from_json(json.loads(evidence)), task, judges)
+        report += _counted(before, after, evidence is None)
+        for name in names:
+            columns.setdefault(name, []).append(after[name])
+    for name, values in columns.items():
+        place = SCHEMA.get_field_index(name)
+        rows = rows.set_column(place, SCHEMA.field(name), pa.array(values, SCHEMA.field(name).type))
+    return rows, report
+
+
+def _verdict(evidence: Evidence, stored: str, judges: Judges) -> dict[str, object]:
+    """The columns of a new verdict. What the verifier raises is no verdict, as in play."""
+    task = Task.from_json(json.loads(stored))
+    verifier = judges.verifier or world_class(task.env).verifier
+    try:
+        score = verifier(evidence, task.goal)
+    except Exception as error:  # a verifier may be anybody's
+        return _unjudged(type(error).__name__, str(error), evidence)
+    if score.status is not ScoreStatus.SCORED:
+        return _unjudged(score.status.value, score.why, evidence)
+    reward = judges.reward(score, evidence, ENDINGS[evidence.stop].truncated)
+    return judged_columns(score, reward, None, evidence.stop)
+
+
+def _unjudged(kind: str, message: str, evidence: Evidence) -> dict[str, object]:
+    failure = Failure(kind, message, max(0, evidence.turns - 1))
+    return judged_columns(None, None, failure, StopReason.VERIFIER_CRASH)
+
+
+def _counted(
+    before: dict[str, object], after: dict[str, object], without_evidence: bool
+) -> RescoreReport:
+    return RescoreReport(
+        rows=1,
+        changed=before["value"] != after["value"] or before["success"] != after["success"],
+        gained=bool(after["success"]) and not before["success"],
+        lost=bool(before["success"]) and not after["success"],
+        failed=after["success"] is None and not without_evidence,
+        without_evidence=without_evidence,
+    )

@@ -1,0 +1,1 @@
+"""`tooldojo serve`: a policy as an OpenAI-compatible endpoint."""
