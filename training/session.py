@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tooldojo.configs.loading import RecipeError
 from tooldojo.configs.schema import Recipe
 from tooldojo.envs.curriculum import LearnableTasks
 from tooldojo.envs.registry import world_class
