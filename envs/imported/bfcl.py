@@ -75,7 +75,21 @@ class Entry(World):
 
 
 class Category(Entry):
-    """All entries of a category whose demonstration its own schemas and ours accept."""
+    """All entries of a category whose demonstration its own schemas accept: a source of tasks,
+    which are played in their entries' worlds.
+    """
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[tuple[str, ...], dict]:
+        """Refused: the tools depend on the entry.
+
+        Raises:
+            LookupError: saying where its tasks are played.
+        """
+        raise LookupError(
+            f"{self.env_id} has no tools of its own; play a task in world_class(task.env)"
+        )
 
     @classmethod
     def make_task(cls, seed: int, split: Split, level: int, ordinal: int) -> Task:
