@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bfcl_explained import UNEXPLAINED, explanation, our_reason
-from bfcl_mutants import OPERATORS, Answer
-from common import arguments, finish
+from common import arguments, finish, or_skip
+from referee.explained import UNEXPLAINED, explanation, our_reason
+from referee.mutants import OPERATORS, Answer
 
 from tooldojo.envs.imported import bfcl
 from tooldojo.envs.imported.outside import Outside
@@ -115,7 +115,7 @@ def main() -> None:
 
     args = arguments(__doc__ or "", add)
     began = time.perf_counter()
-    folder = str(bfcl.data_folder().parent.parent)
+    folder = str(or_skip(bfcl.data_folder).parent.parent)
     referee = Outside("bfcl_backend", path=(folder,))
     rows = [r for c in bfcl.CATEGORIES for r in judged(c, args.quick, args.rules, referee)]
     referee.close()

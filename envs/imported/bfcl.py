@@ -79,6 +79,13 @@ class Category(Entry):
     which are played in their entries' worlds.
     """
 
+    tool_less = True
+
+    @classmethod
+    def tool_specs(cls) -> dict[str, ToolSpec]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """None; each entry has its own."""
+        return {}
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[tuple[str, ...], dict]:
@@ -124,7 +131,8 @@ def load(env_id: str) -> type[World]:
     about = f"BFCL v4, {category}" + (f", entry {entry_id}." if entry_id else ".")
     first = found[entry_id or playable(category)[0]]
     fields = {"__doc__": about, "category": category, "entry": first}
-    return type("Bfcl", (Entry if entry_id else Category,), fields)
+    base: type[World] = Entry if entry_id else Category
+    return type("Bfcl", (base,), fields)
 
 
 def data_folder() -> Path:

@@ -1,5 +1,6 @@
 """BFCL's entries as worlds, on data of the same form that the tests write."""
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import importlib.util
@@ -162,3 +163,24 @@ def test_the_package_has_all_of_its_python_entries(monkeypatch: pytest.MonkeyPat
 def test_a_world_of_an_entry_is_a_world() -> None:
     world = world_class("bfcl/parallel.parallel_0-v0")
     assert issubclass(world, World) and list(world.tool_specs()) == ["math.area"]
+
+
+def test_the_referee_explains_each_disagreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bfcl_referee import answers
+    from referee.explained import UNEXPLAINED, explanation, our_reason
+
+    monkeypatch.setattr(bfcl, "CATEGORIES", ("parallel",))
+    seen = {}
+    for entry_id, operator, answer in answers("parallel", quick=True):
+        ours = not our_reason("parallel", entry_id, answer, "json", "json")
+        loose = not our_reason("parallel", entry_id, answer, "bfcl", "bfcl")
+        seen.setdefault(operator, set()).add((ours, loose))
+        if ours != loose:
+            why = explanation("parallel", entry_id, answer, "json", loose)
+            assert why != UNEXPLAINED, (entry_id, operator)
+    assert seen["gold"] == {(True, True), (False, True)}  # parallel_2 contradicts its schema
+    assert seen["integer_as_float"] == {(True, False), (False, False)}
+    for wrong in ("no_call", "drop_call", "repeat_call", "rename_function", "number_as_text"):
+        assert seen[wrong] == {(False, False)}, wrong
+    agreed = explanation("parallel", "parallel_0", [("x", {})], "json", True)
+    assert agreed == UNEXPLAINED

@@ -1,5 +1,6 @@
 """tau2-bench's domains as worlds, on a small checkout of the same form that the tests write."""
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import json
@@ -115,7 +116,8 @@ class Environment:
 
     def get_response(self, call):
         try:
-            return ToolMessage(content=getattr(self.tools, call.name)(**call.arguments), error=False)
+            text = getattr(self.tools, call.name)(**call.arguments)
+            return ToolMessage(content=text, error=False)
         except Exception as error:
             return ToolMessage(content=f"Error: {error}", error=True)
 
@@ -147,14 +149,16 @@ def task(number, actions, initial=None, told=(), judged=()):
 
 
 def get_tasks():
-    cancel = [task(n, [("find_order", {"order_id": f"W{n}"}), ("cancel_order", {"order_id": f"W{n}"})],
-                   initial=[("cancel_order", {"order_id": "W39"})]) for n in range(20)]
+    before = [("cancel_order", {"order_id": "W39"})]
+    names = ("find_order", "cancel_order")
+    cancel = [task(n, [(name, {"order_id": f"W{n}"}) for name in names], initial=before)
+              for n in range(20)]
     swap = {"order_id": "W20", "old": ["a", "b"], "new": ["x", "y"]}
-    raising = [("cancel_order", {"order_id": "W39"}), ("cancel_order", {"order_id": "W21"})]
+    raising = [*before, ("cancel_order", {"order_id": "W21"})]
     return [
         *cancel,
         task(20, [("swap_items", swap)], told=["total 12"]),
-        task(21, raising, initial=[("cancel_order", {"order_id": "W39"})]),
+        task(21, raising, initial=before),
         task(22, [("find_order", {"order_id": "W22"})]),
         task(23, [("cancel_order", {"order_id": "W23"})], judged=["was kind"]),
     ]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bfcl_mutants import Answer
-
+from referee.mutants import Answer
 from tooldojo.envs.imported import bfcl
 from tooldojo.envs.tools import ToolError, ToolSpec
 from tooldojo.verifiers.allowed_calls import RULES, AllowedCall, matching_refusal, refusal
