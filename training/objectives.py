@@ -8,6 +8,7 @@ _B trajectories, _N trainable tokens.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -89,8 +90,8 @@ def clip_term(tokens: Tokens, section: ObjectiveSection) -> PolicyTerm:
 def gspo_term(tokens: Tokens, section: ObjectiveSection) -> PolicyTerm:
     """The clip on s = (prod r)^(1/|y|), the trajectory's geometric mean, in its token form
     sg(s) pi / sg(pi). GSPO, https://arxiv.org/abs/2507.18071, eq. 13 and 14."""
-    s_N = tokens.over_trajectory(tokens.log_ratio_N.detach(), mean=True)
-    ratio = (s_N + tokens.logprob_N - tokens.logprob_N.detach()).exp()
+    log_s_N = tokens.over_trajectory(tokens.log_ratio_N.detach(), mean=True)
+    ratio = (log_s_N + tokens.logprob_N - tokens.logprob_N.detach()).exp()
     return _clipped(ratio, tokens.advantage_N, section)
 
 
@@ -124,8 +125,7 @@ def vespo_term(tokens: Tokens, section: ObjectiveSection) -> PolicyTerm:
     """-sg(phi(w)) A log pi, phi(w) = w^k exp(l (1 - w)), w = prod r over the trajectory. VESPO,
     https://arxiv.org/abs/2602.10693; k and l as TRL's GRPOTrainer has them."""
     log_ratio = tokens.log_ratio_N.detach()
-    least = torch.tensor(VESPO_LEAST).log().item()
-    log_w = tokens.over_trajectory(log_ratio).clamp(least, MAX_LOG_RATIO)
+    log_w = tokens.over_trajectory(log_ratio).clamp(math.log(VESPO_LEAST), MAX_LOG_RATIO)
     up = tokens.advantage_N >= 0
     k, decay = (torch.where(up, VESPO_POSITIVE[i], VESPO_NEGATIVE[i]) for i in (0, 1))
     phi = (k * log_w + decay * (1 - log_w.exp())).exp()

@@ -96,10 +96,10 @@ def furthest(a: Gradients, b: Gradients) -> float:
 
 
 METHODS: dict[str, dict[str, object]] = {
-    "gspo": {"method": "gspo", "clip_low": 0.05, "clip_high": 0.1},
+    "gspo": {"method": "gspo", "clip_low": 0.05, "clip_high": 0.1, "proximal": "sampler"},
     "cispo": {"method": "cispo"},
     "vespo": {"method": "vespo"},
-    "rloo": {"method": "rloo"},
+    "rloo": {"method": "rloo", "proximal": "sampler"},
     "reinforce_pp": {"method": "reinforce_pp", "kl": "reward", "kl_coef": 0.1},
     "w_reinforce": {"method": "w_reinforce"},
     "turn_grpo": {"method": "turn_grpo", "discount": 0.9},
