@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from common import arguments, finish
+from common import arguments, finish, or_skip
 
 from tooldojo.envs.gates.answers import (
     BLOCKING,
@@ -119,7 +119,7 @@ def main() -> None:
     args = arguments(__doc__ or "", add)
     if args.quick and args.write:
         raise SystemExit("--write needs all data sets; leave out --quick")
-    names = [str(name) for name in outside().ask("names", 120.0)]  # type: ignore[union-attr]
+    names = [str(name) for name in or_skip(outside).ask("names", 120.0)]  # type: ignore[union-attr]
     derived_random("audit_public", "aliases").shuffle(names)
     names = names[:QUICK_SETS] if args.quick else names
     began = time.perf_counter()

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from common import arguments, finish
+from common import arguments, finish, or_skip
 
 from tooldojo.envs.imported import tau2
 from tooldojo.envs.imported.outside import Outside
@@ -122,6 +122,7 @@ def main() -> None:
     args = arguments(__doc__ or "", add)
     if args.quick and args.write:
         raise SystemExit("--write needs all tasks; leave out --quick")
+    or_skip(tau2.checkout)
     domains, verdicts = {}, {}
     for name in tau2.DOMAINS.values():
         began = time.perf_counter()

@@ -1,6 +1,6 @@
 """How our verifier of calls agrees with BFCL's own checker, on its answers and on mutants of them.
 
-python benchmarks/bfcl_referee.py [--quick] [--rules json|compat]
+python benchmarks/bfcl_referee.py [--quick] [--rules json|bfcl]
 
 The checker runs in a process of its own and sees the same answers. Every disagreement is listed by
 entry and operator in --out.
@@ -16,14 +16,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bfcl_mutants import OPERATORS, Answer
-from common import arguments, finish
+from common import arguments, finish, or_skip
+from referee.explained import UNEXPLAINED, explanation, our_reason
+from referee.mutants import OPERATORS, Answer
 
 from tooldojo.envs.imported import bfcl
 from tooldojo.envs.imported.outside import Outside
 from tooldojo.envs.seeding import derived_random
-from tooldojo.envs.tools import ToolError
-from tooldojo.verifiers.allowed_calls import RULES, AllowedCall, matching_refusal
+from tooldojo.verifiers.allowed_calls import RULES
 
 QUICK = 20  # entries a category
 BATCH = 400  # answers in one request
@@ -39,6 +39,7 @@ class Judged:
     answer: Answer
     ours: str
     theirs: str
+    explained: str  # the rule that makes the difference; "" where there is none
 
 
 def answers(category: str, quick: bool) -> Iterator[tuple[str, str, Answer]]:
@@ -52,20 +53,6 @@ def answers(category: str, quick: bool) -> Iterator[tuple[str, str, Answer]]:
             answer = operator(bfcl.gold_calls(entry), entry["allowed"], schemas, rng)
             if answer is not None:
                 yield entry_id, name, answer
-
-
-def our_reason(category: str, entry_id: str, answer: Answer, rules: str) -> str:
-    """Why we refuse an answer: its schema, or what the entry allows; "" where we do not."""
-    tools = bfcl.specs(category, entry_id)
-    if rules == "json":
-        for name, given in answer:
-            try:
-                if name in tools:
-                    tools[name].validate(given)
-            except ToolError as error:
-                return f"schema: {error}"
-    wanted = [AllowedCall.from_json(each) for each in bfcl.entries(category)[entry_id]["allowed"]]
-    return matching_refusal(answer, wanted, RULES[rules])
 
 
 def judged(category: str, quick: bool, rules: str, referee: Outside) -> list[Judged]:
@@ -85,8 +72,11 @@ def judged(category: str, quick: bool, rules: str, referee: Outside) -> list[Jud
         verdicts: Any = referee.ask("verdicts", 120.0, cases=cases)
         for (entry_id, operator, answer), verdict in zip(part, verdicts, strict=True):
             theirs = "" if verdict["valid"] else verdict["why"] or "invalid"
-            ours = our_reason(category, entry_id, answer, rules)
-            found.append(Judged(category, entry_id, operator, answer, ours, theirs))
+            ours = our_reason(category, entry_id, answer, rules, rules)
+            why = ""
+            if (not ours) != (not theirs):
+                why = explanation(category, entry_id, answer, rules, not theirs)
+            found.append(Judged(category, entry_id, operator, answer, ours, theirs, why))
     return found
 
 
@@ -125,7 +115,7 @@ def main() -> None:
 
     args = arguments(__doc__ or "", add)
     began = time.perf_counter()
-    folder = str(bfcl.data_folder().parent.parent)
+    folder = str(or_skip(bfcl.data_folder).parent.parent)
     referee = Outside("bfcl_backend", path=(folder,))
     rows = [r for c in bfcl.CATEGORIES for r in judged(c, args.quick, args.rules, referee)]
     referee.close()
@@ -142,6 +132,8 @@ def main() -> None:
             "agreement": round(1 - len(apart) / len(rows), 5),
             "kappa": round(kappa(rows), 5),
             "gold": table(gold, "operator")["gold"],
+            "explained": dict(Counter(row.explained for row in apart)),
+            "unexplained": [f"{r.entry} {r.operator}" for r in apart if r.explained == UNEXPLAINED],
             "categories": table(rows, "category"),
             "operators": table(rows, "operator"),
             "seconds": round(time.perf_counter() - began, 1),

@@ -8,8 +8,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from tooldojo.training.run_dir import versions
+
+T = TypeVar("T")
 
 
 def arguments(
@@ -28,6 +31,15 @@ def arguments(
 def finish(figures: dict) -> None:
     """Print the figures with versions and machine as the last line."""
     print(json.dumps(figures | {"versions": versions()}))
+
+
+def or_skip(ready: Callable[[], T]) -> T:
+    """What `ready` returns; where a package or data are missing, say so and end well."""
+    try:
+        return ready()
+    except LookupError as error:
+        finish({"skipped": str(error)})
+        sys.exit(0)
 
 
 def tooldojo(*args: str) -> None:

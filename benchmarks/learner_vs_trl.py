@@ -8,8 +8,9 @@ ids; "long" doubles every length. Models: the default policy, and a random Qwen3
 its size; LoRA rank 32 on all linear layers, bfloat16 autocast on both sides. Both compute loss and
 adapter gradients of one update (DAPO, no KL): TRL by its own `_compute_loss` on padded rows of the
 micro-batch size that is fastest of those tried. Tokens are those of the trajectories, prompts
-counted once each, padding not at all; seconds are the best of several repeats. Memory is what the
-process grew by at its peak. Every measurement runs in a process of its own.
+counted once each, padding not at all; seconds are the best of several repeats, core seconds add up
+all threads. Memory is what the process grew by at its peak. Every measurement runs in a process of
+its own.
 """
 
 from __future__ import annotations
@@ -170,15 +171,17 @@ def measure(cell: Cell) -> dict[str, Any]:
     update = lambda: learner.gradients(members)  # noqa: E731
     if cell.batch is not None:
         update = trl_update(policy, members, cell.batch)
-    before, seconds = _resident(), []
+    before, seconds, core = _resident(), [], []
     for _ in range(cell.repeats + 1):
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         update()
         seconds.append(time.perf_counter() - started)
+        core.append(time.process_time() - used)
     tokens = sum(len(member.sequences[0].ids_T) for member in members)
     return {
         "batch": cell.batch,
         "seconds": round(min(seconds[1:]), 2),
+        "core_seconds": round(min(core[1:]), 2),
         "tokens_per_second": round(tokens / min(seconds[1:])),
         "peak_mib": round(_resident() - before),
     }
@@ -206,6 +209,7 @@ def compare(model: str, scale: int, groups: int, repeats: int, sizes: tuple[int,
         "ours": ours,
         "trl": best,
         "tried": [[row["batch"], row["seconds"]] for row in tried],
+        "core_ratio": round(best["core_seconds"] / ours["core_seconds"], 2),
         "ratio": round(best["seconds"] / ours["seconds"], 2),
     }
 

@@ -23,6 +23,7 @@ class Need:
     when: tuple[object, ...] | None = None
 
 
+CORRECTIONS = ("token_truncate", "token_mask", "sequence_truncate", "sequence_mask")
 NEEDS = (
     Need("advantage", "credit", ("token", "turn"), ("gae",)),
     Need("credit", "advantage", ("gae",), ("token",)),
@@ -31,9 +32,8 @@ NEEDS = (
     Need("value_clip", "advantage", ("gae",)),
     Need("dual_clip", "loss", ("clip",)),
     Need("correction", "proximal", ("learner",)),
-    Need("correction_max", "correction", ("token_truncate", "token_mask", "sequence_truncate",
-                                          "sequence_mask")),
-)  # fmt: skip
+    Need("correction_max", "correction", CORRECTIONS),
+)
 
 
 def contradictions(recipe: Recipe) -> Iterator[str]:
@@ -75,6 +75,11 @@ def _bounds(section: ObjectiveSection) -> Iterator[str]:
         yield (
             f"objective.dual_clip = {section.dual_clip} must be 0 (off) or more than "
             f"1 + clip_high = {1 + section.clip_high:g}"
+        )
+    if section.credit == "tool" and not section.call_error_penalty:
+        yield (
+            "objective.credit = tool credits penalties for bad calls, and call_error_penalty = 0; "
+            "set objective.call_error_penalty"
         )
     if not section.positive_weight and not section.negative_weight:
         yield "objective.positive_weight = negative_weight = 0 leaves nothing to learn; set one"

@@ -9,25 +9,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _PPO_CLIP = {"clip_low": 0.2, "clip_high": 0.2}
-_SEQUENCE_CLIP = {"clip_low": 3e-4, "clip_high": 4e-4}
-_SIGNS = {"advantage": "reinforce", **_PPO_CLIP}
+# Over a whole trajectory the rounding of two engines alone leaves a narrow clip, so these take the
+# ratio against the learner's own logprobs.
+_OWN_RATIO = {"proximal": "learner"}
+_GSPO = {"loss": "gspo", "clip_low": 3e-4, "clip_high": 4e-4, **_OWN_RATIO}
+_EVERY_GROUP = {"dynamic_sampling": False, **_PPO_CLIP}  # equal rewards teach as well
+_SIGNS = {"advantage": "reinforce", **_EVERY_GROUP}
 
 METHODS: dict[str, dict[str, object]] = {
     "dapo": {},  # the schema's defaults
     "grpo": {"aggregation": "sequence_mean", **_PPO_CLIP},
     "dr_grpo": {"advantage": "dr_grpo", "aggregation": "constant", **_PPO_CLIP},
-    "gspo": {"loss": "gspo", "aggregation": "sequence_mean", **_SEQUENCE_CLIP},
-    "luspo": {"loss": "gspo", "aggregation": "constant", "constant_length": 1, **_SEQUENCE_CLIP},
+    "gspo": {"aggregation": "sequence_mean", **_GSPO},
+    "luspo": {"aggregation": "constant", "constant_length": 1, **_GSPO},
     "cispo": {"loss": "cispo", "clip_low": 1.0, "clip_high": 4.0},
     "sapo": {"loss": "sapo", "aggregation": "sequence_mean"},
-    "vespo": {"loss": "vespo"},
+    "vespo": {"loss": "vespo", **_OWN_RATIO},
     "rloo": {
         "advantage": "rloo",
         "loss": "trajectory_clip",
         "aggregation": "sequence_mean",
         **_PPO_CLIP,
+        **_OWN_RATIO,
     },
-    "reinforce_pp": {"advantage": "reinforce_pp", **_PPO_CLIP},
+    "reinforce_pp": {"advantage": "reinforce_pp", **_EVERY_GROUP},
     "reinforce_pp_baseline": {"advantage": "reinforce_pp_baseline", **_PPO_CLIP},
     "psr": {**_SIGNS, "negative_weight": 0.0},
     "nsr": {**_SIGNS, "positive_weight": 0.0},
@@ -39,8 +44,8 @@ METHODS: dict[str, dict[str, object]] = {
         "aggregation": "constant",
         **_PPO_CLIP,
     },
-    "ppo": {"advantage": "gae", "credit": "token", **_PPO_CLIP},
-    "turn_ppo": {"advantage": "gae", "credit": "turn", **_PPO_CLIP},
+    "ppo": {"advantage": "gae", "credit": "token", **_EVERY_GROUP},
+    "turn_ppo": {"advantage": "gae", "credit": "turn", **_EVERY_GROUP},
 }
 
 

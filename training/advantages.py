@@ -54,7 +54,7 @@ def rloo(return_U: Tensor, member_U: Tensor) -> Tensor:
 
 def reinforce(return_U: Tensor, member_U: Tensor) -> Tensor:
     """A = 2 R - 1, no baseline: rewards of 1 and 0 become +1 and -1.
-    https://arxiv.org/abs/2506.01347, section 2."""
+    https://arxiv.org/abs/2506.01347."""
     return 2 * return_U - 1
 
 
@@ -239,7 +239,7 @@ def whitened(members: Sequence[Member]) -> list[Member]:
 
 def _weighted(member: Member, section: ObjectiveSection) -> Member:
     """Factors by sign: 0 on one side is positive or negative sample reinforcement.
-    https://arxiv.org/abs/2506.01347, eq. 8."""
+    https://arxiv.org/abs/2506.01347."""
     value_N = member.columns[Column.ADVANTAGE]
     factor_N = np.where(value_N > 0, section.positive_weight, section.negative_weight)
     return member.having(Column.ADVANTAGE, value_N * factor_N)

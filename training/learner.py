@@ -122,7 +122,13 @@ class Learner:
         """The groups that this objective can learn from: equal rewards teach nothing relative to
         the group, but do to a critic or the whole batch."""
         relative = self.objective.advantage in GROUP_RELATIVE
-        return tuple(g for g in groups if trainable(g) and not (relative and g.dead))
+        masked = self.objective.mask_truncated
+        return tuple(
+            group
+            for group in groups
+            if any(not (masked and each.ending.truncated) for each in trainable(group))
+            and not (relative and group.dead)
+        )
 
     def members(self, groups: Sequence[Group]) -> list[Member]:
         """The trajectories that train, with every column that the objective asks for."""
@@ -152,8 +158,12 @@ class Learner:
     def _foreseen(self, members: list[Member]) -> list[Member]:
         """Columns that the policies and the critic give before the first optimiser step. One step
         alone starts at the proximal policy, so its own logprobs serve."""
-        batches, section = self._batches(members), self.objective
-        if section.proximal == "learner" and self.section.minibatches > 1:
+        section = self.objective
+        decoupled = section.proximal == "learner" and self.section.minibatches > 1
+        if not (decoupled or section.kl_coef or self.critic):
+            return members
+        batches = self._batches(members)
+        if decoupled:
             members = filled(members, batches, Column.PROXIMAL, self._logprobs(batches))
         if section.kl_coef:
             with self.policy.holding(self.reference):
@@ -378,7 +388,7 @@ def _record(batch: Batch, scores: TokenScores, loss: Loss) -> TokenRecord:
         old_N=batch.old_N,
         ratio_N=loss.term.ratio_N,
         clipped_N=loss.term.clipped_N,
-        entropy_N=scores.entropy_N,
+        entropy_N=scores.entropy_N.detach(),
         kl_N=loss.kl_N,
         importance_N=loss.importance_N,
         correction_N=loss.correction_N,

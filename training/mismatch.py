@@ -1,8 +1,8 @@
 """Learner and sampler disagree: weights that correct for it, and figures that show it.
 
 The sampler's numbers differ from the learner's because of other kernels, other precision, or an
-older policy. Owns the truncated and masked importance weights (`objective.correction`) and the
-quantiles of log pi_learner - log pi_sampler. Invariant: weights are constants to the gradient.
+older policy. Owns how importance weights are bounded (`objective.correction`) and the figures of
+log pi_learner - log pi_sampler: size, quantiles, histogram.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ SHARES = (0.01, 0.1, 0.5, 0.9, 0.99)
 EDGES = (0.5, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25, 2.0)  # of the histogram of ratios
 
 
-def importance(ratio_N: Tensor, section: ObjectiveSection) -> Tensor:
-    """min(rho, C), or rho inside [1/C, C] and 0 outside; rho = pi_old / pi_sampler.
+def bounded(ratio_N: Tensor, section: ObjectiveSection) -> Tensor:
+    """min(rho, C), or rho inside [1/C, C] and 0 outside.
 
-    Truncated: https://arxiv.org/abs/1606.02647 and https://fengyao.notion.site/off-policy-rl;
-    masked: IcePop, https://arxiv.org/abs/2510.18855.
+    Truncated: https://fengyao.notion.site/off-policy-rl; masked: IcePop,
+    https://arxiv.org/abs/2510.18855.
     """
     most = section.correction_max
     if section.correction.endswith("truncate"):

@@ -8,6 +8,7 @@ _B trajectories, _N trainable tokens.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tooldojo.configs.schema import ObjectiveSection
-from tooldojo.training.mismatch import importance
+from tooldojo.training.mismatch import bounded
 
 MAX_LOG_RATIO = 20.0  # exp of more than this says nothing
 SAPO_POSITIVE, SAPO_NEGATIVE = 1.0, 1.05  # temperatures, as published
@@ -63,14 +64,13 @@ class PolicyTerm:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """total: the scalar to differentiate. policy, kl and entropy: its detached parts, without their
-    coefficients. kl_N: the KL estimate per token. importance_N: learner / sampler probabilities
-    before they are truncated, and correction_N after, None without a correction."""
+    """total: the scalar to differentiate. policy and kl: its detached parts, without coefficients.
+    kl_N: the KL estimate per token. importance_N: learner / sampler probabilities before they are
+    truncated, and correction_N after, None without a correction."""
 
     total: Tensor
     policy: Tensor
     kl: Tensor
-    entropy: Tensor
     term: PolicyTerm
     kl_N: Tensor | None
     importance_N: Tensor | None
@@ -82,7 +82,7 @@ def clip_term(tokens: Tokens, section: ObjectiveSection) -> PolicyTerm:
 
     PPO, https://arxiv.org/abs/1707.06347, eq. 7; a higher upper bound is DAPO's,
     https://arxiv.org/abs/2503.14476, eq. 10. With `dual_clip` c the loss where A < 0 is at most
-    c |A|: https://arxiv.org/abs/1912.09729, eq. 5.
+    c |A|: https://arxiv.org/abs/1912.09729, section 3.
     """
     return _clipped(tokens.log_ratio_N.exp(), tokens.advantage_N, section)
 
@@ -90,8 +90,8 @@ def clip_term(tokens: Tokens, section: ObjectiveSection) -> PolicyTerm:
 def gspo_term(tokens: Tokens, section: ObjectiveSection) -> PolicyTerm:
     """The clip on s = (prod r)^(1/|y|), the trajectory's geometric mean, in its token form
     sg(s) pi / sg(pi). GSPO, https://arxiv.org/abs/2507.18071, eq. 13 and 14."""
-    s_N = tokens.over_trajectory(tokens.log_ratio_N.detach(), mean=True)
-    ratio = (s_N + tokens.logprob_N - tokens.logprob_N.detach()).exp()
+    log_s_N = tokens.over_trajectory(tokens.log_ratio_N.detach(), mean=True)
+    ratio = (log_s_N + tokens.logprob_N - tokens.logprob_N.detach()).exp()
     return _clipped(ratio, tokens.advantage_N, section)
 
 
@@ -105,7 +105,7 @@ def trajectory_clip_term(tokens: Tokens, section: ObjectiveSection) -> PolicyTer
 
 def cispo_term(tokens: Tokens, section: ObjectiveSection) -> PolicyTerm:
     """-sg(clip(r, 1 - low, 1 + high)) A log pi: a bounded weight, but every token keeps its
-    gradient. CISPO, https://arxiv.org/abs/2506.13585, eq. 4 and 5."""
+    gradient. CISPO, https://arxiv.org/abs/2506.13585."""
     ratio = tokens.log_ratio_N.exp().detach()
     weight = ratio.clamp(1 - section.clip_low, 1 + section.clip_high)
     loss = -weight * tokens.advantage_N * tokens.logprob_N
@@ -114,7 +114,7 @@ def cispo_term(tokens: Tokens, section: ObjectiveSection) -> PolicyTerm:
 
 def sapo_term(tokens: Tokens, section: ObjectiveSection) -> PolicyTerm:
     """-f(r) A, f(r) = (4 / t) sigmoid(t (r - 1)), t larger where A <= 0: a soft clip. SAPO,
-    https://arxiv.org/abs/2511.20347, eq. 5."""
+    https://arxiv.org/abs/2511.20347."""
     ratio, advantage = tokens.log_ratio_N.exp(), tokens.advantage_N
     temperature = torch.where(advantage > 0, SAPO_POSITIVE, SAPO_NEGATIVE)
     soft = (temperature * (ratio - 1)).sigmoid() * 4 / temperature
@@ -125,8 +125,7 @@ def vespo_term(tokens: Tokens, section: ObjectiveSection) -> PolicyTerm:
     """-sg(phi(w)) A log pi, phi(w) = w^k exp(l (1 - w)), w = prod r over the trajectory. VESPO,
     https://arxiv.org/abs/2602.10693; k and l as TRL's GRPOTrainer has them."""
     log_ratio = tokens.log_ratio_N.detach()
-    least = torch.tensor(VESPO_LEAST).log().item()
-    log_w = tokens.over_trajectory(log_ratio).clamp(least, MAX_LOG_RATIO)
+    log_w = tokens.over_trajectory(log_ratio).clamp(math.log(VESPO_LEAST), MAX_LOG_RATIO)
     up = tokens.advantage_N >= 0
     k, decay = (torch.where(up, VESPO_POSITIVE[i], VESPO_NEGATIVE[i]) for i in (0, 1))
     phi = (k * log_w + decay * (1 - log_w.exp())).exp()
@@ -228,30 +227,25 @@ def policy_loss(tokens: Tokens, section: ObjectiveSection) -> Loss:
     """sum over tokens of weight * (correction * policy term + kl_coef * KL - entropy_coef *
     entropy)."""
     term = POLICY_TERMS[section.loss](tokens, section)
-    weight_N, nothing = tokens.weight_N, tokens.logprob_N.new_zeros(())
     importance_N = correction_N = kl_N = None
     if section.correction != "none":
-        log_N = (tokens.old_N - tokens.sampler_N).detach()
-        if section.correction.startswith("sequence"):
-            log_N = tokens.over_trajectory(log_N)
-        importance_N = log_N.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
-        correction_N = importance(importance_N, section)
+        importance_N = importance(tokens, section)
+        correction_N = bounded(importance_N, section)
         term = replace(term, loss_N=correction_N * term.loss_N)
-    policy = (weight_N * term.loss_N).sum()
-    kl = entropy = nothing
+    policy = total = (tokens.weight_N * term.loss_N).sum()
+    kl = policy.new_zeros(())
     if tokens.reference_N is not None:
-        kl = (weight_N * kl_term(tokens, tokens.reference_N, section.kl)).sum()
+        kl = (tokens.weight_N * kl_term(tokens, tokens.reference_N, section.kl)).sum()
         kl_N = KL_ESTIMATORS[section.kl](tokens.logprob_N.detach(), tokens.reference_N)
+        total = total + section.kl_coef * kl
     if section.entropy_coef and tokens.entropy_N is not None:
-        entropy = (weight_N * tokens.entropy_N).sum()
-    total = policy + section.kl_coef * kl - section.entropy_coef * entropy
-    return Loss(
-        total,
-        policy.detach(),
-        kl.detach(),
-        entropy.detach(),
-        term,
-        kl_N,
-        importance_N,
-        correction_N,
-    )
+        total = total - section.entropy_coef * (tokens.weight_N * tokens.entropy_N).sum()
+    return Loss(total, policy.detach(), kl.detach(), term, kl_N, importance_N, correction_N)
+
+
+def importance(tokens: Tokens, section: ObjectiveSection) -> Tensor:
+    """rho = pi_old / pi_sampler of each token, or of its whole trajectory; a constant."""
+    log_N = (tokens.old_N - tokens.sampler_N).detach()
+    if section.correction.startswith("sequence"):
+        log_N = tokens.over_trajectory(log_N)
+    return log_N.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()

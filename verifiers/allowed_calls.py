@@ -7,6 +7,7 @@ and the matching of calls; that arguments fit their schema is checked where a to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,7 +46,20 @@ def same_json(value: Json, wanted: Json) -> bool:
     return canonical_text(value) == canonical_text(wanted)
 
 
-RULES: dict[str, Same] = {"json": same_json}  # by name: when a scalar equals an allowed one
+def same_loosely(value: Json, wanted: Json) -> bool:
+    """`same_json`, but of strings only what BFCL compares: in small letters, without spaces and
+    the signs `,./-_*^`, with one kind of quotation mark.
+    """
+    if isinstance(value, str) and isinstance(wanted, str):
+        return _letters(value) == _letters(wanted)
+    return same_json(value, wanted)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[ ,./\-_*^]", "", text).lower().replace("'", '"')
+
+
+RULES: dict[str, Same] = {"json": same_json, "bfcl": same_loosely}  # when scalars are equal
 
 
 def allows(options: Sequence[Json], value: Json, same: Same = same_json) -> bool:

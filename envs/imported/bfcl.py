@@ -75,7 +75,28 @@ class Entry(World):
 
 
 class Category(Entry):
-    """All entries of a category whose demonstration its own schemas and ours accept."""
+    """All entries of a category whose demonstration its own schemas accept: a source of tasks,
+    which are played in their entries' worlds.
+    """
+
+    tool_less = True
+
+    @classmethod
+    def tool_specs(cls) -> dict[str, ToolSpec]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """None; each entry has its own."""
+        return {}
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[tuple[str, ...], dict]:
+        """Refused: the tools depend on the entry.
+
+        Raises:
+            LookupError: saying where its tasks are played.
+        """
+        raise LookupError(
+            f"{self.env_id} has no tools of its own; play a task in world_class(task.env)"
+        )
 
     @classmethod
     def make_task(cls, seed: int, split: Split, level: int, ordinal: int) -> Task:
@@ -110,7 +131,8 @@ def load(env_id: str) -> type[World]:
     about = f"BFCL v4, {category}" + (f", entry {entry_id}." if entry_id else ".")
     first = found[entry_id or playable(category)[0]]
     fields = {"__doc__": about, "category": category, "entry": first}
-    return type("Bfcl", (Entry if entry_id else Category,), fields)
+    base: type[World] = Entry if entry_id else Category
+    return type("Bfcl", (base,), fields)
 
 
 def data_folder() -> Path:

@@ -18,7 +18,7 @@ from random import Random
 from typing import ClassVar
 
 from tooldojo.envs.draft import Draft
-from tooldojo.envs.imported.outside import Outside, shared
+from tooldojo.envs.imported.outside import Outside, OutsideError, shared
 from tooldojo.envs.task import GoldTurn
 from tooldojo.envs.verdict import Audit, Verdict
 from tooldojo.envs.world import World
@@ -61,7 +61,8 @@ class Question(World):
         if self.stop is not StopReason.ANSWERED:
             return {}
         answer = (self.answer or "").strip()
-        value = outside().ask("score", name=self.dataset, answer=answer, **self.task.world)
+        about = {key: self.task.world[key] for key in ("seed", "digest")}
+        value = outside().ask("score", name=self.dataset, answer=answer, **about)  # pyright: ignore
         return {"outside_score": value}
 
 
@@ -76,7 +77,10 @@ def load(env_id: str) -> type[World]:
     verdict = verdict_of(name)
     if verdict.audit is Audit.BLOCKED:
         raise LookupError(f"{env_id} is blocked: {'; '.join(verdict.reasons)}; choose another one")
-    names = outside().ask("names", deadline=120.0)
+    try:
+        names = outside().ask("names", deadline=120.0)
+    except OutsideError as error:
+        raise LookupError(f"reasoning-gym does not load: {error}; install it anew") from None
     assert isinstance(names, list)
     if name not in names or env_id != f"{NAMESPACE}{name}-v0":
         near = difflib.get_close_matches(name, map(str, names), 1, 0.3)

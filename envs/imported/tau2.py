@@ -1,7 +1,7 @@
 """tau2-bench's retail and telecom (solo) as worlds, from a checkout that the user supplies.
 
-`TOOLDOJO_TAU2` names the checkout; PyPI's `tau2` is another project. A world's state is what differs
-from the shipped databases. Refuses tasks that need a judge, and those that pay for doing nothing.
+`TOOLDOJO_TAU2` names the checkout; PyPI's `tau2` is another project. A world's state is what
+differs from the shipped databases. Refuses tasks that need a judge or pay for doing nothing.
 Differs from the benchmark: there is no simulated user, the request is told in full at once; and a
 call that fails changes nothing. So scores are not those of its leaderboard.
 """

@@ -20,7 +20,7 @@ KNOWN = {"DB", "ENV_ASSERTION", "ACTION", "COMMUNICATE", JUDGED}
 
 
 class Backend:
-    """One domain: retail, or telecom in solo mode, where the agent holds the user's tools as well."""
+    """One domain: retail, or telecom in solo mode, where the agent has the user's tools as well."""
 
     def __init__(self, checkout: str, domain: str) -> None:
         root = Path(checkout) / "src" / "tau2"

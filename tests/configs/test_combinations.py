@@ -44,6 +44,7 @@ def test_the_default_is_the_method_that_it_names() -> None:
         (["kl=reward"], "objective.kl = reward has no effect with kl_coef = 0"),
         (["overlong_length=9"], "objective.overlong_length = 9 has no effect"),
         (["overlong_buffer=9"], "objective.overlong_buffer = 9 is more than"),
+        (["method=toolpo", "call_error_penalty=0"], "objective.credit = tool credits penalties"),
         (["method=psr", "positive_weight=0"], "objective.positive_weight = negative_weight = 0"),
     ],
 )

@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from tooldojo.configs.schema import LearnerSection, ObjectiveSection
+from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.records import Group, Segment, Trajectory
 from tooldojo.training.batch import Column, Member, members_of
 from tooldojo.training.learner import Learner
 from tooldojo.training.objectives import Tokens, policy_loss, token_weights
 from tooldojo.training.policy import Policy
-from tooldojo.verifiers.records import StopReason
+from tooldojo.verifiers.records import Reward, StopReason
 
 ARCHITECTURES = ("qwen3", "qwen2", "llama")
 AGGREGATIONS = ("token_mean", "sequence_mean", "constant")
@@ -95,10 +96,10 @@ def furthest(a: Gradients, b: Gradients) -> float:
 
 
 METHODS: dict[str, dict[str, object]] = {
-    "gspo": {"method": "gspo", "clip_low": 0.05, "clip_high": 0.1},
+    "gspo": {"method": "gspo", "clip_low": 0.05, "clip_high": 0.1, "proximal": "sampler"},
     "cispo": {"method": "cispo"},
     "vespo": {"method": "vespo"},
-    "rloo": {"method": "rloo"},
+    "rloo": {"method": "rloo", "proximal": "sampler"},
     "reinforce_pp": {"method": "reinforce_pp", "kl": "reward", "kl_coef": 0.1},
     "w_reinforce": {"method": "w_reinforce"},
     "turn_grpo": {"method": "turn_grpo", "discount": 0.9},
@@ -370,6 +371,22 @@ def test_a_batch_without_any_verdict_is_refused(
     dead = [replace(g, trajectories=()) for g in make_groups()]
     with pytest.raises(ValueError, match="no trajectory of this batch trains"):
         make_learner().update(dead)
+
+
+def test_equal_rewards_teach_some_objectives(
+    make_learner: MakeLearner, make_groups: MakeGroups
+) -> None:
+    live, dead, failed = make_groups(3)
+    equal = Reward(0.5, (), {})
+    dead = replace(dead, trajectories=tuple(replace(t, reward=equal) for t in dead.trajectories))
+    failed = replace(failed, trajectories=())
+    groups = [live, dead, failed]
+    assert make_learner().teaching(groups) == (live,)
+    assert make_learner(method="reinforce_pp").teaching(groups) == (live, dead)
+    late = replace(live.trajectories[0], ending=ENDINGS[StopReason.MAX_TURNS])
+    cut = replace(dead, trajectories=(late, late))
+    assert make_learner(method="psr").teaching([cut]) == (cut,)
+    assert make_learner(method="psr", mask_truncated=True).teaching([cut]) == ()
 
 
 def test_minibatches_are_optimiser_steps_with_a_warm_up(

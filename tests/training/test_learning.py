@@ -24,16 +24,31 @@ def distribution(learner: Learner) -> np.ndarray:
     return logits.double().softmax(-1).numpy()
 
 
-@pytest.mark.parametrize("advantage", ["grpo", "dr_grpo", "rloo"])
-@pytest.mark.parametrize("autocast", ["off", "bfloat16"])
+METHODS = (
+    *("gspo", "cispo", "sapo", "vespo", "rloo", "reinforce_pp", "w_reinforce"),
+    *("turn_grpo", "toolpo", "ppo", "turn_ppo"),
+)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        *(
+            {"advantage": a, "autocast": c}
+            for a in ("grpo", "dr_grpo")
+            for c in ("off", "bfloat16")
+        ),
+        *({"method": method} for method in METHODS),
+    ],
+    ids=lambda keys: " ".join(keys.values()),
+)
 def test_the_rewarded_choice_becomes_likely(
-    advantage: str,
-    autocast: str,
+    keys: dict[str, str],
     make_learner: Callable[..., Learner],
     make_groups: Callable[..., list[Group]],
     make_trajectory: Callable[..., Trajectory],
 ) -> None:
-    learner = make_learner(advantage=advantage, autocast=autocast, learning_rate=1e-2)
+    learner = make_learner(learning_rate=1e-2, **keys)
     rng, task = np.random.default_rng(0), make_groups(1)[0].task
     p = distribution(learner)
     start = p[:GOOD].sum()
@@ -44,7 +59,8 @@ def test_the_rewarded_choice_becomes_likely(
             shape = make_trajectory(PROMPT, [(1, True)], 0.0, member, rng)
             ids, old = shape.segments[0].ids_T.copy(), shape.segments[0].logprobs_T.copy()
             ids[-1], old[-1] = choice, np.log(p[choice])
-            reward = Reward(float(choice < GOOD), (), {})
+            value = float(choice < GOOD)
+            reward = Reward(value, (value,), {"success": value})
             segment = replace(shape.segments[0], ids_T=ids, logprobs_T=old)
             members.append(replace(shape, segments=(segment,), reward=reward))
         learner.update([Group(0, task, tuple(members))])

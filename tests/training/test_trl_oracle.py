@@ -27,6 +27,7 @@ from tooldojo.training.update_metrics import TokenRecord
 LENGTH = 37  # the constant that Dr. GRPO divides by
 
 
+SAMPLER = {"proximal": "sampler"}
 CASES = {
     "grpo": ({"method": "grpo"}, {"loss_type": "grpo"}),
     "dr_grpo": ({"method": "dr_grpo", "constant_length": LENGTH}, {"loss_type": "dr_grpo"}),
@@ -35,11 +36,11 @@ CASES = {
     "grpo, kl": ({"method": "grpo", "kl_coef": 0.2}, {"loss_type": "grpo", "beta": 0.2}),
     "dapo, kl": ({"kl_coef": 0.2}, {"loss_type": "dapo", "beta": 0.2}),
     "gspo": (
-        {"method": "gspo", "clip_low": 0.05, "clip_high": 0.1},
+        {"method": "gspo", "clip_low": 0.05, "clip_high": 0.1, **SAMPLER},
         {"loss_type": "grpo", "importance_sampling_level": "sequence"},
     ),
     "luspo": (
-        {"method": "luspo", "clip_low": 0.05, "clip_high": 0.1},
+        {"method": "luspo", "clip_low": 0.05, "clip_high": 0.1, **SAMPLER},
         {"loss_type": "luspo", "importance_sampling_level": "sequence"},
     ),
     "cispo": (  # TRL's upper bound is the ratio itself
@@ -47,7 +48,7 @@ CASES = {
         {"loss_type": "cispo", "epsilon_high": 1.3},
     ),
     "sapo": ({"method": "sapo"}, {"loss_type": "sapo"}),
-    "vespo": ({"method": "vespo"}, {"loss_type": "vespo"}),
+    "vespo": ({"method": "vespo", **SAMPLER}, {"loss_type": "vespo"}),
     "delta": ({"dual_clip": 1.4}, {"loss_type": "dapo", "delta": 1.4}),
     "entropy": ({"entropy_coef": 0.1}, {"loss_type": "dapo", "entropy_coef": 0.1}),
 }
@@ -187,7 +188,7 @@ def test_rloo(
     tmp_path: Path,
 ) -> None:
     """TRL's RLOOTrainer has one sampled span per trajectory and clips its whole probability."""
-    learner, (group, *_) = make_learner(method="rloo"), make_groups(1)
+    learner, (group, *_) = make_learner(method="rloo", **SAMPLER), make_groups(1)
     rng, prompt = np.random.default_rng(2), range(10, 20)
     trajectories = [
         make_trajectory(prompt, [(3 + member, True)], float(rng.random()), member, rng)

@@ -58,6 +58,7 @@ def describe(world: type[World]) -> dict[str, Any]:
         "unseen_combinations": sorted(list(pair) for pair in world.unseen_combos),
         "unseen_wordings": sorted(world.unseen_wordings),
         "flags": asdict(world.capabilities),
+        "audit": None if world.verdict is None else str(world.verdict),
     }
 
 
@@ -66,6 +67,8 @@ def _show(screen: Any, about: dict[str, Any], full: bool) -> None:
     screen.print(f"[bold cyan]{about['id']}[/]  {about['about']}")
     levels = " ".join(map(str, about["levels"]))
     screen.print(f"  levels {levels}   turns up to {about['max_turns']}   promises {flags}")
+    if about["audit"]:
+        screen.print(f"  imported, audit: {about['audit']}", markup=False)
     if not full:
         tools = ", ".join(tool["name"] for tool in about["tools"])
         screen.print(f"  {len(about['tools'])} tools: {tools}")

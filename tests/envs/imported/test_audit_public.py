@@ -1,5 +1,6 @@
 """The public audit finds the known faults of the stand-in's data sets, under aliases."""
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import audit_public

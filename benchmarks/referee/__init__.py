@@ -1,0 +1,1 @@
+"""What `bfcl_referee.py` is made of: mutants of answers, and why two judges differ."""
