@@ -90,6 +90,21 @@ def test_jobs_spread_over_the_engines() -> None:
     assert room.scheduler.load(2) == 2
 
 
+def test_the_loss_of_an_engine_is_blamed_on_a_suspect_alone() -> None:
+    room = Room(1, Random(0))
+    GroupStream(room, 2, SETTINGS, limit=None).put(issue(3))
+    for expected in ([1, 1, 1], [2, 2, 2]):
+        jobs = room.scheduler.lost(0)
+        assert [job.losses for job in jobs] == expected
+        for job in jobs[: 3 if expected == [1, 1, 1] else 1]:
+            room.start(job)
+    fresh = GroupStream(room, 2, SETTINGS, limit=None)
+    fresh.put(issue(2, first=9))
+    assert [(job.issued[0].ordinal, job.losses) for job in room.scheduler.lost(0)] == [
+        (0, 3), (9, 0), (10, 0)
+    ]  # fmt: skip
+
+
 def test_streams_do_not_mix_and_closing_one_frees_its_engines() -> None:
     room = Room(2, Random(0))
     one, other = (GroupStream(room, 2, SETTINGS, limit=8) for _ in range(2))
