@@ -97,6 +97,7 @@ class Fleet:
         self._arguments = (simulated or spec, call_format, tuple(worlds), share)
         self._update: ObjectRef | None = None
         self._seen: dict[EngineId, None] = {}
+        self._used: dict[str, EngineStats] = {}
         self._scheduler: Scheduler[ObjectRef] = Scheduler(section.workers)
         self._suspects: deque[Job] = deque()
         self._suspect: ObjectRef | None = None  # the one that plays, or played last
@@ -156,6 +157,23 @@ class Fleet:
         import ray
 
         return tuple(ray.get([self._ready(seat).handle.stats.remote() for seat in self._seats]))
+
+    def usage(self) -> EngineStats:
+        """All engines together since the last call; one that does not answer at once counts later,
+        one that was lost not at all.
+        """
+        import ray
+        from ray.exceptions import GetTimeoutError, RayError
+
+        total = EngineStats()
+        for seat in self._seats:
+            if seat.engine is None:
+                continue
+            with suppress(RayError, GetTimeoutError):
+                now = ray.get(seat.handle.stats.remote(), timeout=_PARTING)
+                before = self._used.get(seat.engine.engine, EngineStats())
+                total, self._used[seat.engine.engine] = total + now.since(before), now
+        return total
 
     @property
     def engines(self) -> tuple[EngineId, ...]:
