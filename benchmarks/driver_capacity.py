@@ -85,7 +85,9 @@ class ClockEngines:
 
     def __post_init__(self) -> None:
         self.queue: list[tuple[float, int]] = []
-        self.nobody = EngineId("clock", "simulated", os.getpid(), "")
+        nobody = EngineId("clock", "simulated", os.getpid(), "")
+        job = Job((IssuedTask(0, Repeated().tasks[0]),), SIZE, SETTINGS)
+        self.empty = given_up(job.issued[0], job, nobody, BASE, "")
 
     def start(self, job: Job) -> None:
         """Route it; it ends after a log-normal time."""
@@ -97,7 +99,7 @@ class ClockEngines:
         """The next job to end."""
         self.clock, ticket = heapq.heappop(self.queue)
         job = self.scheduler.ended(ticket)
-        job.done.extend(given_up(each, job, self.nobody, BASE, "") for each in job.issued)
+        job.done.extend(replace(self.empty, ordinal=each.ordinal) for each in job.issued)
 
     def abandon(self, done: deque[Group]) -> None:
         """Nothing runs."""

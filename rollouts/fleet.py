@@ -31,7 +31,7 @@ from tooldojo.rollouts.player import Limits, PlaySettings
 from tooldojo.rollouts.publish import BASE, DeliveryReceipt
 from tooldojo.rollouts.records import EngineId, Group
 from tooldojo.rollouts.sampler import EngineLost
-from tooldojo.rollouts.scheduler import Job, Scheduler, given_up
+from tooldojo.rollouts.scheduler import SUSPECT, Job, Scheduler, given_up
 from tooldojo.rollouts.simulated import SimulatedSpec
 from tooldojo.rollouts.steploop import EngineStats
 from tooldojo.rollouts.stream import FleetView, GroupStream, play_through
@@ -46,7 +46,6 @@ LOG = logging.getLogger(__name__)
 _START = 900.0  # seconds in which a worker must have loaded its model
 _DELIVERY = 3.0  # deadlines that a delivery may take: it waits for turns under way, then proves
 _PARTING = 5.0  # seconds in which engines may end what they are in when the fleet closes
-_MOST_LOSSES = 2  # workers that a job may cost before it is given up
 _DUMPED = 20  # stuck trajectories of a worker that are logged
 _PATIENCE = 20.0  # seconds without a finished group before the workers are asked whether they live
 
@@ -100,7 +99,10 @@ class Fleet:
         self._arguments = (simulated or spec, call_format, tuple(worlds), share)
         self._update: ObjectRef | None = None
         self._seen: dict[EngineId, None] = {}
+        self._used: dict[str, EngineStats] = {}
         self._scheduler: Scheduler[ObjectRef] = Scheduler(section.workers)
+        self._suspects: deque[Job] = deque()
+        self._suspect: ObjectRef | None = None  # the one that plays, or played last
         self._owns_ray = start_ray(Path(model))
         try:
             check_resources(section, Path(model))
@@ -158,6 +160,23 @@ class Fleet:
 
         return tuple(ray.get([self._ready(seat).handle.stats.remote() for seat in self._seats]))
 
+    def usage(self) -> EngineStats:
+        """All engines together since the last call; one that does not answer at once counts later,
+        one that was lost not at all.
+        """
+        import ray
+        from ray.exceptions import GetTimeoutError, RayError
+
+        total = EngineStats()
+        for seat in self._seats:
+            if seat.engine is None:
+                continue
+            with suppress(RayError, GetTimeoutError):
+                now = ray.get(seat.handle.stats.remote(), timeout=_PARTING)
+                before = self._used.get(seat.engine.engine, EngineStats())
+                total, self._used[seat.engine.engine] = total + now.since(before), now
+        return total
+
     @property
     def engines(self) -> tuple[EngineId, ...]:
         """Who plays now; waits until all can."""
@@ -193,15 +212,27 @@ class Fleet:
 
     def start(self, job: Job) -> None:
         """Give groups to the least loaded worker; they stay there."""
-        if job.losses > _MOST_LOSSES and not self._lockstep:
+        if job.losses < SUSPECT or self._lockstep:
+            self._send(job)
+        elif job.losses == SUSPECT:
+            self._suspects.append(job)
+            self._next_suspect()
+        else:
             why = f"{job.losses} workers were lost while they played it; {self.replaced[-1]}"
             last = self.engines_so_far[-1]
             job.done.extend(given_up(each, job, last, self.policy, why) for each in job.issued)
-            return
+            self._next_suspect()
+
+    def _send(self, job: Job) -> ObjectRef:
         seat = self._scheduler.least_loaded()
         handle = self._ready(self._seats[seat]).handle
         play = handle.play.remote(job.issued, job.group_size, job.settings, self.policy)
         self._scheduler.started(play, job, seat)
+        return play
+
+    def _next_suspect(self) -> None:
+        if self._suspects and self._suspect not in self._scheduler:
+            self._suspect = self._send(self._suspects.popleft())
 
     def pump(self, wait: bool) -> None:
         """Put the groups of finished jobs where they belong; `wait`: until there are any."""
@@ -225,6 +256,7 @@ class Fleet:
                 self._replace(self._seats[self._scheduler.seat_of(play)], _why(error))
             else:
                 self._scheduler.ended(play).done.extend(groups)
+        self._next_suspect()
 
     def abandon(self, done: deque[Group]) -> None:
         """Stop the jobs whose groups go to `done`."""
@@ -233,6 +265,7 @@ class Fleet:
         for play in self._scheduler.running_for(done):
             self._scheduler.ended(play)
             ray.cancel(play)
+        self._suspects = deque(job for job in self._suspects if job.done is not done)
 
     def _at_once(self, group_size: int) -> int:
         """Groups per job: lockstep needs all that play at once in one."""

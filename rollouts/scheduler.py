@@ -21,6 +21,7 @@ from tooldojo.rollouts.records import EngineId, Failure, Group, PolicyRef, Traje
 from tooldojo.verifiers.canonical import content_hash
 from tooldojo.verifiers.records import StopReason
 
+SUSPECT = 2  # losses after which a job is played apart from others like it
 Ticket = TypeVar("Ticket", bound=Hashable)
 
 
@@ -28,7 +29,8 @@ Ticket = TypeVar("Ticket", bound=Hashable)
 class Job:
     """Groups to play together on one engine, and where they go when all are done.
 
-    losses: engines that were lost while they played it.
+    losses: engines that were lost while they played it. One that has `SUSPECT` of them may be what
+    kills engines: it plays while no other such job does, and the next loss is blamed on it alone.
     """
 
     issued: tuple[IssuedTask, ...]
@@ -94,7 +96,7 @@ class Scheduler(Generic[Ticket]):
         """What runs, in the order in which it started."""
         return list(self._running)
 
-    def __contains__(self, ticket: Ticket) -> bool:
+    def __contains__(self, ticket: object) -> bool:
         return ticket in self._running
 
     def load(self, seat: int) -> int:
@@ -128,10 +130,9 @@ class Scheduler(Generic[Ticket]):
 
     def lost(self, seat: int) -> list[Job]:
         """An engine is gone: the jobs that it had, to be played again from their beginning."""
-        return [
-            replace(job, losses=job.losses + 1)
-            for job in [self.ended(ticket) for ticket in list(self._on_seat[seat])]
-        ]
+        jobs = [self.ended(ticket) for ticket in list(self._on_seat[seat])]
+        blamed = [job for job in jobs if job.losses >= SUSPECT] or jobs
+        return [replace(job, losses=job.losses + 1) if job in blamed else job for job in jobs]
 
     def running_for(self, done: deque[Group]) -> list[Ticket]:
         """The tickets of jobs whose groups go to `done`."""

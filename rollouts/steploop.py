@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -70,15 +70,16 @@ class EngineStats:
 
     def since(self, earlier: EngineStats) -> EngineStats:
         """The counters of the period after `earlier`."""
-        return EngineStats(
-            self.requests - earlier.requests,
-            self.prompt_tokens - earlier.prompt_tokens,
-            self.cached_tokens - earlier.cached_tokens,
-            self.sampled_tokens - earlier.sampled_tokens,
-            self.steps - earlier.steps,
-            self.busy_seconds - earlier.busy_seconds,
-            self.seconds - earlier.seconds,
-        )
+        pairs = zip(astuple(self), astuple(earlier), strict=True)
+        return EngineStats(*(now - before for now, before in pairs))
+
+    def __add__(self, other: EngineStats) -> EngineStats:
+        """The counters of two engines together; seconds become engine-seconds."""
+        return EngineStats(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+
+    def to_metrics(self) -> dict[str, float]:
+        """The shares by which an engine's use is judged."""
+        return {"engine/idle": self.idle_share, "engine/prefix_hits": self.prefix_hit_share}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

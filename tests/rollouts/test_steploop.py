@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tooldojo.rollouts.publish import BASE
-from tooldojo.rollouts.steploop import Prepared, StepLoop
+from tooldojo.rollouts.steploop import EngineStats, Prepared, StepLoop
 
 
 @dataclass
@@ -59,3 +59,12 @@ def test_a_batch_starts_whole_and_a_refused_request_spoils_no_other() -> None:
     first, others = engine.steps[0], [step for step in engine.steps if "41" in step]
     assert first[:40] == [str(i) for i in range(1, 41)]
     assert all("42" in step for step in others) and len(others) == 2
+
+
+def test_counters_of_periods_and_of_engines_add_up() -> None:
+    early, late = EngineStats(1, 100, 20, 5, 3, 0.5, 2.0), EngineStats(4, 300, 120, 25, 9, 2.0, 4.0)
+    period = late.since(early)
+    assert period == EngineStats(3, 200, 100, 20, 6, 1.5, 2.0)
+    assert period.to_metrics() == {"engine/idle": 0.25, "engine/prefix_hits": 0.5}
+    assert (period + early) == late
+    assert (period + EngineStats(seconds=2.0)).idle_share == 0.625
