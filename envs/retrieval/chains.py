@@ -156,7 +156,9 @@ def total(archive: Archive, condition: str) -> Sketch:
         story.cite(article, str(value))
     fields = _pair(articles, names) | {"fact": what}
     fields["other"] = names[1] if how == "searched" else f"{names[1]} ({articles[1]})"
-    return Sketch(fields, story.answer(f"Together the two come to {sum(values)}.", str(sum(values))))
+    return Sketch(
+        fields, story.answer(f"Together the two come to {sum(values)}.", str(sum(values)))
+    )
 
 
 def grown(archive: Archive, condition: str) -> Sketch:
