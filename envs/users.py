@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from tooldojo.envs.calls import WorldCrash
 from tooldojo.envs.snapshot import clone
@@ -57,14 +57,17 @@ class Reply:
 
 
 class User(Protocol):
-    """Whoever answers messages.
+    """Whoever answers messages."""
 
-    name: stands in the records. waits: whether `answer` may wait, so that a synchronous step needs
-    an event loop.
-    """
+    @property
+    def name(self) -> str:
+        """What the records say about who it was."""
+        ...
 
-    name: str
-    waits: bool
+    @property
+    def waits(self) -> bool:
+        """Whether `answer` may wait, so that a synchronous step needs an event loop."""
+        ...
 
     async def answer(self, heard: Heard) -> Reply:
         """The next deed, or the reply."""
@@ -74,7 +77,7 @@ class User(Protocol):
 class UserSide(Protocol):
     """The user's part of a world's state, and what can be done to it."""
 
-    deeds: dict[str, str]
+    deeds: ClassVar[dict[str, str]]
 
     def mind(self) -> dict[str, Json]:
         """What the user knows and sees, as a copy."""

@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs" / "worlds.md").read_text(encoding="utf-8")
 
 def test_the_examples_run(tmp_path: Path) -> None:
     examples = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, re.DOTALL)
-    assert [name for name, _ in examples] == ["lockers.py", "play.py", "wrapped.py"]
+    assert [name for name, _ in examples] == ["lockers.py", "play.py", "caller.py", "wrapped.py"]
     for name, code in examples:
         (tmp_path / name).write_text(code, encoding="utf-8")
         done = subprocess.run(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tooldojo.verifiers.canonical import canonical, differences
-from tooldojo.verifiers.numbers import number
+from tooldojo.verifiers.exact import number
 from tooldojo.verifiers.records import CallOutcome, Evidence, Goal, Json, StopReason
 
 

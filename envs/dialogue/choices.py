@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tooldojo.envs.dialogue.desk import PLANS, Desk, networks
-from tooldojo.envs.dialogue.household import SWITCHES
 from tooldojo.envs.dialogue.simple import misread
 from tooldojo.envs.dialogue.story import Story
+from tooldojo.envs.task import GoldTurn
 from tooldojo.envs.templates import Sketch
 
 _TURNED = {"on": "off", "off": "on"}
@@ -61,7 +61,7 @@ def unbar(desk: Desk, condition: str) -> Sketch:
     return Sketch({"who": desk.user["name"]}, _unbar(desk, story))
 
 
-def _unbar(desk: Desk, story: Story) -> list:
+def _unbar(desk: Desk, story: Story) -> list[GoldTurn]:
     account, owes = desk.account, desk.row["owes"]
     if owes:
         return story.end(f"{account} owes {owes}, so the line stays barred.", "refused")
@@ -74,28 +74,28 @@ def _unbar(desk: Desk, story: Story) -> list:
 def lamp(desk: Desk, condition: str) -> Sketch:
     """Nothing works: the lamp's colour decides what has to be done."""
     story = Story(desk)
-    fields = {"who": desk.user["name"]}
+    story.ask("the lamp", "the day")
+    return Sketch({"who": desk.user["name"]}, _by_lamp(desk, story, condition))
+
+
+def _by_lamp(desk: Desk, story: Story, condition: str) -> list[GoldTurn]:
     if condition == "green":
-        story.ask("the lamp", "the day")
         why = f"Green needs a visit; {desk.user['day']} suits the customer."
         story.do(why, "book_visit", account=desk.account, day=desk.user["day"])
-        return Sketch(fields, story.end(f"The visit for {desk.account} is booked.", "booked"))
-    if condition in ("paid", "owes"):
-        desk.row["line"] = "barred"
-        if condition == "owes":
-            desk.owe()
-        story.ask("the lamp", "the day")
-        story.open(f"Red means barred; I open {desk.account} to see the debt.")
-        return Sketch(fields, _unbar(desk, story))
-    story.ask("the lamp", "the day")
+        return story.end(f"The visit for {desk.account} is booked.", "booked")
     if condition == "yellow":
         desk.user["fresh"] = False
         story.restart("Yellow means that the box needs a restart.")
-        gold = story.end("The box was restarted and the lamp is green.", "restarted")
-        return Sketch(fields, gold)
-    desk.user["settings"]["cable"] = "out"
-    story.plug()
-    return Sketch(fields, story.end("The cable is in now, so this is set.", "set"))
+        return story.end("The box was restarted and the lamp is green.", "restarted")
+    if condition == "dark":
+        desk.user["settings"]["cable"] = "out"
+        story.plug()
+        return story.end("The cable is in now, so this is set.", "set")
+    desk.row["line"] = "barred"
+    if condition == "owes":
+        desk.owe()
+    story.open(f"Red means barred; I open {desk.account} to see the debt.")
+    return _unbar(desk, story)
 
 
 def plan(desk: Desk, condition: str) -> Sketch:
@@ -150,4 +150,25 @@ def both(desk: Desk, condition: str) -> Sketch:
     return Sketch(fields, story.end(f"The {item} is sent and {name} is {value}.", "set"))
 
 
-SWITCH_NAMES = tuple(SWITCHES)
+def moving(desk: Desk, condition: str) -> Sketch:
+    """After a move: another plan if nothing is owed, a new box and a visit."""
+    box, account, day = desk.box(), desk.account, desk.user["day"]
+    new = desk.rng.choice([each for each in PLANS if each != desk.row["plan"]])
+    desk.boxes.append(box)
+    desk.user["box"] = box
+    story = Story(desk)
+    story.ask("the box number", "the day")
+    story.open(f"I open {account} to see whether something is owed.")
+    if condition == "owes":
+        desk.owe()
+        why = f"{account} owes {desk.row['owes']}, so I only bind {box}."
+    else:
+        why = f"{account} owes nothing, so I switch the plan."
+        story.do(why, "switch_plan", account=account, plan=new)
+        why = f"The plan is {new}; now I bind box {box}."
+    story.do(why, "bind_box", account=account, box=box)
+    why = f"The box is bound; {day} suits the customer for a visit."
+    story.do(why, "book_visit", account=account, day=day)
+    story.restart("A box was bound, so it must be restarted.")
+    fields = {"who": desk.user["name"], "plan": new}
+    return Sketch(fields, story.end(f"The visit for {account} came last and is booked.", "booked"))

@@ -20,6 +20,7 @@ _LAST = """
     Achterberg Brandvold Cordero Drummel Eberhardt Fontaine Grzelak Halloran Iverson Janowski
     Kettering Lindqvist Montague Nakagawa Oberlin Pettersen Quintero Rasmussen Stanhope Thorburn
 """
+INITIALS = "BDEFGHJKLMNOPSTVZ"
 FIRST, LAST = _FIRST.split(), _LAST.split()
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 PLANS = ("basic", "swift", "ultra")
@@ -61,7 +62,8 @@ class Desk:
 
     def person(self) -> str:
         """A new name."""
-        return self._names.new(lambda: f"{self.rng.choice(FIRST)} {self.rng.choice(LAST)}")
+        pick = self.rng.choice
+        return self._names.new(lambda: f"{pick(FIRST)} {pick(INITIALS)} {pick(LAST)}")
 
     def number(self) -> str:
         """A new account number, of nobody."""

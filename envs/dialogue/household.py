@@ -104,23 +104,29 @@ def _sentences(message: str) -> list[str]:
 
 
 def _wishes(sentence: str) -> list[Call | str]:
-    """The deeds that a sentence tells, else the things that it asks for."""
-    if _RESTART.search(sentence):
+    """The deeds that a sentence tells and the things that it asks for, in its order."""
+    told = bool(_VERB.search(sentence))
+    return [wish for part in re.split(r"\band\b", sentence) for wish in _part(part, told)]
+
+
+def _part(part: str, told: bool) -> list[Call | str]:
+    if _RESTART.search(part):
         return [Call("restart", {})]
-    if _VERB.search(sentence) and (found := _instruction(sentence)):
+    if told and (found := _instruction(part)):
         return [found]
     asked: list[Call | str] = [
-        fact for fact, (pattern, _) in _FACTS.items() if re.search(rf"\b({pattern})\b", sentence)
+        fact for fact, (pattern, _) in _FACTS.items() if re.search(rf"\b({pattern})\b", part)
     ]
-    if _LAMP.search(sentence):
+    if _LAMP.search(part):
         asked.append("lamp")
-    return asked or [name for name in SETTINGS if re.search(rf"\b{name}\b", sentence)]
+    return asked or [name for name in SETTINGS if re.search(rf"\b{name}\b", part)]
 
 
-def _instruction(sentence: str) -> Call | None:
+def _instruction(part: str) -> Call | None:
+    """What to set to what; a value behind the name goes before one in front of it."""
     for name, values in SETTINGS.items():
-        rest = re.search(rf"\b{name}\b(.*)", sentence)
-        words = re.findall(r"\w+", f"{rest[1]} {sentence}") if rest else []
+        rest = re.search(rf"\b{name}\b(.*)", part)
+        words = re.findall(r"\w+", f"{rest[1]} {part}") if rest else []
         value = next((word for word in words if word in values), None)
         if value is not None:
             return Call("set", {"name": name, "value": value})

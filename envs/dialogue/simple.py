@@ -58,12 +58,11 @@ def unknown(desk: Desk, condition: str) -> Sketch:
     desk.user["account"] = desk.number()
     story = Story(desk)
     story.ask()
-    wrong = misread(desk, story)
+    misread(desk, story)
     right = desk.user["account"]
     story.open(f"Now it is {right}; I look that one up.", right)
     done = f"{right} is not known either, so I close."
     fields = {"who": desk.user["name"], "item": FACTS[condition]}
-    assert wrong != right
     return Sketch(fields, story.end(done, "unknown", fields["who"]))
 
 

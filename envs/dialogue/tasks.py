@@ -6,6 +6,7 @@ from random import Random
 
 from tooldojo.envs.dialogue import choices, simple
 from tooldojo.envs.dialogue.desk import PARTS, Desk
+from tooldojo.envs.dialogue.household import SWITCHES
 from tooldojo.envs.dialogue.wordings import WORDINGS
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.templates import Template, compose
@@ -20,7 +21,7 @@ def _no_call(weight: float) -> tuple[Template[Desk], ...]:
     )
 
 
-_SWITCHES = choices.SWITCH_NAMES
+_SWITCHES = tuple(SWITCHES)
 
 TEMPLATES: dict[int, tuple[Template[Desk], ...]] = {
     1: (
@@ -46,10 +47,11 @@ TEMPLATES: dict[int, tuple[Template[Desk], ...]] = {
         Template("lamp", choices.lamp, ("paid", "paid", "owes")),
         Template("plan", choices.plan, ("paid_slip", "paid_slip", "owes_slip")),
         Template("new_box", choices.new_box, ("right", "slip")),
+        Template("moving", choices.moving, ("paid", "paid", "owes")),
         Template(
             "both", choices.both, tuple(f"{part}_{name}" for part in PARTS for name in _SWITCHES)
         ),
-        *_no_call(0.4),
+        *_no_call(0.45),
     ),
 }
 

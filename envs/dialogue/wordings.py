@@ -89,6 +89,18 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "Good day, {who} here, please bind my new box.",
         "A fresh box stands in front of me, get it going. I am {who}.",
     ),
+    "moving": (
+        "Hello, this is {who}. I moved: put me on {plan} if I owe nothing, bind my new box and "
+        "send a technician when it suits me.",
+        "{who} speaking, after a move. Plan {plan}, provided I owe nothing; a new box to bind; "
+        "a visit on a day I can be there.",
+        "My name is {who}; in the new flat I want {plan} unless I owe something, my new box "
+        "bound, and somebody to come.",
+        "Good day, {who} here, we moved. Without debts I would like {plan}; then bind the box "
+        "I bought and book a visit.",
+        "New home, new box to bind, and {plan} should nothing be owed; last, a technician on my "
+        "day. I am {who}.",
+    ),
     "both": (
         "Hello, this is {who}. I need a new {part}, and I want {name} {value}.",
         "{who} speaking. Please send a {part}; besides, how do I get {name} {value}?",

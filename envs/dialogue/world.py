@@ -30,8 +30,9 @@ messages. Rules:
 7. Who calls for someone else is refused; what neither tools nor box can do is unsupported. Then \
 ask nothing.
 8. Repeat a call that timed out.
-Close with one line: Result: <code> <account>. Codes: set, restarted, booked, shipped, unbarred, \
-switched, bound, refused; a fact's value. By name: unknown, rule 7, what needs no account."""
+Close with one line: Result: <code> <account>. Codes, for the last wish: set, restarted, booked, \
+shipped, unbarred, switched, bound, refused; a fact's value. By name: unknown, rule 7, what needs \
+no account."""
 
 
 @register("tooldojo/Dialogue-v0")

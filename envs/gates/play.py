@@ -71,12 +71,8 @@ def merged_reads(turns: Sequence[GoldTurn], specs: Mapping[str, ToolSpec]) -> li
     for turn in turns:
         last = merged[-1] if merged else None
         both = [*(last.calls if last else ()), *turn.calls]
-        if (
-            last
-            and last.calls
-            and turn.calls
-            and not any(specs[call.name].mutates for call in both)
-        ):
+        writes = any(specs[call.name].mutates for call in both)
+        if last and last.calls and turn.calls and not writes:
             merged[-1] = replace(last, calls=tuple(both))
         else:
             merged.append(turn)

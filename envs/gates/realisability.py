@@ -22,7 +22,8 @@ _SQL = frozenset(_SQL_WORDS.split())
 
 
 def unknown_values(task: Task) -> Iterator[str]:
-    """The gold arguments, and words of the expected answer, that nothing seen before says.
+    """The gold arguments, numbers and ids told to a user, and words of the expected answer, that
+    nothing seen before says.
 
     The answer's numbers may be computed, so they count as known.
     """
@@ -34,9 +35,8 @@ def unknown_values(task: Task) -> Iterator[str]:
             for name, value in call.arguments.items():
                 if not is_known(value, "\n".join(known)):
                     yield f"{call.name} gets {name}={value!r}, which nothing seen before says"
-        for word in (
-            re.findall(r"\w*\d\w*", turn.message or "") if turn is not task.gold[-1] else ()
-        ):
+        told = "" if turn is task.gold[-1] else turn.message or ""
+        for word in re.findall(r"\w*\d\w*", told):
             if not is_known(word, "\n".join(known)):
                 yield f"the user is told {word!r}, which nothing seen before says"
         known += world.step(action(turn))[0]

@@ -16,7 +16,7 @@ from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Call, GoldTurn
 from tooldojo.verifiers.combine import Verifier
 from tooldojo.verifiers.criteria import Criterion, answer, answer_by_value, repeats
-from tooldojo.verifiers.numbers import number
+from tooldojo.verifiers.exact import number
 from tooldojo.verifiers.records import Json
 
 

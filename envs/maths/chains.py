@@ -8,7 +8,7 @@ from tooldojo.envs.maths.ledger import Ledger
 from tooldojo.envs.maths.simple import noted
 from tooldojo.envs.maths.story import Story
 from tooldojo.envs.templates import Sketch
-from tooldojo.verifiers.numbers import spelled
+from tooldojo.verifiers.exact import spelled
 
 
 def share(ledger: Ledger, condition: str) -> Sketch:

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from tooldojo.envs.templates import Names
-from tooldojo.verifiers.numbers import spelled
+from tooldojo.verifiers.exact import spelled
 
 _PEOPLE = """
     Ragnar Solvei Tamsin Ulrich Viola Wanda Yorick Zelda Ambros Birgit Clemens Dorothea Egon Fabia

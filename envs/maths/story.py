@@ -10,7 +10,7 @@ from fractions import Fraction
 from tooldojo.envs.gold import Script
 from tooldojo.envs.maths.ledger import Ledger
 from tooldojo.envs.task import GoldTurn
-from tooldojo.verifiers.numbers import spelled
+from tooldojo.verifiers.exact import spelled
 
 _WORDS = {"plus": "plus", "minus": "minus", "times": "times", "over": "divided by"}
 

@@ -37,7 +37,7 @@ TEMPLATES: dict[int, tuple[Template[Ledger], ...]] = {
         Template("convert", simple.convert, ("far_told", "far_noted")),
         Template("discount", chains.discount, ("plus_given_told", "minus_given_told")),
         Template("budget", chains.budget, ("told", "noted")),
-        Template("missing", simple.missing, ("told", "noted"), 0.4),
+        Template("missing", simple.missing, ("told", "noted"), 0.25),
         *_no_call(0.35),
     ),
     3: (

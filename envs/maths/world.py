@@ -17,7 +17,7 @@ from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.world import World
 from tooldojo.verifiers.combine import Verifier, all_of
 from tooldojo.verifiers.criteria import answer_by_value, final_state
-from tooldojo.verifiers.numbers import number, spelled
+from tooldojo.verifiers.exact import number, spelled
 
 _SYSTEM = """You solve problems on ledgers with tools. Rules:
 1. Take prices and rates from the ledger and factors from the unit table; compute with tools.

@@ -17,8 +17,8 @@ _OPINIONS = {
 }  # fmt: skip
 OPINIONS = tuple(_OPINIONS)
 _CHORES = {
-    "writing": ("Write a poem about {name}.", "Translate the article on {name}."),
-    "changing": ("Delete the article on {name}.", "Correct the edition of {name}."),
+    "writing": ("Write a poem about {name}.", "Translate what there is on {name}."),
+    "changing": ("Delete what there is on {name}.", "Correct the edition of {name}."),
     "sending": ("Mail everything on {name} to me.", "Print all there is on {name}."),
 }
 CHORES = tuple(_CHORES)
@@ -94,9 +94,9 @@ def chore(archive: Archive, condition: str) -> Sketch:
 
 def _declined(archive: Archive, request: str, code: str) -> Sketch:
     article = archive.add(archive.rng.choice(tuple(FACTS)))
-    name = archive.articles[article]["title"]
+    name = f"{archive.articles[article]['title']} ({article})"
     said = {"refused": "no question of fact", "unsupported": "no question"}[code]
     why = f"What is wanted of {name} is {said}, so I call nothing."
     return Sketch(
-        {"request": request.format(name=name)}, Story().close(why, f"Result: {code} {name}")
+        {"request": request.format(name=name)}, Story().close(why, f"Result: {code} {article}")
     )

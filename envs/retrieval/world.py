@@ -23,7 +23,7 @@ _SYSTEM = """You answer questions from an archive of articles with tools. Rules:
 3. Cite every article that gave a value for the answer, and none that only led there.
 4. If no edition states it, cite nothing; the answer is: unstated <newest edition>.
 5. Opinions and forecasts are refused; what is no question is unsupported. Call nothing then; \
-close with that word and the name asked about.
+close with that word and the article named.
 6. Repeat a call that timed out.
 Close with one line: Result: <answer> <articles cited, smallest number first>"""
 _FOUND = 4  # articles that a search shows

@@ -86,6 +86,21 @@ def test_what_the_customer_understands(message: str, reply: Call | str) -> None:
     assert _first(message) == reply
 
 
+def test_several_things_are_done_and_told_in_order() -> None:
+    world = Dialogue()
+    world.reset(options={"task": next(t for t in _tasks(1) if t.template == "part")})
+    account = world.state["user"]["account"]
+    message = "Set guest to off and filter to on and restart it. Which account number do you have?"
+    results = world.step({"calls": (), "message": message})[0]
+    assert results == (
+        "Done, guest is off. Done, filter is on. I restarted the box; the lamp is green. "
+        f"My account number is {account}.",
+    )
+    names = [call.name for call in world.calls]
+    assert names == ["user:set", "user:set", "user:restart", "user:said"]
+    assert world.state["user"]["settings"]["filter"] == "on"
+
+
 def test_a_slip_happens_once() -> None:
     world = _world()
     world.reset(options={"task": next(t for t in _tasks(2) if t.condition == "plan_slip")})

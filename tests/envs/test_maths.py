@@ -14,7 +14,7 @@ from tooldojo.envs.maths.wordings import WORDINGS
 from tooldojo.envs.maths.world import Maths
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError
-from tooldojo.verifiers.numbers import number, spelled
+from tooldojo.verifiers.exact import number, spelled
 from tooldojo.verifiers.records import CallOutcome
 
 COUNT = 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from random import Random
+from typing import ClassVar
 
 import pytest
 
@@ -29,7 +30,7 @@ from tooldojo.verifiers.records import CallOutcome, Json, StopReason
 class Side:
     """A tap at home."""
 
-    deeds = {"turn": "turn the tap: {to: open|shut}"}  # noqa: RUF012
+    deeds: ClassVar[dict[str, str]] = {"turn": "turn the tap: {to: open|shut}"}
 
     def __init__(self, state: dict) -> None:
         self.state = state

@@ -115,7 +115,7 @@ def test_rollouts_put_their_own_user_into_a_world(chat: Chat, limits: Limits) ->
     for played in group.trajectories:
         assert played.evidence is not None and played.score is not None
         said = [call for call in played.evidence.calls if call.name == "user:said"]
-        assert {call.arguments["to"] for call in said} == {"mute"}
+        assert {str(call.arguments["to"]) for call in said} == {"mute"}
         assert {call.result for call in said} == {"No idea."}
 
 

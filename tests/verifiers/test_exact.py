@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tooldojo.verifiers.numbers import number, spelled
+from tooldojo.verifiers.exact import number, spelled
 
 
 @pytest.mark.parametrize(
