@@ -8,12 +8,8 @@ python benchmarks/planted_faults.py [--quick]
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))  # tests load this file by its path
 
 from common import arguments, finish
 from planted import first_set, second_set
@@ -22,10 +18,10 @@ from planted.planting import Fault, Verdict, look_for
 from tooldojo.envs.registry import NATIVE, world_class
 
 WORLDS = {"quick": ("tooldojo/Office-v0", "tooldojo/Home-v0"), "full": tuple(NATIVE)}
-TRAJECTORIES = {"quick": 300, "full": 600}  # of an audit
-TASKS = 3  # of a check
+TRAJECTORIES = {"quick": 1200, "full": 2000}  # of an audit
+TASKS = {"quick": 6, "full": 12}  # of a check
 SETS = {"first": first_set.FAULTS, "second": second_set.FAULTS}
-SOUND = Fault("none", lambda base: {})
+SOUND = (Fault("none", lambda base: {}), second_set.unchanged())
 
 
 def main() -> None:
@@ -33,7 +29,7 @@ def main() -> None:
     args = arguments(__doc__ or "")
     size = "quick" if args.quick else "full"
     figures: dict[str, object] = {"worlds": len(WORLDS[size])}
-    alarms = [look(env_id, SOUND, size) for env_id in WORLDS[size]]
+    alarms = [look(env_id, sound, size) for sound in SOUND for env_id in WORLDS[size]]
     figures["false_alarms"] = sum(bool(each.caught_by) for each in alarms)
     for name, faults in SETS.items():
         print(f"{name} set: {len(faults)} kinds", flush=True)
@@ -44,7 +40,7 @@ def main() -> None:
 
 def look(env_id: str, fault: Fault, size: str) -> Verdict:
     """One fault in one world."""
-    return look_for(world_class(env_id), fault, TRAJECTORIES[size], TASKS)
+    return look_for(world_class(env_id), fault, TRAJECTORIES[size], TASKS[size])
 
 
 def report(fault: Fault, size: str) -> list[Verdict]:

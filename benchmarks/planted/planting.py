@@ -7,7 +7,7 @@ than the sound one is told apart from one that the gates missed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -20,7 +20,6 @@ from tooldojo.envs.gates.check import (
     run_world_check,
     sample_tasks,
 )
-from tooldojo.envs.gates.play import Finding
 from tooldojo.envs.registry import register
 from tooldojo.envs.world import World
 from tooldojo.verifiers.combine import Verifier
@@ -101,16 +100,19 @@ def planted(base: type[World], fault: Fault) -> tuple[type[World], Watch]:
 
 
 def look_for(base: type[World], fault: Fault, trajectories: int, tasks: int) -> Verdict:
-    """Run the gates until one finds something; verifiers are audited first, worlds checked first."""
+    """Run the gates until one finds something; a planted verifier is audited first."""
     try:
         world, watch = planted(base, fault)
     except Exception as error:  # a fault that cannot even be written down is caught
         return Verdict(fault.kind, base.env_id, f"definition: {error}")
-    gates: Sequence[Callable[[], str]] = (
+    gates: list[Callable[[], str]] = [
         lambda: _check(world, tasks),
+        lambda: _audit(world, trajectories // 8),  # most faults show at once
         lambda: _audit(world, trajectories),
-    )
-    for gate in gates if not watch.verdicts and "verifier" not in vars(world) else gates[::-1]:
+    ]
+    if "verifier" in vars(world):
+        gates.append(gates.pop(0))
+    for gate in gates:
         found = gate()
         if found:
             return Verdict(fault.kind, base.env_id, found, watch=watch)
@@ -130,11 +132,7 @@ def _check(world: type[World], count: int) -> str:
 
 def _audit(world: type[World], trajectories: int) -> str:
     try:
-        report = audit_world(world.env_id, trajectories)
+        findings = audit_world(world.env_id, trajectories).findings
     except Exception:
         return "sample_tasks"
-    return _first(report.findings)
-
-
-def _first(findings: Sequence[Finding]) -> str:
     return findings[0].check if findings else ""
