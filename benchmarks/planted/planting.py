@@ -7,6 +7,7 @@ than the sound one is told apart from one that the gates missed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -96,7 +97,8 @@ def planted(base: type[World], fault: Fault) -> tuple[type[World], Watch]:
     if isinstance(fields.get("verifier"), Verifier):
         fields["verifier"], watch = watched(fields["verifier"], base.verifier)
     world = type(base.__name__, (base,), fields)
-    return register(f"planted/{fault.kind}.{base.__name__}-v0")(world), watch
+    name = re.sub(r"\W+", "_", fault.kind)  # gymnasium's ids take no other signs
+    return register(f"planted/{name}.{base.__name__}-v0")(world), watch
 
 
 def look_for(base: type[World], fault: Fault, trajectories: int, tasks: int) -> Verdict:
