@@ -21,6 +21,7 @@ from tooldojo.rollouts.player import Limits, PlaySettings, play_group
 from tooldojo.rollouts.publish import BASE
 from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.replay import verify
+from tooldojo.rollouts.rescore import rescore
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.verifiers.combine import Part, Verifier
@@ -103,6 +104,12 @@ def test_opinions_enter_the_score_and_the_stored_evidence(
     store = TrajectoryStore(tmp_path)
     store.append([group], "train", 0)
     assert verify(store, chat).exact  # without any judge: the opinions are in the evidence
+    rows = list(store.read())
+    assert not any(asyncio.run(rescore(row)).changed for row in rows)
+    found = asyncio.run(rescore(rows[0], CallableJudge(lambda question: (1.0, "kind"))))
+    assert found.changed and found.after is not None and found.after.success
+    lost = asyncio.run(rescore(rows[0], CallableJudge(lambda question: 2.0)))
+    assert lost.after is None and "the judge failed on 'tone'" in lost.why
 
 
 def test_weights_reach_components_of_the_verifier(
@@ -153,6 +160,24 @@ def test_gates_take_judged_components_as_given(polite: type, tasks: Callable[...
     pair = [tasks(polite), tasks(polite, ordinal=1)]
     for check in ("gold_scores_one", "step_equals_astep", "rewards_are_finite"):
         assert run_task_check(check, pair) == []
+
+
+def test_several_opinions_with_and_without_an_event_loop(
+    polite: Any, tasks: Callable[..., Task]
+) -> None:
+    class Warm(polite):
+        env_id = "test/Warm-v0"
+        verifier = Verifier((*polite.verifier.parts, Part("warmth", Judged(question))))
+
+    register("test/Warm-v0")(Warm)
+    task, world = tasks(Warm), Warm()
+    assert world.replay_gold(task).success and world.judge is None  # approved for the gold alone
+    world.judge = CallableJudge(lambda asked: 0.5 if asked.component == "tone" else 0.25)
+    world.reset(options={"task": task, "max_turns": 9})
+    for turn in task.gold:
+        calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
+        world.step({"calls": calls, "message": turn.message or ""})
+    assert world.score is not None and world.score.value == 0.375
 
 
 def test_answers_of_functions() -> None:
