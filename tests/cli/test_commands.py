@@ -35,7 +35,6 @@ COMMANDS = [
     "export",
     "eval",
     "replay",
-    "rescore",
     "report",
 ]
 
@@ -244,44 +243,6 @@ def test_replay_shows_and_verifies(finished_run: Path, model: Path) -> None:
     assert result_of(proven)["trajectories"] == 72 and result_of(proven)["divergences"] == []
     nothing = run("replay", *at, "--ordinal", "1")
     assert nothing.exit_code == 2 and "no such trajectory" in error_line(nothing)
-
-
-def test_rescore_judges_stored_evidence_again(finished_run: Path, tmp_path: Path) -> None:
-    done = run("rescore", str(finished_run), "--json")
-    data = result_of(done)
-    assert done.exit_code == 0 and data["trajectories"] == 72 and data["changed"] == []
-    assert data["successes"]["before"] == data["successes"]["now"] > 0
-    shown = run("rescore", str(finished_run), "--stage", "rl")
-    assert "24 trajectories, 0 verdicts changed" in shown.stdout
-    judge = tmp_path / "nobody.py"
-    judge.write_text("")
-    refused = run("rescore", str(finished_run), "--judge", f"{judge}:tone")
-    assert refused.exit_code == 2 and "is no function" in error_line(refused)
-
-
-@pytest.mark.parametrize(
-    ("key", "complaint"),
-    [
-        ('objective.reward_weights={"final_stat": 1}', "did you mean 'final_state'?"),
-        ('objective.reward_weights={"answer": "much"}', "should be a valid number"),
-        ("objective.judge=nowhere", "is no 'module:name'"),
-    ],
-)
-def test_rewards_that_there_are_not_are_refused(
-    key: str, complaint: str, model: Path, tmp_path: Path
-) -> None:
-    at = (f"policy.model={model}", key, "--policy", "gold", "--out", str(tmp_path / "rolled"))
-    done = run("rollout", *at, "--tasks", "1")
-    assert done.exit_code == 2 and complaint in error_line(done)
-
-
-def test_rewards_of_a_recipe_reach_the_trajectories(model: Path, tmp_path: Path) -> None:
-    weights = '{"success": 0.5, "final_state": 0.25, "argument_accuracy": 0.25}'
-    keys = (f"policy.model={model}", f"objective.reward_weights={weights}")
-    at = ("--policy", "gold", "--tasks", "2", "--out", str(tmp_path / "rolled"), "--json")
-    done = run("rollout", *keys, "rollout.max_context=9999", *at)
-    assert done.exit_code == 0, done.stderr
-    assert result_of(done)["reward"] == pytest.approx(1.0)
 
 
 def test_rollout_stores_what_a_script_played(model: Path, tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from tooldojo.rollouts.player import Limits, PlaySettings, play_group
 from tooldojo.rollouts.publish import BASE
 from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.replay import verify
-from tooldojo.rollouts.rescore import rescore
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.verifiers.combine import Part, Verifier
@@ -104,12 +103,6 @@ def test_opinions_enter_the_score_and_the_stored_evidence(
     store = TrajectoryStore(tmp_path)
     store.append([group], "train", 0)
     assert verify(store, chat).exact  # without any judge: the opinions are in the evidence
-    rows = list(store.read())
-    assert not any(asyncio.run(rescore(row)).changed for row in rows)
-    found = asyncio.run(rescore(rows[0], CallableJudge(lambda question: (1.0, "kind"))))
-    assert found.changed and found.after is not None and found.after.success
-    lost = asyncio.run(rescore(rows[0], CallableJudge(lambda question: 2.0)))
-    assert lost.after is None and "the judge failed on 'tone'" in lost.why
 
 
 def test_weights_reach_components_of_the_verifier(

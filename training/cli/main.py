@@ -46,7 +46,7 @@ for panel, commands in (
         ),
     ),
     ("Training", (runs.quickstart, runs.sft, runs.train, runs.base, runs.export)),
-    ("Evidence", (runs.evaluate, records.replay, records.rescore, records.report)),
+    ("Evidence", (runs.evaluate, records.replay, records.report)),
 ):
     for command in commands:
         name = {"evaluate": "eval"}.get(command.__name__, command.__name__)

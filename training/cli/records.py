@@ -1,4 +1,4 @@
-"""The commands about what is on disk: `replay`, `rescore` and `report`."""
+"""The commands about what is on disk: `replay` and `report`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from tooldojo.training.cli.boundary import CheckFailed, InputError, JsonFlag, Ou
 
 if TYPE_CHECKING:
     from tooldojo.rollouts.chat import Chat
-    from tooldojo.rollouts.rescore import Rescored
     from tooldojo.rollouts.store import StoredRow, TrajectoryStore
-    from tooldojo.verifiers.records import Score
 
-SHOWN = 10  # changed verdicts; --json lists all
 RunArgument = Annotated[Path, typer.Argument(help="A run directory.")]
 MODEL_HELP = "Whose tokenizer reads the tokens; by default the run's."
 
@@ -121,57 +118,6 @@ def _verify(store: TrajectoryStore, chat: Chat, stage: str | None, output: Outpu
         + (f", {found.skipped} of worlds without replay skipped" if found.skipped else "")
     )
     output.emit(counts)
-
-
-def rescore(
-    ctx: typer.Context,
-    run: RunArgument,
-    stage: Annotated[
-        str | None, typer.Option(help="Only this stage, say train, base or rl.")
-    ] = None,
-    judge: Annotated[
-        str | None,
-        typer.Option(help="Ask this judge anew: module:function or file.py:function."),
-    ] = None,
-    json: JsonFlag = False,
-    traceback: Trace = False,
-) -> None:
-    """Judge stored trajectories again from their evidence; nothing is played or changed."""
-    import asyncio
-
-    from tooldojo.rollouts.judges import NamedJudge, judge_function
-    from tooldojo.rollouts.rescore import rescore as judge_again
-
-    output: Output = ctx.obj
-    asked = None
-    if judge is not None:
-        judge_function(judge)
-        asked = NamedJudge(judge)
-    store = open_store(run)
-
-    async def every() -> list[Rescored]:
-        return [await judge_again(row, asked) for row in store.read(stage)]
-
-    found = asyncio.run(every())
-    changed = [each for each in found if each.changed]
-    solved = [
-        sum(bool(score and score.success) for score in scores)
-        for scores in ([each.before for each in found], [each.after for each in found])
-    ]
-    output.console.print(
-        f"{len(found)} trajectories, {len(changed)} verdicts changed; successes {solved[0]}, now "
-        f"[bold]{solved[1]}[/]"
-    )
-    for each in changed[:SHOWN]:
-        why = each.why or (each.after.why if each.after else "")
-        place = f"{each.stage} {each.step}, {each.ordinal}.{each.member}"
-        output.console.print(f"  {place}: {_value(each.before)} -> {_value(each.after)} {why}")
-    counts = {"trajectories": len(found), "successes": {"before": solved[0], "now": solved[1]}}
-    output.emit({**counts, "changed": [asdict(each) for each in changed]})
-
-
-def _value(score: Score | None) -> str:
-    return "no verdict" if score is None else f"{score.value:g}"
 
 
 def report(
