@@ -6,11 +6,11 @@ a judge that fails leaves no opinion behind, so that there is no verdict instead
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
+from tooldojo.envs.calls import at_once
 from tooldojo.verifiers.combine import Verifier
 from tooldojo.verifiers.judged import OPINIONS, Judged
 from tooldojo.verifiers.process import RewardPart
@@ -94,7 +94,8 @@ class Components:
             Question(name, each.question(evidence, goal)) for name, each in self.judged.items()
         ]
         work = [_answer(each, judge) for each in asked]
-        answers = await asyncio.gather(*work) if len(work) > 1 else [await each for each in work]
+        alone = judge is approve or len(work) == 1  # needs no event loop
+        answers = [await each for each in work] if alone else await at_once(work)
         return {OPINIONS: dict(zip(self.judged, answers, strict=True))}
 
 

@@ -53,7 +53,7 @@ from tooldojo.verifiers.records import (
     StopReason,
     ToolCall,
 )
-from tooldojo.verifiers.reward import TurnReward, process_rewards
+from tooldojo.verifiers.reward import TurnReward, process_rewards, weighing
 
 T = TypeVar("T")
 _sorted_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -243,11 +243,14 @@ class World(gym.Env[tuple[str, ...], dict]):
         return self.score
 
     def _play(self, task: Task, turns: Sequence[GoldTurn]) -> None:
-        self.judge = approve
-        self.reset(options={"task": task, "max_turns": len(turns) + 1})
-        for turn in turns:
-            calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
-            self.step({"calls": calls, "message": turn.message or ""})
+        judge, self.judge = self.judge, approve
+        try:
+            self.reset(options={"task": task, "max_turns": len(turns) + 1})
+            for turn in turns:
+                calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
+                self.step({"calls": calls, "message": turn.message or ""})
+        finally:
+            self.judge = judge
         bad = next((c for c in self.calls if c.outcome not in RAN), None)
         if bad:
             raise WorldCrash(f"{type(self).__name__}: unplayable gold: {bad}")
@@ -273,7 +276,7 @@ class World(gym.Env[tuple[str, ...], dict]):
 
     def step(self, action: dict) -> tuple[tuple[str, ...], float, bool, bool, dict]:
         """Play one assistant turn; see the class for what comes back."""
-        waits = any(spec.is_async for spec in self.tool_specs().values())
+        waits = self._judge_waits() or any(spec.is_async for spec in self.tool_specs().values())
         return drive(self.astep(action), waits or (self.user is not None and self.user.waits))
 
     async def astep(self, action: dict) -> tuple[tuple[str, ...], float, bool, bool, dict]:
@@ -313,8 +316,10 @@ class World(gym.Env[tuple[str, ...], dict]):
 
     def finish(self, stop: StopReason, answer: str | None = None) -> Score:
         """`afinish` without an event loop."""
-        waits = self.judge not in (None, approve) and bool(self.components().judged)
-        return drive(self.afinish(stop, answer), waits)
+        return drive(self.afinish(stop, answer), self._judge_waits())
+
+    def _judge_waits(self) -> bool:
+        return self.judge not in (None, approve) and bool(self.components().judged)
 
     async def afinish(self, stop: StopReason, answer: str | None = None) -> Score:
         """End the task here, ask the judge what there is to ask, and judge the evidence so far.
@@ -359,9 +364,9 @@ class World(gym.Env[tuple[str, ...], dict]):
         Raises:
             VerifierCrash: when a reward part fails.
         """
-        goal = self.reward_goal(self.task)
+        parts, goal = weighing(self.rewards, weights), self.reward_goal(self.task)
         try:
-            return tuple(process_rewards(self.rewards, self.evidence(), goal, weights))
+            return process_rewards(parts, self.evidence(), goal) if parts else ()
         except Exception as error:
             raise self._verifier_crash(error) from error
 

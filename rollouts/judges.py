@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
@@ -43,9 +42,7 @@ class CallableJudge:
                 answer = self.function(question)
             else:
                 answer = await asyncio.to_thread(self.function, question)
-            if inspect.isawaitable(answer):
-                answer = await answer
-        return _opinion(answer)
+            return _opinion(await answer if isinstance(answer, Awaitable) else answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +70,11 @@ def judge_function(reference: str) -> JudgeFunction:
     return found
 
 
-def _opinion(answer: object) -> Opinion:
-    if isinstance(answer, Opinion):
-        value, why = answer.value, answer.why
-    elif isinstance(answer, tuple) and len(answer) == 2:
-        value, why = answer
-    else:
-        value, why = answer, ""
+def _opinion(answer: Answer) -> Opinion:
+    value, why = answer if isinstance(answer, tuple) else (answer, "")
+    if isinstance(value, Opinion):
+        value, why = value.value, value.why
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not 0 <= value <= 1:
+    if not number or not 0 <= value <= 1:  # a NaN fails this, too
         raise ValueError(f"a judge answers with a value in [0, 1], not {value!r}")
     return Opinion(float(value), str(why))

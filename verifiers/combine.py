@@ -35,8 +35,8 @@ class Part:
     names: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        judged = isinstance(self.criterion, Judged)
-        names = self.criterion.names if judged else named_arguments(self.criterion, FACTS)
+        asked = self.criterion
+        names = asked.names if isinstance(asked, Judged) else named_arguments(asked, FACTS)
         object.__setattr__(self, "names", names)
 
     def judge(self, evidence: Evidence, goal: Goal) -> Component:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tooldojo.verifiers.combine import Verifier
 from tooldojo.verifiers.criteria import ILL_FORMED
@@ -57,15 +57,20 @@ def component_names(verifier: object, parts: Sequence[RewardPart]) -> tuple[str,
     return names
 
 
+def weighing(parts: Sequence[RewardPart], weights: Mapping[str, float]) -> tuple[RewardPart, ...]:
+    """A world's reward parts and the call rewards that weigh something, with the weights given."""
+    every = (replace(p, weight=weights.get(p.name, p.weight)) for p in (*parts, *CALL_REWARDS))
+    return tuple(part for part in every if part.weight)
+
+
 def process_rewards(
-    parts: Sequence[RewardPart], evidence: Evidence, goal: Goal, weights: Mapping[str, float]
-) -> Iterator[TurnReward]:
-    """The reward parts that weigh something; what a part raises passes, as a criterion's does."""
-    for part in (*parts, *CALL_REWARDS):
-        weight = weights.get(part.name, part.weight)
-        if weight:
-            shares = part.shares(evidence, goal)
-            yield TurnReward(part.name, tuple(weight * share for share in shares))
+    parts: Sequence[RewardPart], evidence: Evidence, goal: Goal
+) -> tuple[TurnReward, ...]:
+    """What some parts give by turn; what a part raises passes, as a criterion's does."""
+    return tuple(
+        TurnReward(p.name, tuple(p.weight * share for share in p.shares(evidence, goal)))
+        for p in parts
+    )
 
 
 def shape_reward(

@@ -155,6 +155,24 @@ def test_gates_take_judged_components_as_given(polite: type, tasks: Callable[...
         assert run_task_check(check, pair) == []
 
 
+def test_several_opinions_with_and_without_an_event_loop(
+    polite: Any, tasks: Callable[..., Task]
+) -> None:
+    class Warm(polite):
+        env_id = "test/Warm-v0"
+        verifier = Verifier((*polite.verifier.parts, Part("warmth", Judged(question))))
+
+    register("test/Warm-v0")(Warm)
+    task, world = tasks(Warm), Warm()
+    assert world.replay_gold(task).success and world.judge is None  # approved for the gold alone
+    world.judge = CallableJudge(lambda asked: 0.5 if asked.component == "tone" else 0.25)
+    world.reset(options={"task": task, "max_turns": 9})
+    for turn in task.gold:
+        calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
+        world.step({"calls": calls, "message": turn.message or ""})
+    assert world.score is not None and world.score.value == 0.375
+
+
 def test_answers_of_functions() -> None:
     def ask(function: Any) -> Opinion:
         return asyncio.run(CallableJudge(function)(Question("tone", "?")))

@@ -38,6 +38,7 @@ from tooldojo.verifiers.reward import (
     component_names,
     process_rewards,
     shape_reward,
+    weighing,
 )
 
 GOAL = Goal(answer="Result: 3", calls=(ExpectedCall("get", {"id": "A1"}), ExpectedCall("put", {})))
@@ -218,7 +219,7 @@ def test_parts_enter_the_reward_with_the_weights_of_the_recipe() -> None:
     happened = evidence(called("get", 0, id="A1"), states=STATES)
     score = Score(True, 1.0, {"final_state": 1.0, "answer": 0.5})
     weights = {"success": 2.0, "brief": 0.0, "tool_selection": 0.4, "answer": 0.2}
-    process = tuple(process_rewards(PARTS, happened, GOAL, weights))
+    process = process_rewards(weighing(PARTS, weights), happened, GOAL)
     assert [part.name for part in process] == ["progress", "tool_selection"]
     reward = shape_reward(score, happened, RewardShape(weights=weights), False, process)
     assert reward.parts == pytest.approx(
