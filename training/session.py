@@ -16,6 +16,7 @@ from tooldojo.configs.loading import RecipeError
 from tooldojo.configs.schema import Recipe
 from tooldojo.envs.curriculum import LearnableTasks
 from tooldojo.envs.seeding import derive_seed
+from tooldojo.envs.selfplay import SelfPlayTasks
 from tooldojo.envs.source import GeneratedTasks, take
 from tooldojo.envs.task import Split, Task, TaskSource
 from tooldojo.rollouts.chat import Chat
@@ -87,6 +88,8 @@ class Session:
         source: TaskSource = generated
         if recipe.task.curriculum == "learnable":
             source = LearnableTasks(generated, recipe.objective.group_size)
+        elif recipe.task.curriculum == "selfplay":
+            source = SelfPlayTasks(generated)
         temperature = recipe.rollout.temperature
         learner = Learner(self.policy, recipe.learner, recipe.objective, probe, temperature)
         tasks = DynamicSampler(recipe.objective, source)
