@@ -66,10 +66,7 @@ def open_player(
         PolicyError, TemplateError: when the model cannot play.
         FleetError: when engines cannot start.
     """
-    from tooldojo.training.policy import load_tokenizer
-
-    chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
-    chat.check_prefix()
+    chat = recipe_chat(recipe)
     seed = recipe.run.seed if seed is None else seed
     if script is None and recipe.rollout.engine == "vllm":
         with _fleet(recipe, chat, worlds, adapter) as fleet:
@@ -86,6 +83,19 @@ def open_player(
         sampler, chat, settings, policy=ref, max_inflight=recipe.rollout.max_inflight
     )
     yield OpenPlayer(fleet, chat, ref)
+
+
+def recipe_chat(recipe: Recipe) -> Chat:
+    """The chat of a recipe's policy.
+
+    Raises:
+        PolicyError, TemplateError: when its tokenizer or template cannot be used.
+    """
+    from tooldojo.training.policy import load_tokenizer
+
+    chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
+    chat.check_prefix()
+    return chat
 
 
 def reward_shape(recipe: Recipe) -> RewardShape:

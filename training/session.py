@@ -21,7 +21,6 @@ from tooldojo.envs.source import GeneratedTasks, take
 from tooldojo.envs.task import Split, Task, TaskSource
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.fleet import Fleet
-from tooldojo.rollouts.formats import call_format
 from tooldojo.rollouts.publish import Transport
 from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.store import TrajectoryStore
@@ -32,8 +31,8 @@ from tooldojo.training.evaluate import Evaluation, evaluate_logged
 from tooldojo.training.evaluation_log import EvaluationLog
 from tooldojo.training.learner import Learner
 from tooldojo.training.metrics import MetricsLog
-from tooldojo.training.players import base_and_adapter, open_fleet
-from tooldojo.training.policy import DTYPES, Policy, load_policy, load_tokenizer
+from tooldojo.training.players import base_and_adapter, open_fleet, recipe_chat
+from tooldojo.training.policy import DTYPES, Policy, load_policy
 from tooldojo.training.run_dir import RunDirectory, write_json
 from tooldojo.training.runtime import tune_process
 from tooldojo.training.sampling import DynamicSampler
@@ -178,8 +177,7 @@ def open_policy(
 ) -> Iterator[OpenPolicy]:
     """Lock the run directory and load the policy; adapter: what to start from, else a fresh one."""
     _, adapter = base_and_adapter(recipe, adapter)
-    chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
-    chat.check_prefix()
+    chat = recipe_chat(recipe)
     run = RunDirectory(Path(recipe.run.dir), recipe, resume)
     try:
         tune_process(recipe.learner.threads, recipe.run.deterministic)
