@@ -28,8 +28,9 @@ class TaskSection(Section):
     """Ids, `module:Class` or `file.py:Class`; they take turns."""
     levels: tuple[int, ...] = ()
     """Empty: all levels of each world, in equal shares."""
-    curriculum: Literal["uniform", "learnable"] = "uniform"
-    """How training tasks are drawn: all alike, or rather those whose groups have disagreed."""
+    curriculum: Literal["uniform", "learnable", "selfplay"] = "uniform"
+    """How training tasks are drawn: all alike, rather those whose groups have disagreed, or also
+    new ones made of those that were solved."""
     demos: Positive = 300
     """Verified gold demonstrations for the SFT warm start."""
     allow_unaudited: bool = False

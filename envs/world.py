@@ -200,6 +200,18 @@ class World(gym.Env[tuple[str, ...], dict]):
         )
 
     @classmethod
+    def task_from(cls, draft: Draft, split: Split, level: int, lineage: str) -> Task | None:
+        """The task of a draft that was not drawn but made, proven by its gold; None where its
+        content belongs to another split.
+
+        Raises:
+            WorldCrash: when the gold does not score 1.
+        """
+        return (
+            cls._complete(draft, split, level, lineage) if cls._split_of(draft) is split else None
+        )
+
+    @classmethod
     def _split_of(cls, draft: Draft) -> Split | None:
         combo = (draft.template, draft.condition) in cls.unseen_combos
         wording = draft.wording in cls.unseen_wordings

@@ -80,10 +80,7 @@ def open_player(
         FleetError: when engines cannot start.
         EndpointError: when the endpoint cannot be used.
     """
-    from tooldojo.training.policy import load_tokenizer
-
-    chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
-    chat.check_prefix()
+    chat = recipe_chat(recipe)
     seed = recipe.run.seed if seed is None else seed
     if script is None and recipe.rollout.engine == "openai":
         yield _endpoint_player(recipe, chat, temperature, seed, adapter)
@@ -103,6 +100,19 @@ def open_player(
         sampler, chat, settings, policy=ref, max_inflight=recipe.rollout.max_inflight
     )
     yield OpenPlayer(fleet, chat, ref)
+
+
+def recipe_chat(recipe: Recipe) -> Chat:
+    """The chat of a recipe's policy.
+
+    Raises:
+        PolicyError, TemplateError: when its tokenizer or template cannot be used.
+    """
+    from tooldojo.training.policy import load_tokenizer
+
+    chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
+    chat.check_prefix()
+    return chat
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +137,6 @@ def open_sampler(recipe: Recipe, adapter: Path | None = None) -> Iterator[OpenSa
     """
     from tooldojo.rollouts.engine import VllmSampler, choose_transport, engine_spec, environment
     from tooldojo.rollouts.local_fleet import vllm_delivery
-    from tooldojo.training.policy import load_tokenizer
 
     section = recipe.rollout
     if section.engine == "openai":
@@ -137,8 +146,7 @@ def open_sampler(recipe: Recipe, adapter: Path | None = None) -> Iterator[OpenSa
     spec = engine_spec(section, model, transport, rank, True, recipe.run.deterministic)
     for key, value in environment(spec).items():
         os.environ.setdefault(key, value)  # before torch is imported
-    chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
-    chat.check_prefix()
+    chat = recipe_chat(recipe)
     if section.engine == "transformers":
         sampler, ref = _transformers(recipe, chat, adapter)
         yield OpenSampler(sampler, chat, ref, adapter)

@@ -19,6 +19,7 @@ from tooldojo.configs.schema import PreferenceSection, Recipe
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.rollouts.chat import Chat
 from tooldojo.training.demonstrations import TokenRow
+from tooldojo.training.players import recipe_chat
 from tooldojo.training.policy import Policy
 from tooldojo.training.preference_trainers import (
     judged_columns,
@@ -68,9 +69,10 @@ def run_preference(
         PreferenceError: when there is nothing to compare.
     """
     section, seed = recipe.preference, recipe.run.seed
+    found = read(recipe_chat(recipe))  # before the run directory: bad data leaves none behind
+    pairs, exact = split_pairs(found, section, seed), recipe.run.deterministic
     with open_policy(recipe, resume) as opened, stage_reporter(console) as report:
-        found, policy, run = read(opened.chat), opened.policy, opened.run
-        pairs, exact = split_pairs(found, section, seed), recipe.run.deterministic
+        policy, run = opened.policy, opened.run
         if method == "dpo":
             figures = train_dpo(policy, pairs, section, run / "dpo", seed, report, exact)
         else:

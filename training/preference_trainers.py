@@ -80,7 +80,9 @@ class PairDpoTrainer(DPOTrainer):
 
     references = ("ref_chosen_logps", "ref_rejected_logps")
 
-    def _prepare_dataset(self, dataset: Any, *rest: Any) -> Any:
+    def _prepare_dataset(
+        self, dataset: Any, processing_class: Any, args: Any, dataset_name: str
+    ) -> Any:
         return dataset  # rendered and tokenised already
 
     def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
@@ -92,7 +94,9 @@ class JudgedKtoTrainer(KTOTrainer):
 
     references = ("ref_logps", "ref_KL_logps")
 
-    def _prepare_dataset(self, dataset: Any, *rest: Any) -> Any:
+    def _prepare_dataset(
+        self, dataset: Any, processing_class: Any, args: Any, dataset_name: str
+    ) -> Any:
         return dataset
 
     def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
@@ -108,6 +112,7 @@ def _with_references(
     for batch in trainer.accelerator.prepare(loader):
         found = trainer.compute_ref_log_probs(trainer.model, batch)
         for name, values in zip(names, found, strict=True):
+            assert values is not None, "KTO's KL is estimated for this loss"
             columns[name] += values.float().tolist()
     for name, values in columns.items():
         dataset = dataset.add_column(name, values)  # type: ignore[call-arg]

@@ -7,6 +7,7 @@ with; higher is better, and only differences mean something (Bradley and Terry 1
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from tooldojo.training.atomic import atomic_directory
 from tooldojo.training.card import AdapterCard, Conventions, PolicyError, base_digest
 from tooldojo.training.demonstrations import TokenRow
 from tooldojo.training.policy import (
+    ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     DTYPES,
     find_model,
@@ -92,8 +94,8 @@ def new_reward_model(
     rank, alpha = section.lora_rank, section.lora_alpha
     if start is not None:
         AdapterCard.read(start).require(conventions, card.base_digest, start)
-        config = LoraConfig.from_pretrained(str(start))
-        rank, alpha = config.r, config.lora_alpha
+        config = json.loads((start / ADAPTER_CONFIG).read_text())
+        rank, alpha = config["r"], config["lora_alpha"]
     lora = LoraConfig(
         r=rank, lora_alpha=alpha, target_modules="all-linear", task_type="SEQ_CLS",
         modules_to_save=["score"],

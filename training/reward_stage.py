@@ -15,11 +15,9 @@ from trl.trainer.reward_trainer import RewardTrainer
 from tooldojo.configs.schema import PreferenceSection, Recipe
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.rollouts.chat import Chat
-from tooldojo.rollouts.formats import call_format
 from tooldojo.training.card import conventions_of
 from tooldojo.training.demonstrations import TokenRow
-from tooldojo.training.players import base_and_adapter
-from tooldojo.training.policy import load_tokenizer
+from tooldojo.training.players import base_and_adapter, recipe_chat
 from tooldojo.training.preferences import Pair, PairData, Preferences, split_pairs
 from tooldojo.training.progress import stage_reporter
 from tooldojo.training.reward_model import RewardModel, new_reward_model
@@ -44,7 +42,6 @@ class OpenReward:
     """A locked run directory, and a reward model to train in it."""
 
     run: RunDirectory
-    chat: Chat
     model: RewardModel
 
 
@@ -57,9 +54,11 @@ def run_reward(
         PreferenceError: when there is nothing to compare.
     """
     section, seed = recipe.preference, recipe.run.seed
-    with open_reward(recipe, resume) as opened, stage_reporter(console) as report:
-        found, run, model = read(opened.chat), opened.run, opened.model
-        data, exact = split_pairs(found, section, seed), recipe.run.deterministic
+    chat = recipe_chat(recipe)
+    found = read(chat)  # before the run directory: bad data leaves none behind
+    data, exact = split_pairs(found, section, seed), recipe.run.deterministic
+    with open_reward(recipe, chat, resume) as opened, stage_reporter(console) as report:
+        run, model = opened.run, opened.model
         figures = train_reward(model, data, section, run / "reward", seed, report, exact)
         figures["left_out"] = dict[str, Json](found.skipped)
         write_json(run / "reward.json", figures)
@@ -68,18 +67,16 @@ def run_reward(
 
 
 @contextmanager
-def open_reward(recipe: Recipe, resume: bool) -> Iterator[OpenReward]:
+def open_reward(recipe: Recipe, chat: Chat, resume: bool) -> Iterator[OpenReward]:
     """Lock the run directory and make the model; it starts from the recipe's policy."""
     _, adapter = base_and_adapter(recipe, None)
-    chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
-    chat.check_prefix()
     run = RunDirectory(Path(recipe.run.dir), recipe, resume)
     try:
         tune_process(recipe.learner.threads, recipe.run.deterministic)
         quiet()
         seed = derive_seed(recipe.run.seed, "reward-head") % 2**31
         conventions = conventions_of(chat, recipe.task.worlds)
-        yield OpenReward(run, chat, new_reward_model(recipe.policy, conventions, adapter, seed))
+        yield OpenReward(run, new_reward_model(recipe.policy, conventions, adapter, seed))
     finally:
         run.close()
 

@@ -17,12 +17,12 @@ from tooldojo.configs.schema import Recipe
 from tooldojo.envs.curriculum import LearnableTasks
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derive_seed
+from tooldojo.envs.selfplay import SelfPlayTasks
 from tooldojo.envs.source import GeneratedTasks, take
 from tooldojo.envs.task import Split, Task, TaskSource
 from tooldojo.envs.verdict import refuse_untrusted
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.fleet import Fleet
-from tooldojo.rollouts.formats import call_format
 from tooldojo.rollouts.publish import Transport
 from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.store import TrajectoryStore
@@ -33,8 +33,8 @@ from tooldojo.training.evaluate import Evaluation, evaluate_logged
 from tooldojo.training.evaluation_log import EvaluationLog
 from tooldojo.training.learner import Learner
 from tooldojo.training.metrics import MetricsLog
-from tooldojo.training.players import base_and_adapter, open_fleet
-from tooldojo.training.policy import DTYPES, Policy, load_policy, load_tokenizer
+from tooldojo.training.players import base_and_adapter, open_fleet, recipe_chat
+from tooldojo.training.policy import DTYPES, Policy, load_policy
 from tooldojo.training.run_dir import RunDirectory, write_json
 from tooldojo.training.runtime import tune_process
 from tooldojo.training.sampling import DynamicSampler, Pipeline
@@ -86,6 +86,8 @@ class Session:
         source: TaskSource = generated
         if recipe.task.curriculum == "learnable":
             source = LearnableTasks(generated, recipe.objective.group_size)
+        elif recipe.task.curriculum == "selfplay":
+            source = SelfPlayTasks(generated)
         temperature = recipe.rollout.temperature
         learner = Learner(self.policy, recipe.learner, recipe.objective, probe, temperature)
         tasks = self._sampler(source)
@@ -201,8 +203,7 @@ def open_policy(
     verdicts = [(each, world_class(each).verdict) for each in recipe.task.worlds]
     refuse_untrusted(verdicts, recipe.task.allow_unaudited)
     _, adapter = base_and_adapter(recipe, adapter)
-    chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
-    chat.check_prefix()
+    chat = recipe_chat(recipe)
     run = RunDirectory(Path(recipe.run.dir), recipe, resume)
     try:
         tune_process(recipe.learner.threads, recipe.run.deterministic)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from tooldojo.training.card import AdapterCard, PolicyError
 from tooldojo.training.policy import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
 A, B = ".lora_A.weight", ".lora_B.weight"
+SPECIAL = ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern")  # more than alpha / rank
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,13 +67,12 @@ def _read(folder: Path) -> Stored:
         if not (folder / name).exists():
             raise PolicyError(f"{folder} is no adapter directory: {name} is missing")
     tensors = load_file(folder / ADAPTER_WEIGHTS)
-    config = LoraConfig.from_pretrained(str(folder))
+    config = json.loads((folder / ADAPTER_CONFIG).read_text())
     odd = next((name for name in tensors if not name.endswith((A, B))), None)
-    special = config.use_dora or config.use_rslora or config.rank_pattern or config.alpha_pattern
-    if odd or special:
-        raise PolicyError(f"{folder} is no plain LoRA adapter ({odd or 'special scales'})")
-    plain = json.loads((folder / ADAPTER_CONFIG).read_text())
-    return Stored(folder, card, plain, tensors, config.lora_alpha / config.r)
+    odd = odd or next((name for name in SPECIAL if config.get(name)), None)
+    if odd:
+        raise PolicyError(f"{folder} is no plain LoRA adapter: it has {odd}")
+    return Stored(folder, card, config, tensors, config["lora_alpha"] / config["r"])
 
 
 def _stacked(name: str, found: Sequence[Stored]) -> Tensor:

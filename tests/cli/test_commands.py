@@ -207,6 +207,13 @@ def test_other_scripts_fail_and_say_why(policy: str) -> None:
         (["replay", "/no/run"], "holds no trajectories"),
         (["report", "/no/run"], "no config.toml"),
         (["export", "/no/adapter", "/tmp/no-such-target"], "tooldojo.json"),
+        (["export", "/no/a", "/tmp/no-such-target", "--add", "/no/b"], "tooldojo.json"),
+        (["doctor", "/no/run"], "holds no run"),
+        (["prefer", "/no/run"], "holds no trajectories"),
+        (["dpo", "--data", "/no/file.jsonl"], "there is no such file or directory"),
+        (["reward", "--data", "/tmp"], "holds no trajectories"),
+        (["kto", "--data", "/tmp", "preference.beta=0"], "preference.beta = 0"),
+        (["study", "/no/grid.toml"], "there is no such file"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(args: list[str], message: str) -> None:
@@ -350,3 +357,32 @@ def test_ray_errors_are_unwrapped() -> None:
     wrapper = type("RayTaskError", (Exception,), {"__module__": "ray.exceptions"})("long text")
     wrapper.cause = inner  # type: ignore[attr-defined]
     assert boundary._judged(boundary._cause(wrapper)) == (1, "engine 0 holds version 3, not 4")
+
+
+def test_the_doctor_says_what_is_wrong(finished_run: Path) -> None:
+    done = run("doctor", str(finished_run), "--json")
+    assert done.exit_code == 0 and result_of(done) == {"ok": True, "steps": 20, "findings": []}
+    rows = [json.loads(line) for line in (finished_run / "metrics.jsonl").read_text().splitlines()]
+    for row in rows:
+        row["truncated"] = 0.5
+    (finished_run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = run("doctor", str(finished_run), "--json")
+    data = result_of(done)
+    assert done.exit_code == 1 and data["ok"] is False
+    (finding,) = data["findings"]
+    assert finding["rule"] == "truncated" and "50%" in finding["seen"]
+    assert "rollout.max_turns" in finding["advice"]
+
+
+def test_a_page_of_pairs_is_written(tmp_path: Path) -> None:
+    worlds = ('task.worlds=["tooldojo/Orders-v0"]', "task.levels=[1]")
+    for policy in ("gold", "do_nothing"):
+        options = ("--policy", policy, "--tasks", "3", "--out", str(tmp_path / policy))
+        assert run("rollout", *worlds, *options).exit_code == 0
+    page = tmp_path / "prefer.html"
+    options = ("--against", str(tmp_path / "do_nothing"), "--out", str(page), "--json")
+    done = run("prefer", str(tmp_path / "gold"), *options)
+    assert done.exit_code == 0 and result_of(done)["pairs"] == 3
+    assert "const lines = [" in page.read_text()
+    alone = run("prefer", str(tmp_path / "gold"), "--out", str(page))
+    assert alone.exit_code == 2 and "give --against" in error_line(alone)

@@ -14,6 +14,7 @@ from datasets import Dataset
 from torch.nn.functional import logsigmoid
 
 from tooldojo.configs.schema import PolicySection, PreferenceSection
+from tooldojo.rollouts.records import Group
 from tooldojo.training.card import Conventions, PolicyError
 from tooldojo.training.demonstrations import TokenRow
 from tooldojo.training.policy import Policy, load_policy
@@ -221,14 +222,15 @@ def test_a_reward_model_starts_from_the_policys_adapter(
 
 
 def test_learned_rewards_stand_beside_the_own_ones(
-    reward_model: Callable[..., RewardModel], make_groups: Callable[..., list]
+    reward_model: Callable[..., RewardModel], make_groups: Callable[..., list[Group]]
 ) -> None:
     model, groups = reward_model(), make_groups(count=2, size=3)
     changed = with_learned_reward(groups, model, weight=0.25)
     for before, after in zip(groups, changed, strict=True):
         scores = model.score(before.trajectories)
         for old, new, score in zip(before.trajectories, after.trajectories, scores, strict=True):
-            assert new.score == old.score
+            assert new.score == old.score and score is not None
+            assert old.reward is not None and new.reward is not None
             expected = 0.25 * score + 0.75 * old.reward.total
             assert new.reward.total == pytest.approx(expected, abs=1e-4)
             assert new.reward.parts["own"] == 0.75 * old.reward.total

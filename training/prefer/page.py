@@ -63,17 +63,16 @@ def _by_task(sides: Iterable[Side]) -> dict[str, list[Side]]:
     return found
 
 
-def response_of(trajectory: Trajectory) -> list[dict[str, str]]:
+def response_of(trajectory: Trajectory) -> list[Json]:
     """What a policy wrote and what came back, as messages; from the first turn to the last."""
     calls = trajectory.evidence.calls if trajectory.evidence else ()
-    messages: list[dict[str, str]] = []
-    for turn in trajectory.segments[0].turns:
+    turns = trajectory.segments[0].turns
+    messages: list[Json] = []
+    for turn in turns:
         messages.append({"role": "assistant", "content": turn.text})
-        for call in calls:
-            if call.turn == turn.index:
-                messages.append({"role": "tool", "content": call.result})
-    while messages and messages[-1]["role"] == "tool":  # a limit came: nobody read these
-        messages.pop()
+        if turn is not turns[-1]:  # where a limit came, nobody read the last results
+            results = [call.result for call in calls if call.turn == turn.index]
+            messages += [{"role": "tool", "content": result} for result in results]
     return messages
 
 
@@ -83,8 +82,8 @@ def line_of(a: Side, b: Side) -> dict[str, Json]:
     return {
         "prompt": _prompt(task),
         "tools": [spec.schema for spec in world_class(task.env).tool_specs().values()],
-        "response_a": list[Json](response_of(a.row.trajectory)),
-        "response_b": list[Json](response_of(b.row.trajectory)),
+        "response_a": response_of(a.row.trajectory),
+        "response_b": response_of(b.row.trajectory),
         "task_id": task.id,
         "a": _origin(a),
         "b": _origin(b),
