@@ -8,13 +8,13 @@ task is in the row; a trajectory without a verdict has no reward, which TRL leav
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from tooldojo.envs.bridges.functions import dress
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Task
 from tooldojo.envs.tools import ToolSpec
@@ -22,14 +22,6 @@ from tooldojo.envs.world import World, WorldCrash
 from tooldojo.verifiers.records import Json, ScoreStatus, StopReason
 
 RESERVED = frozenset({"reset", "get_reward"})
-_TYPES: dict[object, type] = {
-    "string": str,
-    "integer": int,
-    "number": float,
-    "boolean": bool,
-    "array": list,
-    "object": dict,
-}
 
 
 class TrlEpisode:
@@ -116,35 +108,9 @@ def trl_world(reference: str) -> TrlWorld:
 
 
 def _method(spec: ToolSpec) -> Callable[..., str]:
-    """A tool as a method with the signature and docstring that TRL makes a schema of."""
+    """A tool as a method that TRL can make a schema of."""
 
     def call(self: TrlEpisode, **arguments: Json) -> str:
         return self._call(spec.name, arguments)
 
-    needed = spec.parameters.get("required") or []
-    assert isinstance(needed, list)
-    types = {name: _type(about) for name, about in spec.fields.items()}
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [
-        inspect.Parameter(
-            name,
-            keyword,
-            default=inspect.Parameter.empty if name in needed else about.get("default"),
-            annotation=types[name],
-        )
-        for name, about in spec.fields.items()
-    ]
-    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    call.__name__ = call.__qualname__ = spec.name
-    call.__signature__ = inspect.Signature([own, *parameters])  # type: ignore[attr-defined]
-    call.__annotations__ = {**types, "return": str}
-    lines = [f"    {name}: {about.get('description', name)}" for name, about in spec.fields.items()]
-    call.__doc__ = "\n".join([spec.description, "", *(["Args:", *lines] if lines else [])])
-    return call
-
-
-def _type(about: dict[str, Json]) -> Any:
-    choices = about.get("enum")
-    if isinstance(choices, list):
-        return Literal[tuple(choices)]  # type: ignore[valid-type]
-    return _TYPES.get(about.get("type"), str)
+    return dress(call, spec, method=True)
