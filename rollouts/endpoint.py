@@ -101,8 +101,7 @@ class Endpoint:
         if importlib.util.find_spec("openai") is None:
             raise EndpointError("an endpoint needs the package openai; install tooldojo[endpoint]")
         self.section, self.usage = section, Usage()
-        self._client: AsyncOpenAI | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._clients: dict[asyncio.AbstractEventLoop, AsyncOpenAI] = {}
         self._free = 0.0  # when the next request may start, of time.monotonic
 
     @property
@@ -186,9 +185,9 @@ class Endpoint:
     def _opened(self) -> AsyncOpenAI:
         """The client of the running loop; connections cannot be carried to another one."""
         loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            self._client, self._loop = self._new(self.section.retries), loop
-        return self._client
+        if loop not in self._clients:
+            self._clients[loop] = self._new(self.section.retries)
+        return self._clients[loop]
 
     def _new(self, retries: int) -> AsyncOpenAI:
         from openai import AsyncOpenAI

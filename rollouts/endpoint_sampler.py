@@ -99,7 +99,7 @@ def turn_text(completion: Completion, form: CallFormat) -> str:
                 return form.render(GoldTurn(thought, calls, message))
             except ValueError:
                 continue  # without its thought it may be writable
-    return "\n".join(filter(None, [message, *(_raw(call, form) for call in completion.calls)]))
+    return "\n".join(_raw(call, form) for call in completion.calls) or message
 
 
 def _read(call: RawCall) -> Call | None:

@@ -52,16 +52,16 @@ def openenv_app(
     class WorldAction(server.Action):
         """One assistant turn; without calls it is the final message."""
 
-        calls: list[CallModel] = []
+        calls: list[CallModel] = pydantic.Field(default_factory=list)
         message: str = ""
 
     class WorldObservation(server.Observation):
         """What the assistant reads next: after a reset the prompts and tools, then results."""
 
-        results: list[str] = []
+        results: list[str] = pydantic.Field(default_factory=list)
         prompt: str = ""
         system_prompt: str = ""
-        tools: list[dict[str, Any]] = []
+        tools: list[dict[str, Any]] = pydantic.Field(default_factory=list)
         error: str = ""
         stop: str = ""
 

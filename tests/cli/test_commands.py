@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -36,6 +37,7 @@ COMMANDS = [
     "export",
     "eval",
     "replay",
+    "rescore",
     "report",
     "dpo",
     "kto",
@@ -43,6 +45,9 @@ COMMANDS = [
     "prefer",
     "doctor",
     "study",
+    "serve",
+    "mcp",
+    "openenv",
 ]
 
 
@@ -206,6 +211,15 @@ def test_other_scripts_fail_and_say_why(policy: str) -> None:
         (["eval", "--against", "/no/file.json"], "there is no such file"),
         (["replay", "/no/run"], "holds no trajectories"),
         (["report", "/no/run"], "no config.toml"),
+        (["rescore", "/no/run"], "holds no trajectories"),
+        (["rollout", "--policy", "openai:m"], "is not of the form openai:MODEL@URL"),
+        (["rollout", "--policy", "openai:m@http://127.0.0.1:9/v1"], "check endpoint.url"),
+        (["eval", "--policy", "gold"], "`tooldojo rollout --policy gold` plays a script"),
+        (["rollout", "rollout.engine=openai"], "needs endpoint.url"),
+        (["train", "rollout.engine=openai"], "nothing can train on what it plays"),
+        (["serve", "rollout.engine=openai", "--port", "0"], "set rollout.engine=vllm"),
+        (["mcp", "tooldojo/Orders-v0", "--transport", "sse"], "takes stdio or http"),
+        (["openenv", "tooldojo/Order-v0"], "did you mean 'tooldojo/Orders-v0'?"),
         (["export", "/no/adapter", "/tmp/no-such-target"], "tooldojo.json"),
         (["export", "/no/a", "/tmp/no-such-target", "--add", "/no/b"], "tooldojo.json"),
         (["doctor", "/no/run"], "holds no run"),
@@ -269,6 +283,36 @@ def test_rollout_stores_what_a_script_played(model: Path, tmp_path: Path) -> Non
     assert data["trajectories"] == 6 and data["success"]["rate"] == 1.0 and not data["failed"]
     again = run("replay", str(out), "--model", str(model), "--verify", "--json")
     assert result_of(again)["trajectories"] == 6
+
+
+def test_rescore_adds_a_stage(finished_run: Path, model: Path) -> None:
+    judge = finished_run / "judge.py"
+    judge.write_text(
+        "from tooldojo.verifiers.records import Score\n"
+        "def few_calls(evidence, goal):\n"
+        "    few = len(evidence.calls) < 3\n"
+        "    return Score(few, float(few), {'few': float(few)})\n"
+    )
+    options = ("--stage", "rl", "--verifier", f"{judge}:few_calls", "--json")
+    done = run("rescore", str(finished_run), *options)
+    assert done.exit_code == 0, done.stderr
+    data = result_of(done)
+    assert (data["stage"], data["rows"], data["failed"]) == ("rl_rescored", 24, 0)
+    assert data["changed"] == data["gained"] + data["lost"] > 0
+    again = run("rescore", str(finished_run), *options)
+    assert again.exit_code == 2 and "the stage 'rl_rescored' exists already" in error_line(again)
+    shown = run("replay", str(finished_run), "--model", str(model), "--stage", "rl_rescored")
+    assert shown.exit_code == 0
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for words in (["serve"], ["mcp", "tooldojo/Orders-v0", "--transport", "http"]):
+            done = run(*words, "--port", port)
+            assert done.exit_code == 2 and f"port {port} on 127.0.0.1 is in use" in error_line(done)
 
 
 def test_a_replay_that_diverges_fails(finished_run: Path, small_chat: Any, tmp_path: Path) -> None:

@@ -62,16 +62,20 @@ def play(
 
 
 def check_policy(policy: str) -> None:
-    """Refuse a name that is neither a script nor could be a model."""
+    """Refuse a name that is neither a script nor an endpoint nor could be a model."""
+    from tooldojo.rollouts.endpoint import PREFIX, endpoint_keys
     from tooldojo.rollouts.scripted import SCRIPTS
 
+    if policy.startswith(PREFIX):
+        endpoint_keys(policy)
+        return
     if policy in (*SCRIPTS, "default") or "/" in policy or Path(policy).exists():
-        return  # an endpoint's URL has slashes, too
+        return
     near = difflib.get_close_matches(policy, SCRIPTS, 1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise InputError(
         f"there is no policy {policy!r}; {hint}scripts are {', '.join(SCRIPTS)}; "
-        "a model is `default`, a directory or a Hugging Face id"
+        "a model is `default`, a directory, a Hugging Face id or openai:MODEL@URL"
     )
 
 

@@ -1,0 +1,1 @@
+"""Bridges whose modules need the other package to be loaded at all."""
