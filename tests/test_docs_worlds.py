@@ -1,4 +1,4 @@
-"""What docs/worlds.md shows works as shown."""
+"""What docs/worlds.md and docs/sandbox.md show works as shown."""
 
 from __future__ import annotations
 
@@ -8,16 +8,37 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tooldojo.envs.sandbox.machine import survey
+from tooldojo.envs.sandbox.records import Isolation
 from tooldojo.envs.wrappers.settings import Wrappers
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "worlds.md").read_text(encoding="utf-8")
 
 
+def examples(page: str) -> list[tuple[str, str]]:
+    """Names and code of a page's Python blocks."""
+    return re.findall(r"```python\n# (\w+\.py)\n(.*?)```", page, re.DOTALL)
+
+
 def test_the_examples_run(tmp_path: Path) -> None:
-    examples = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, re.DOTALL)
-    assert [name for name, _ in examples] == ["lockers.py", "play.py", "caller.py", "wrapped.py"]
-    for name, code in examples:
+    names = [name for name, _ in examples(PAGE)]
+    assert names == ["lockers.py", "play.py", "caller.py", "wrapped.py"]
+    run_all(examples(PAGE), tmp_path)
+
+
+@pytest.mark.skipif(bool(survey().missing(Isolation.STANDARD)), reason="nothing isolates here")
+def test_the_example_of_the_sandbox_runs(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    assert [name for name, _ in examples(page)] == ["sandboxed.py"]
+    run_all(examples(page), tmp_path)
+
+
+def run_all(found: list[tuple[str, str]], tmp_path: Path) -> None:
+    """Run examples as scripts, one after the other in one folder."""
+    for name, code in found:
         (tmp_path / name).write_text(code, encoding="utf-8")
         done = subprocess.run(
             [sys.executable, name], cwd=tmp_path, capture_output=True, text=True, env={**os.environ}

@@ -81,7 +81,9 @@ def best_of_three(scene: Scene, condition: str) -> Sketch:
     goes = 0 if place == "first" else 2
     names[goes], names[best] = names[best], names[goes]
     values[goes], values[best] = values[best], values[goes]
-    story = Script().do(f"First I run {names[0]}.", "run_function", function=names[0], a=a, b=b)
+    story = Script().do(
+        f"First of all I run {names[0]}.", "run_function", function=names[0], a=a, b=b
+    )
     for index in (1, 2):
         thought = f"It gives {values[index - 1]}; now I run {names[index]}."
         story.do(thought, "run_function", function=names[index], a=a, b=b)
@@ -115,17 +117,19 @@ def copy_release(scene: Scene, condition: str) -> Sketch:
 
 def carry_value(scene: Scene, condition: str) -> Sketch:
     """Put what one function gives into another one, and that into the body of a third."""
-    first, second, name = scene.function(), scene.function(), scene.function()
+    rng = scene.rng
+    first = scene.function(should=new_body(rng, rng.choice(("scale", "floor", "share", "gap"))))
+    second = scene.function(should=new_body(rng, rng.choice(("cap", "rest", "gate"))))
+    name = scene.function()
     while True:
         a, b = scene.pair()
         one = scene.now(first).value(a, b)
         two = scene.now(second).value(one, b)
-        if 0 <= one <= 5000 and 0 <= two <= 90:
+        if two <= 90:
             break
-        first, second = scene.function(), scene.function()
     body = _with_number(condition, two)
     scene.will_be(name, body)
-    story = Script().do(f"First I run {first}.", "run_function", function=first, a=a, b=b)
+    story = Script().do(f"First of all I run {first}.", "run_function", function=first, a=a, b=b)
     thought = f"It gives {one}, which {second} gets as a."
     story.do(thought, "run_function", function=second, a=one, b=b)
     why = f"It gives {two}, so the body is {body.code}."

@@ -43,20 +43,21 @@ def release_if(scene: Scene, condition: str) -> Sketch:
         return sketch(fields, story.close(why, f"Result: kept {passed} {name}"))
     why = f"It gives {value}, above {limit}, so I release it."
     story.do(why, "release_function", function=name)
-    return sketch(fields, story.close(f"{name} has been released.", f"Result: released {name}"))
+    return sketch(
+        fields, story.close(f"The function {name} has been released.", f"Result: released {name}")
+    )
 
 
 def larger(scene: Scene, condition: str) -> Sketch:
     """Which of two functions gives more."""
     while True:
-        first, second = scene.function(), scene.function()
-        a, b = scene.telling_pair(first, second)
+        first, second, (a, b) = scene.function(), scene.function(), scene.pair()
         values = [scene.now(name).value(a, b) for name in (first, second)]
-        if values[0] != values[1]:
+        if len({*values, a, b}) == 4:  # else the request names a value
             break
     if (values[0] > values[1]) != (condition == "first"):
         first, second, values = second, first, values[::-1]
-    story = Script().do(f"First I run {first}.", "run_function", function=first, a=a, b=b)
+    story = Script().do(f"First of all I run {first}.", "run_function", function=first, a=a, b=b)
     thought = f"It gives {values[0]}; now I run {second}."
     story.do(thought, "run_function", function=second, a=a, b=b)
     name, value = (first, values[0]) if condition == "first" else (second, values[1])
@@ -86,7 +87,7 @@ def only_draft(scene: Scene, condition: str) -> Sketch:
     name = scene.function(module)
     scene.will_be(name, body)
     story = Script().do(f"I look for the draft of {module}.", "list_module", module=module)
-    why = f"{name} is the draft, and {body.words} is {body.code}."
+    why = f"{name} is the draft, and its body is {body.code}."
     story.do(why, "set_body", function=name, body=body.code)
     done = f"The draft {name} has its new body."
     fields = {"module": module, "words": body.words}

@@ -94,4 +94,6 @@ def pack_if(scene: Scene, condition: str) -> Sketch:
         why = f"There are {count}, not above {limit}; the most lines are {longest}."
         return Sketch(fields, story.close(why, f"Result: kept {longest} {folder}"))
     story.do(f"There are {count}, above {limit}, so I pack it.", "pack_folder", folder=folder)
-    return Sketch(fields, story.close(f"{folder} is packed now.", f"Result: packed {folder}"))
+    return Sketch(
+        fields, story.close(f"The folder {folder} is packed now.", f"Result: packed {folder}")
+    )

@@ -57,10 +57,9 @@ TEMPLATES: dict[int, tuple[Template[Scene], ...]] = {
 # other conditions.
 UNSEEN_COMBOS = frozenset(
     {
-        ("add_named", "pair"),
         ("declined", "move"),
         ("found_file", "lock"),
-        ("edit_number", "like"),
+        ("edit_move", "move"),
         ("note_best", "smallest_last"),
         ("hand_over", "last"),
     }

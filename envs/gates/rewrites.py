@@ -14,8 +14,7 @@ from tooldojo.envs.gates.play import merged_reads, reply, start
 from tooldojo.envs.gates.random_calls import grounded_call
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Call, GoldTurn
-from tooldojo.verifiers.combine import Verifier
-from tooldojo.verifiers.combine import Criterion
+from tooldojo.verifiers.combine import Criterion, Verifier
 from tooldojo.verifiers.criteria import answer, answer_by_value, repeats
 from tooldojo.verifiers.exact import number
 from tooldojo.verifiers.records import Json

@@ -68,9 +68,9 @@ class Server:
                 with contextlib.suppress(BlockingIOError):
                     os.read(wake, 4096)
                 self.reap()
-            for fd in ready:
-                if fd in asking and asking[fd].listener is not None:
-                    self.answer_fork(asking[fd])
+            for listener, family in asking.items():
+                if listener in ready and family.listener is not None:
+                    self.answer_fork(family)
             if self.control in ready and not self.obey():
                 break
         self.end()

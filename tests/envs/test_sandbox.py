@@ -4,6 +4,8 @@ The attacks are those of benchmarks/sandbox_probes.py; each one here also succee
 sandbox, or it would show nothing.
 """
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import os

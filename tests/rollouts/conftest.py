@@ -123,6 +123,11 @@ class Counters(World):
         return "spoilt"
 
     @tool(mutates=False)
+    def lose(self) -> str:
+        """Fail for no fault of anybody's."""
+        raise ToolLost("the sandbox is gone")
+
+    @tool(mutates=False)
     async def hang(self) -> str:
         """Wait for ever."""
         await asyncio.sleep(3600)

@@ -175,6 +175,7 @@ def endings() -> list[tuple[StopReason, list[GoldTurn | str | BaseException], di
         (StopReason.ENV_CRASH, [ADD, GoldTurn("", (Call("crash", {}),))], {}),
         (StopReason.ENV_CRASH, [GoldTurn("", (Call("spoil", {}),))], {}),
         (StopReason.ENGINE_LOST, [ADD, EngineLost("gone")], {}),
+        (StopReason.TOOL_LOST, [ADD, GoldTurn("", (Call("lose", {}),))], {}),
         (StopReason.DEADLINE, [ADD, GoldTurn("", (Call("hang", {}),))], {"deadline": 0.1}),
     ]
 
