@@ -8,7 +8,7 @@ from typing import Any
 
 import pydantic
 
-from tooldojo.envs.tools import ToolError, ToolSpec, is_json
+from tooldojo.envs.tools import ToolError, ToolSpec, json_text
 from tooldojo.verifiers.records import Json
 
 
@@ -22,7 +22,7 @@ class SchemaSpec(ToolSpec):
         Raises:
             ToolError: naming the first bad argument, in words for the model.
         """
-        if not is_json(arguments):
+        if json_text(arguments) is None:
             raise ToolError("arguments: should be JSON, with finite numbers")
         validator = importlib.import_module("jsonschema").Draft202012Validator
         closed = {**self.parameters, "additionalProperties": False}

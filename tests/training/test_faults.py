@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tooldojo.configs.schema import ObjectiveSection
 from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endings import ENDINGS
@@ -18,8 +19,8 @@ from tooldojo.rollouts.publish import BASE
 from tooldojo.rollouts.records import EngineId, Group
 from tooldojo.rollouts.sampler import EngineLost, Sampled, SampleRequest
 from tooldojo.rollouts.simulated import LatencyModel, SimulatedSampler, SimulatedSpec
-from tooldojo.training.batch import members_of
-from tooldojo.training.objectives import ADVANTAGES
+from tooldojo.training.advantages import ADVANTAGES, with_advantages
+from tooldojo.training.batch import Column, members_of
 from tooldojo.verifiers.records import StopReason
 from tooldojo.verifiers.reward import RewardShape
 
@@ -56,8 +57,10 @@ class Breaking:
 
 def advantages(group: Group, name: str) -> dict[int, float]:
     kept = [t.member for t in group.trajectories if t.score is not None]
-    found = [member.advantage for member in members_of([group], ADVANTAGES[name])]
-    return dict(zip(kept, found, strict=True))
+    section = ObjectiveSection(advantage=name)  # type: ignore[arg-type]
+    found = with_advantages(members_of([group]), section)
+    firsts = [float(member.columns[Column.ADVANTAGE][0]) for member in found]
+    return dict(zip(kept, firsts, strict=True))
 
 
 @given(
