@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 from tooldojo.envs.draft import Draft, call, steps
 from tooldojo.envs.registry import register
 from tooldojo.envs.task import Split, Task
-from tooldojo.envs.tools import ToolError, tool
+from tooldojo.envs.tools import ToolError, ToolLost, tool
 from tooldojo.envs.world import World
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.formats import call_format
