@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -32,9 +33,9 @@ from tooldojo.envs.sandbox.pool import Sandbox
 from tooldojo.envs.sandbox.records import Isolation
 
 CALLS = {"quick": 1000, "full": 10_000}
-ONE_SHOTS = {"quick": 200, "full": 1000}
+ONE_SHOTS = {"quick": 100, "full": 400}
 ON_DISK = ("symlink_in_own_folder", "disk_file", "disk_files", "many_empty_files", "make_fifo")
-_PAUSE = 0.01  # seconds between one-shot calls, so that a spare child is ready
+_PAUSE = 0.05  # seconds between one-shot calls, so that a spare child is ready
 
 
 def main() -> None:
@@ -82,7 +83,7 @@ def latencies(calls: int) -> dict[str, float]:
         once = _milliseconds(lambda: sandbox.run("print(1 + 1)"), calls, _PAUSE)
         with sandbox.session(forkable=True) as session:
             session.run("x = 0")
-            call = _milliseconds(lambda: session.run("x += 1"), 10 * calls)
+            call = _milliseconds(lambda: session.run("x += 1"), 20 * calls)
             copies: list = []
             fork = _milliseconds(lambda: copies.append(session.fork()), 50)
             for copy in copies:
@@ -111,34 +112,36 @@ def _milliseconds(
 
 def leftovers(calls: int) -> dict[str, Any]:
     """Processes, descriptors and files that are there after many calls and were not before."""
-    before = _here()
-    began = time.perf_counter()
-    with Sandbox() as sandbox:
-        for number in range(calls):
-            sandbox.run(f"print({number})")
-        with sandbox.session(forkable=True) as session, session.fork() as copy:
-            copy.run("x = 1")
-        seconds = time.perf_counter() - began
-        server = sandbox.server_pid
-    after = _here()
+    with tempfile.TemporaryDirectory() as folder:
+        tempfile.tempdir, before = folder, _here()
+        os.chmod(folder, 0o755)
+        began = time.perf_counter()
+        with Sandbox(SCRATCH) as sandbox:
+            for number in range(calls):
+                sandbox.run(f"open('a', 'w').write('{number}')")
+            seconds = time.perf_counter() - began
+            server = sandbox.server_pid
+        with Sandbox() as sandbox, sandbox.session(forkable=True) as one, one.fork() as two:
+            two.run("x = 1")
+        after, files = _here(), os.listdir(folder)
+        tempfile.tempdir = None
     return {
         "calls": calls,
         "calls_per_second": round(calls / seconds, 1),
         "processes_left": len(after[0] - before[0]) + os.path.exists(f"/proc/{server}"),
         "descriptors_left": after[1] - before[1],
-        "files_left": len(after[2] - before[2]),
+        "files_left": len(files),
     }
 
 
-def _here() -> tuple[set[str], int, set[str]]:
-    """Descendants and sandboxed processes, open descriptors, and the sandbox's files."""
+def _here() -> tuple[set[str], int]:
+    """Processes that were started for a sandbox, and how many descriptors are open."""
     own = {pid for pid in os.listdir("/proc") if pid.isdigit() and _is_ours(pid)}
-    files = {name for name in os.listdir("/tmp") if name.startswith("tooldojo-")}
-    return own, len(os.listdir("/proc/self/fd")), files
+    return own, len(os.listdir("/proc/self/fd"))
 
 
 def _is_ours(pid: str) -> bool:
-    """Whether it was started for a sandbox of this process: its command line carries our server."""
+    """Whether its command line is a fork server's, or its parent this process."""
     try:
         with open(f"/proc/{pid}/cmdline") as file:
             line = file.read()

@@ -184,7 +184,8 @@ POWERS = {
     "personality": _works("syscall(135, 0xffffffff)"),
     "higher_priority": _reach("import os; os.nice(-5)"),
     "raise_own_limits": _reach(
-        "import resource as r\nfor n in (1, 2): r.setrlimit(r.RLIMIT_CORE, (n, n))"
+        "import resource as r\nhave = r.getrlimit(r.RLIMIT_NPROC)\n"
+        "for n in (90000, 90001): r.setrlimit(r.RLIMIT_NPROC, (n, n))"
     ),
     "memory_file": _works("syscall(319, b'x', 0)"),
 }  # fmt: skip

@@ -53,18 +53,17 @@ def move_both(scene: Scene, condition: str) -> Sketch:
     word, folder, goes = scene.word(), scene.folder(), scene.folder()
     paths = sorted(scene.file(folder, [f"{word} {scene.number()}"]) for _ in range(2))
     scene.file(folder)
-    if condition == "locked":
-        scene.files[paths[1]]["mode"] = "locked"
+    scene.files[paths[0]]["mode"] = condition
     thought = f"I search {folder} for the word {word}."
     story = Script().do(thought, "search_word", folder=folder, word=word)
     why = f"Two files have it; {name_of(paths[0])} goes first."
     story.do(why, "move_file", path=paths[0], folder=goes)
-    story.do(f"Now {name_of(paths[1])} goes to {goes}.", "move_file", path=paths[1], folder=goes)
     if condition == "locked":
-        story.do(f"{paths[1]} is locked, so I open it.", "set_mode", path=paths[1], mode="open")
+        story.do(f"{paths[0]} is locked, so I open it.", "set_mode", path=paths[0], mode="open")
         thought = f"It is open; I move it to {goes} again."
-        story.do(thought, "move_file", path=paths[1], folder=goes)
-    else:
+        story.do(thought, "move_file", path=paths[0], folder=goes)
+    story.do(f"Now {name_of(paths[1])} goes to {goes}.", "move_file", path=paths[1], folder=goes)
+    if condition == "open":
         story.do(f"Both are moved; I list {goes}.", "list_folder", folder=goes)
     fields = {"folder": folder, "word": word, "other": goes}
     done = f"Both files stand in {goes} now."

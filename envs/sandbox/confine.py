@@ -11,6 +11,7 @@ import os
 import resource
 import struct
 from collections.abc import Sequence
+from functools import cache
 
 from tooldojo.envs.sandbox import syscalls
 
@@ -190,6 +191,7 @@ def close_others(kept: Sequence[int]) -> None:
     os.closerange(low, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
+@cache
 def python_filters(forks: bool) -> list[bytes]:
     """The filters of a child, first to last; where it may fork, the first one has a listener."""
     notifier = [syscalls.fork_notifier()] if forks else []

@@ -251,6 +251,8 @@ def main() -> None:
     confine.adopt_orphans()
     for name in _USEFUL.split():
         __import__(name)
+    for forks in (False, True):
+        confine.python_filters(forks)  # once, not in each child
     drops = os.geteuid() == 0 and not settings["unsafe"]
     places, kept = _open_library(drops)
     readable = (*places, sysconfig.get_paths()["stdlib"], *_LIBRARIES, *settings["readable"])
