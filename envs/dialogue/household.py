@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from tooldojo.envs.snapshot import clone
 from tooldojo.envs.task import Call
 from tooldojo.envs.tools import ToolError
-from tooldojo.envs.users import SCRIPTED, Heard, Reply
+from tooldojo.envs.users import MOST_DEEDS, SCRIPTED, Heard, Reply
 from tooldojo.verifiers.records import Json, ToolCall
 
 CHANNELS = range(1, 14)
@@ -83,8 +83,13 @@ class Customer:
     waits = False
 
     async def answer(self, heard: Heard) -> Reply:
-        """First what was told, one deed after the other; then one sentence for each wish."""
+        """First what was told, one deed after the other; then one sentence for each wish.
+
+        Of a message with more wishes than can be done in one exchange, the first ones count: what a
+        policy says must not be able to crash its world.
+        """
         wishes = [wish for part in _sentences(heard.message) for wish in _wishes(part)]
+        wishes = wishes[:MOST_DEEDS]
         deeds = [wish for wish in wishes if isinstance(wish, Call) and not _forgets(heard, wish)]
         done = heard.fresh
         if len(done) < len(deeds):

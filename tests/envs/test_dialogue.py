@@ -7,16 +7,18 @@ from collections import Counter
 from functools import cache
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tooldojo.envs.dialogue.desk import networks
-from tooldojo.envs.dialogue.household import Customer, Household, lamp
+from tooldojo.envs.dialogue.household import SETTINGS, Customer, Household, lamp
 from tooldojo.envs.dialogue.tasks import TEMPLATES
 from tooldojo.envs.dialogue.wordings import WORDINGS
 from tooldojo.envs.dialogue.world import Dialogue
 from tooldojo.envs.gates.play import play_task
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError
-from tooldojo.envs.users import Heard, closes
+from tooldojo.envs.users import MOST_DEEDS, Heard, closes
 from tooldojo.verifiers.records import CallOutcome
 
 COUNT = 60
@@ -99,6 +101,29 @@ def test_several_things_are_done_and_told_in_order() -> None:
     names = [call.name for call in world.calls]
     assert names == ["user:set", "user:set", "user:restart", "user:said"]
     assert world.state["user"]["settings"]["filter"] == "on"
+
+
+WORDS = "set turn restart guest filter channel cable bridge on off in out 7 99 and . ? lamp account"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(WORDS.split()), max_size=50), min_size=1, max_size=4))
+def test_no_message_crashes_the_world(messages: list[list[str]]) -> None:
+    world = Dialogue()
+    world.reset(options={"task": next(t for t in _tasks(3) if t.condition == "guest_forgets")})
+    for words in messages:
+        if not closes(" ".join(words)):
+            (reply,) = world.step({"calls": (), "message": " ".join(words)})[0]
+            assert reply
+    found = world.state["user"]["settings"]
+    assert all(value in SETTINGS[name] for name, value in found.items()) and len(found) == 5
+
+
+def test_what_is_too_much_for_one_exchange_is_left_out() -> None:
+    world = Dialogue()
+    world.reset(options={"task": _tasks(1)[0]})
+    (reply,) = world.step({"calls": (), "message": "Please restart. " * 30})[0]
+    assert reply.count("restarted") == MOST_DEEDS == len(world.calls) - 1
 
 
 def test_a_slip_happens_once() -> None:
