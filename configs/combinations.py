@@ -27,7 +27,8 @@ CORRECTIONS = ("token_truncate", "token_mask", "sequence_truncate", "sequence_ma
 NEEDS = (
     Need("advantage", "credit", ("token", "turn"), ("gae",)),
     Need("credit", "advantage", ("gae",), ("token",)),
-    Need("discount", "credit", ("turn", "token")),
+    Need("credit", "advantage", ("grpo", "dr_grpo", "rloo"), ("state",)),
+    Need("discount", "credit", ("turn", "state", "token")),
     Need("gae_lambda", "advantage", ("gae",)),
     Need("value_clip", "advantage", ("gae",)),
     Need("dual_clip", "loss", ("clip",)),

@@ -38,6 +38,7 @@ METHODS: dict[str, dict[str, object]] = {
     "nsr": {**_SIGNS, "positive_weight": 0.0},
     "w_reinforce": {**_SIGNS, "positive_weight": 0.1},
     "turn_grpo": {"credit": "turn", **_PPO_CLIP},
+    "gigpo": {"credit": "state", "discount": 0.95, **_PPO_CLIP},
     "toolpo": {
         "advantage": "dr_grpo",
         "credit": "tool",

@@ -209,6 +209,7 @@ class ObjectiveSection(Section):
         "nsr",
         "w_reinforce",
         "turn_grpo",
+        "gigpo",
         "toolpo",
         "ppo",
         "turn_ppo",
@@ -222,9 +223,10 @@ class ObjectiveSection(Section):
         "grpo", "dr_grpo", "rloo", "reinforce", "reinforce_pp", "reinforce_pp_baseline", "gae"
     ] = "grpo"
     """How rewards become advantages: by the group, by the whole batch, or with a critic (`gae`)."""
-    credit: Literal["trajectory", "turn", "tool", "token"] = "trajectory"
-    """What gets an advantage of its own: the trajectory; each turn, from the rewards to come; tool
-    calls, from the penalties for bad ones; each token (`gae` only)."""
+    credit: Literal["trajectory", "turn", "state", "tool", "token"] = "trajectory"
+    """What gets an advantage of its own: the trajectory; each turn, from the rewards to come; each
+    turn besides, against others taken in the same state; tool calls, from the penalties for bad
+    ones; each token (`gae` only)."""
     discount: Share = 1.0
     """Of rewards to come, per turn or token of `credit`."""
     positive_weight: Annotated[float, Field(ge=0)] = 1.0

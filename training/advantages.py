@@ -106,21 +106,27 @@ def with_advantages(members: Sequence[Member], section: ObjectiveSection) -> lis
 
 
 def _without_critic(group: Sequence[Member], section: ObjectiveSection) -> list[Member]:
-    of = ADVANTAGES[section.advantage]
-    if section.credit == "turn":
-        returns = [discounted(turn_rewards(m, section), section.discount) for m in group]
-        advantages = _by_member(of, returns)
-        per_token = [a[m.turn_N] for a, m in zip(advantages, group, strict=True)]
-    elif section.credit == "tool":
-        per_token = _tool_credit(group, section, of)
-    else:
-        totals = [np.array([m.reward.total + overlong(m.length, section)]) for m in group]
-        advantages = _by_member(of, totals)
-        per_token = [np.repeat(a, m.length) for a, m in zip(advantages, group, strict=True)]
+    advantages = CREDITS[section.credit](group, section, ADVANTAGES[section.advantage])
     return [
         m.having(Column.ADVANTAGE, a_N + discounted(kl_rewards(m, section), 1.0))
-        for m, a_N in zip(group, per_token, strict=True)
+        for m, a_N in zip(group, advantages, strict=True)
     ]
+
+
+def _trajectory_credit(
+    group: Sequence[Member], section: ObjectiveSection, of: Advantage
+) -> list[np.ndarray]:
+    """One advantage for all tokens of a trajectory."""
+    totals = [np.array([m.reward.total + overlong(m.length, section)]) for m in group]
+    return [np.repeat(a, m.length) for m, a in zip(group, _by_member(of, totals), strict=True)]
+
+
+def _turn_credit(
+    group: Sequence[Member], section: ObjectiveSection, of: Advantage
+) -> list[np.ndarray]:
+    """One for each turn, of its return among all returns of the group."""
+    returns = [discounted(turn_rewards(m, section), section.discount) for m in group]
+    return [a_U[m.turn_N] for m, a_U in zip(group, _by_member(of, returns), strict=True)]
 
 
 def _tool_credit(
@@ -134,11 +140,39 @@ def _tool_credit(
     """
     action = [np.array([m.reward.parts.get("call_error", 0.0)]) for m in group]
     rest = [
-        np.array([m.reward.total + overlong(m.length, section)]) - a
-        for m, a in zip(group, action, strict=True)
+        np.array([sum(value for name, value in m.reward.parts.items() if name != "call_error")])
+        + overlong(m.length, section)
+        for m in group
     ]
     pairs = zip(group, _by_member(of, rest), _by_member(of, action), strict=True)
     return [np.repeat(success, m.length) + m.call_N * act for m, success, act in pairs]
+
+
+def _state_credit(
+    group: Sequence[Member], section: ObjectiveSection, of: Advantage
+) -> list[np.ndarray]:
+    """The trajectory's, plus that of the turn's return among those of the group's turns that were
+    taken in the same state; 0 where there is no other. GiGPO, https://arxiv.org/abs/2505.10978."""
+    returns = [discounted(turn_rewards(m, section), section.discount) for m in group]
+    places: dict[str, list[tuple[int, int]]] = {}
+    for i, member in enumerate(group):
+        for turn in range(len(returns[i])):
+            places.setdefault(member.states[turn], []).append((i, turn))
+    steps = [np.zeros_like(each) for each in returns]
+    for same in places.values():
+        return_U = torch.tensor([returns[i][turn] for i, turn in same], dtype=torch.float64)
+        for (i, turn), value in zip(same, of(return_U, torch.arange(len(same))), strict=True):
+            steps[i][turn] = float(value)
+    whole = _trajectory_credit(group, section, of)
+    return [a_N + s_U[m.turn_N] for m, a_N, s_U in zip(group, whole, steps, strict=True)]
+
+
+CREDITS: dict[str, Callable[[Sequence[Member], ObjectiveSection, Advantage], list[np.ndarray]]] = {
+    "trajectory": _trajectory_credit,
+    "turn": _turn_credit,
+    "state": _state_credit,
+    "tool": _tool_credit,
+}
 
 
 def _by_member(of: Advantage, returns: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -63,13 +63,15 @@ class Member:
     """One trajectory that trains; it counts once wherever means are taken, however many sequences
     it has.
 
-    columns: values of its trainable tokens, in order, [N] each.
+    states: the hash before each turn; equal ones mean equal calls and results so far. columns:
+    values of its trainable tokens, in order, [N] each.
     """
 
     group: int
     sequences: tuple[PackedSequence, ...]
     reward: Reward
     truncated: bool = False
+    states: tuple[str, ...] = ()
     columns: Mapping[Column, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -152,7 +154,9 @@ def members_of(groups: Iterable[Group]) -> list[Member]:
         for each in kept:
             assert each.reward is not None
             sequences = _sequences(each, kept[0])
-            members.append(Member(index, sequences, each.reward, each.ending.truncated))
+            members.append(
+                Member(index, sequences, each.reward, each.ending.truncated, each.hashes)
+            )
     return members
 
 

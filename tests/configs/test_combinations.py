@@ -34,7 +34,9 @@ def test_the_default_is_the_method_that_it_names() -> None:
     [
         (["advantage=gae"], "objective.advantage = gae needs objective.credit = token or turn"),
         (["credit=token"], "objective.credit = token needs objective.advantage = gae"),
-        (["discount=0.9"], "objective.discount = 0.9 needs objective.credit = turn or token"),
+        (["discount=0.9"], "objective.discount = 0.9 needs objective.credit = turn or state"),
+        (["method=ppo", "credit=state"], "objective.advantage = gae needs objective.credit"),
+        (["advantage=reinforce", "credit=state"], "objective.credit = state needs objective.adv"),
         (["gae_lambda=0.9"], "objective.gae_lambda = 0.9 needs objective.advantage = gae"),
         (["value_clip=0.5"], "objective.value_clip = 0.5 needs objective.advantage = gae"),
         (["method=cispo", "dual_clip=9"], "objective.dual_clip = 9.0 needs objective.loss = clip"),

@@ -131,6 +131,35 @@ def test_turns_need_rewards_of_their_own() -> None:
             found([replace(bare, columns=columns)], **keys)
 
 
+def in_states(rewards: list[float], *states: str) -> Member:
+    return replace(member(rewards), states=states)
+
+
+def test_turns_are_compared_with_turns_in_the_same_state() -> None:
+    members = [
+        in_states([0.0, 0.0, 1.0], "start", "a", "b"),
+        in_states([0.0, 0.0], "start", "a"),
+        in_states([0.0], "start"),
+    ]
+    trajectory = found(members, advantage="dr_grpo")
+    advantages = found(members, advantage="dr_grpo", credit="state", discount=0.5)
+    step = [[0.25 - 0.25 / 3, 0.5 - 0.25, 0.0], [-0.25 / 3, -0.25], [-0.25 / 3]]
+    for mine, whole, expected in zip(advantages, trajectory, step, strict=True):
+        assert mine == pytest.approx([w + e for w, e in zip(whole, expected, strict=True)])
+
+
+@FEW
+@given(st.lists(st.tuples(VALUES, st.integers(1, 3)), min_size=1, max_size=4))
+def test_where_no_state_is_shared_credit_is_the_trajectory_s(
+    drawn: list[tuple[float, int]],
+) -> None:
+    members = [
+        in_states([0.0] * (turns - 1) + [r], *(f"{i}.{k}" for k in range(turns)))
+        for i, (r, turns) in enumerate(drawn)
+    ]
+    assert found(members, method="gigpo") == found(members, method="grpo")
+
+
 @FEW
 @given(st.lists(st.tuples(VALUES, VALUES), min_size=2, max_size=5), VALUES)
 def test_the_reward_for_calls_reaches_calls_alone(
