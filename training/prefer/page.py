@@ -73,8 +73,9 @@ def response_of(trajectory: Trajectory) -> list[Json]:
     for turn in turns:
         messages.append({"role": "assistant", "content": turn.text})
         if turn is not turns[-1]:  # where a limit came, nobody read the last results
-            results = [call.result for call in calls if call.turn == turn.index]
-            messages += [{"role": "tool", "content": result} for result in results]
+            for call in calls:
+                if call.turn == turn.index:
+                    messages.append({"role": "tool", "content": call.result})
     return messages
 
 
