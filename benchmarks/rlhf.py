@@ -93,7 +93,8 @@ def step(session: Session, learning: Learning, model: RewardModel) -> None:
     batch = learning.tasks.batch(session.fleet, session.on_group)
     groups = with_learned_reward(batch.groups, model)
     rewards = [reward for group in groups for reward in group.rewards]
-    figures = learning.learner.update([group for group in groups if not group.dead])
+    live = [group for group in groups if not group.dead]
+    figures = learning.learner.update(live) if live else {}
     learning.step += 1
     session.publish(learning)
     session.record_players()

@@ -34,6 +34,7 @@ from tooldojo.training.preferences import (
     Pair,
     PairData,
     Preferences,
+    require_same_data,
     split_judged,
     split_pairs,
 )
@@ -73,6 +74,7 @@ def run_preference(
     pairs, exact = split_pairs(found, section, seed), recipe.run.deterministic
     with open_policy(recipe, resume) as opened, stage_reporter(console) as report:
         policy, run = opened.policy, opened.run
+        require_same_data(run.path, found)
         if method == "dpo":
             figures = train_dpo(policy, pairs, section, run / "dpo", seed, report, exact)
         else:
@@ -152,7 +154,6 @@ def _train(
     before = pair_logps(policy, held_out, section.batch_size)
     trainer = make(row_order(rows, section.epochs, seed), arguments)
     losses = train_to_end(trainer, directory, progress)
-    policy.model.eval()
     after = pair_logps(policy, held_out, section.batch_size)
     margins = [
         (new[0] - old[0]) - (new[1] - old[1]) for new, old in zip(after, before, strict=True)

@@ -7,10 +7,12 @@ Invariant: labels stand exactly on sampled tokens, and all comparisons of a task
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 from tooldojo.configs.schema import PreferenceSection
 from tooldojo.envs.registry import stored_id
@@ -20,6 +22,8 @@ from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.records import Trajectory
 from tooldojo.rollouts.store import StoredRow
 from tooldojo.training.demonstrations import IGNORE, TokenRow
+from tooldojo.training.run_dir import write_json
+from tooldojo.verifiers.canonical import content_hash
 
 
 class PreferenceError(ValueError):
@@ -157,10 +161,10 @@ def split_pairs(found: Preferences, section: PreferenceSection, seed: int) -> Pa
 
 
 def split_judged(found: Preferences, section: PreferenceSection, seed: int) -> JudgedData:
-    """Split by prompt; the held-out side keeps only prompts with a pair, to measure the same.
+    """Split by prompt, as `split_pairs` does, which says whether both sides have a pair.
 
     Raises:
-        PreferenceError: when a side is empty, or all training responses have one verdict.
+        PreferenceError: when a side has none.
     """
     split_pairs(found, section, seed)
     apart = {key for key in _keys(found) if _is_held_out(key, section.held_out, seed)}
@@ -174,3 +178,20 @@ def _keys(found: Preferences) -> set[str]:
 
 def _is_held_out(key: str, share: float, seed: int) -> bool:
     return derived_random(seed, "held-out", key).random() < share
+
+
+def require_same_data(run: Path, found: Preferences) -> None:
+    """Write down what a run trains on; refuse to go on with a run on anything else.
+
+    Raises:
+        PreferenceError: when the run was started on other comparisons.
+    """
+    path = run / "data.json"
+    rows = [[each.key, each.good, each.row.input_ids] for each in found.judged]
+    digest = content_hash(rows)  # type: ignore[arg-type]
+    if not path.exists():
+        write_json(path, {"digest": digest, "responses": len(rows), "pairs": len(found.pairs)})
+    elif json.loads(path.read_text())["digest"] != digest:
+        raise PreferenceError(
+            f"{run} was started on other comparisons; give the same --data, or another run.dir"
+        )

@@ -18,7 +18,13 @@ from tooldojo.rollouts.chat import Chat
 from tooldojo.training.card import conventions_of
 from tooldojo.training.demonstrations import TokenRow
 from tooldojo.training.players import base_and_adapter, recipe_chat
-from tooldojo.training.preferences import Pair, PairData, Preferences, split_pairs
+from tooldojo.training.preferences import (
+    Pair,
+    PairData,
+    Preferences,
+    require_same_data,
+    split_pairs,
+)
 from tooldojo.training.progress import stage_reporter
 from tooldojo.training.reward_model import RewardModel, new_reward_model
 from tooldojo.training.run_dir import RunDirectory, write_json
@@ -59,6 +65,7 @@ def run_reward(
     data, exact = split_pairs(found, section, seed), recipe.run.deterministic
     with open_reward(recipe, chat, resume) as opened, stage_reporter(console) as report:
         run, model = opened.run, opened.model
+        require_same_data(run.path, found)
         figures = train_reward(model, data, section, run / "reward", seed, report, exact)
         figures["left_out"] = dict[str, Json](found.skipped)
         write_json(run / "reward.json", figures)

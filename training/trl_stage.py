@@ -96,13 +96,17 @@ def quiet() -> None:
 
 
 def train_to_end(trainer: Trainer, directory: Path, progress: Progress | None) -> list[float]:
-    """Train from the last whole checkpoint under `directory`; returns the validation losses."""
+    """Train from the last whole checkpoint under `directory`; returns the validation losses. The
+    model is left without dropout, as it was found.
+    """
     from transformers import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)
     if progress is not None:
         trainer.add_callback(progress_callback(progress))
     trainer.train(resume_from_checkpoint=resume_point(directory))
+    assert trainer.model is not None
+    trainer.model.eval()
     return [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
 
 

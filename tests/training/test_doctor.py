@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from tooldojo.configs.loading import load_recipe
+from tooldojo.envs.task import IssuedTask, Task
+from tooldojo.rollouts.local_fleet import LocalFleet
+from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.doctor import diagnose, read_symptoms
-from tooldojo.training.doctor.reading import Played, Symptoms
+from tooldojo.training.doctor.reading import Played, Symptoms, read_played
 from tooldojo.training.doctor.rules import RULES
 from tooldojo.training.metrics import MetricsLog
 from tooldojo.training.run_dir import write_recipe
@@ -158,3 +161,20 @@ def test_a_run_directory_is_read(tmp_path: Path) -> None:
     assert read.recipe.rollout.eta == 1 and read.evaluations["sft"]["tasks"] == 10
     assert len(read.values("entropy")) == 8 and len(read.values("loss")) == 7
     assert [finding.rule for finding in diagnose(read)] == ["not_finite"]
+
+
+def test_training_trajectories_are_counted(
+    skilled: Callable[..., LocalFleet], heldout: Callable[[int], list[Task]], tmp_path: Path
+) -> None:
+    issued = [IssuedTask(i, task) for i, task in enumerate(heldout(6))]
+    groups = list(skilled(0.0, 1).play(issued, 1))
+    store = TrajectoryStore(tmp_path)
+    store.append(groups[:5], "train", 0)
+    store.append(groups[5:], "rl", 0)
+    counted, turns = read_played(store), [t for g in groups[:5] for t in g.trajectories]
+    assert (counted.scored, counted.failed) == (5, 0)
+    assert counted.turns == sum(trajectory.turns for trajectory in turns)
+    bad = [t for each in turns for t in each.segments[0].turns if t.malformed is not None]
+    assert counted.malformed == len(bad)
+    lengths = sorted(len(trajectory.segments[0].ids_T) for trajectory in turns)
+    assert counted.scored_length == lengths[2]

@@ -23,6 +23,7 @@ from tooldojo.training.preferences import (
     Judged,
     PreferenceError,
     pair_up,
+    require_same_data,
     split_judged,
     split_pairs,
     stored_preferences,
@@ -115,6 +116,17 @@ def test_a_tasks_comparisons_are_on_one_side(rows: list[StoredRow], small_chat: 
     assert len(singles.train) + len(singles.held_out) == 18
     with pytest.raises(PreferenceError, match="0 held out"):
         split_pairs(found, PreferenceSection(held_out=1e-9), seed=0)
+
+
+def test_a_run_goes_on_with_its_own_data_only(
+    rows: list[StoredRow], small_chat: Chat, tmp_path: Path
+) -> None:
+    found = stored_preferences(rows, small_chat, [WORLD], 4, 0)
+    require_same_data(tmp_path, found)
+    require_same_data(tmp_path, found)
+    fewer = stored_preferences(rows[1:], small_chat, [WORLD], 4, 0)
+    with pytest.raises(PreferenceError, match="started on other comparisons"):
+        require_same_data(tmp_path, fewer)
 
 
 LINE = {

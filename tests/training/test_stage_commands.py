@@ -33,11 +33,16 @@ KEYS = ("preference.epochs=1", "preference.batch_size=2", "preference.held_out=0
 def model(small_chat: Chat, tmp_path: Path) -> Path:
     """A random model of two layers with the small chat's tokenizer."""
     torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "head_dim": 8}
     config = Qwen3Config(
-        vocab_size=len(small_chat.tokenizer), num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=4096, **sizes,
-    )  # fmt: skip
+        vocab_size=len(small_chat.tokenizer),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=4096,
+    )
     folder = tmp_path / "model"
     Qwen3ForCausalLM(config).save_pretrained(folder)
     small_chat.tokenizer.save_pretrained(folder)

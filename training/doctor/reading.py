@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tooldojo.configs.loading import load_recipe
@@ -24,7 +25,6 @@ from tooldojo.verifiers.records import Json, StopReason
 
 WINDOW = 0.25  # the beginning and the end of a run are each so much of it
 TRAIN = "train"
-_COLUMNS = ["ending", "ids", "turns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +105,14 @@ def read_played(store: TrajectoryStore) -> Played:
     turns = malformed = 0
     lengths: dict[bool, list[int]] = {True: [], False: []}
     for path in store.shards(TRAIN):
-        table = pq.read_table(path, columns=_COLUMNS).to_pylist()
-        for row in table:
-            scored = ENDINGS[StopReason(row["ending"])].trains
-            lengths[scored].append(len(row["ids"]))
+        table = pq.read_table(path, columns=["ending", "ids", "turns"])
+        tokens = pc.list_value_length(table["ids"])  # pyright: ignore[reportAttributeAccessIssue]
+        columns = (table["ending"], tokens, table["turns"])
+        for ending, length, text in zip(*(c.to_pylist() for c in columns), strict=True):
+            scored = ENDINGS[StopReason(ending)].trains
+            lengths[scored].append(length)
             if scored:
-                played = [turn for segment in json.loads(row["turns"]) for turn in segment]
+                played = [turn for segment in json.loads(text) for turn in segment]
                 turns += len(played)
                 malformed += sum(turn["malformed"] is not None for turn in played)
     return Played(

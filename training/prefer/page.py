@@ -39,6 +39,8 @@ def choose(
     right = left if second is None else _by_task(second)
     pairs: list[tuple[Side, Side]] = []
     for task_id in derived_random(seed, "prefer").sample(sorted(left), len(left)):
+        if len(pairs) == count:
+            break
         rng = derived_random(seed, "prefer", task_id)
         found = [
             (a, b)
@@ -46,7 +48,7 @@ def choose(
             for b in right.get(task_id, ())
             if response_of(a.row.trajectory) != response_of(b.row.trajectory)
         ]
-        if found and len(pairs) < count:
+        if found:
             a, b = rng.choice(found)
             pairs.append((a, b) if rng.random() < 0.5 else (b, a))
     return pairs
@@ -71,8 +73,9 @@ def response_of(trajectory: Trajectory) -> list[Json]:
     for turn in turns:
         messages.append({"role": "assistant", "content": turn.text})
         if turn is not turns[-1]:  # where a limit came, nobody read the last results
-            results = [call.result for call in calls if call.turn == turn.index]
-            messages += [{"role": "tool", "content": result} for result in results]
+            for call in calls:
+                if call.turn == turn.index:
+                    messages.append({"role": "tool", "content": call.result})
     return messages
 
 
