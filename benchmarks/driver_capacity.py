@@ -6,9 +6,9 @@ Cells: `scheduler`, the real scheduler, stream, pipeline and staleness rule on a
 where finished groups hold nothing; `full`, all of that with real worlds, token buffers, verifiers
 and the trajectory store, on simulated engines with measured latencies, in one process. `demand` is
 what the engines could deliver by their latency model, `share` how much of it was reached, and
-`cpu_ms` what one trajectory costs the driver's process. `bytes_per_trajectory` is the slope of
-resident memory over the second half of the run. `ratio` is the scheduler's rate at 1,024 engines
-over its rate at one.
+`cpu_us` and `cpu_ms` what one trajectory costs this process. `bytes_per_trajectory` is the slope of
+resident memory over the second half of the run. `ratio` is what a trajectory costs the scheduler
+with one engine over what it costs with 1,024.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import shutil
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -27,7 +28,7 @@ from common import arguments, finish
 
 from tooldojo.configs.schema import ObjectiveSection
 from tooldojo.envs.source import GeneratedTasks
-from tooldojo.envs.task import IssuedTask, Split, TaskSource
+from tooldojo.envs.task import IssuedTask, Split, Task, TaskSource
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.formats import call_format
 from tooldojo.rollouts.local_fleet import LocalFleet
@@ -50,18 +51,23 @@ POOL = 64  # different tasks: making tasks is not what is measured
 SETTINGS = PlaySettings(Limits(max_turn_tokens=256, max_context=4096), RewardShape(), 0)
 
 
+@cache
+def pool() -> tuple[Task, ...]:
+    """The tasks that are issued."""
+    drawn = GeneratedTasks([WORLD], Split.TRAIN, 0)
+    return tuple(drawn.next().task for _ in range(POOL))
+
+
 class Repeated:
     """A source that issues a few tasks again and again."""
 
     def __init__(self) -> None:
-        drawn = GeneratedTasks([WORLD], Split.TRAIN, 0)
-        self.tasks = [drawn.next().task for _ in range(POOL)]
         self.ordinal = 0
 
     def next(self) -> IssuedTask:
         """The next task."""
         self.ordinal += 1
-        return IssuedTask(self.ordinal - 1, self.tasks[self.ordinal % POOL])
+        return IssuedTask(self.ordinal - 1, pool()[self.ordinal % POOL])
 
     def feedback(self, ordinal: int, scores: object) -> None:
         """Nothing to learn."""
@@ -86,7 +92,7 @@ class ClockEngines:
     def __post_init__(self) -> None:
         self.queue: list[tuple[float, int]] = []
         nobody = EngineId("clock", "simulated", os.getpid(), "")
-        job = Job((IssuedTask(0, Repeated().tasks[0]),), SIZE, SETTINGS)
+        job = Job((IssuedTask(0, pool()[0]),), SIZE, SETTINGS)
         self.empty = given_up(job.issued[0], job, nobody, BASE, "")
 
     def start(self, job: Job) -> None:
@@ -120,12 +126,13 @@ def scheduler_alone(engines: int, groups: int) -> dict:
     batch = max(16, engines)
     floor = ClockEngines(Scheduler(engines), Random(0))
     stream = GroupStream(floor, SIZE, SETTINGS, limit=None)
-    memory, began = Memory(), time.perf_counter()
+    memory, began, cpu = Memory(), time.perf_counter(), time.process_time()
     drive(stream, groups, batch, lambda played, _: memory.note(len(played.groups) * SIZE))
-    seconds = time.perf_counter() - began
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     return {
         "trajectories": memory.count,
         "trajectories_per_second": round(memory.count / seconds),
+        "cpu_us": round(1e6 * cpu / memory.count, 1),
         "bytes_per_trajectory": memory.slope(),
     }
 
@@ -191,13 +198,13 @@ def main() -> None:
     args = arguments(__doc__ or "")
     out = args.out / "driver-capacity"
     shutil.rmtree(out, ignore_errors=True)
-    groups, played = (2_048, 256) if args.quick else (200_000, 20_000)
+    groups, played = (8_192, 256) if args.quick else (200_000, 20_000)
     scheduler = {str(n): scheduler_alone(n, groups) for n in ENGINES}
     model = find_model("default")
     chat = Chat(load_tokenizer("default"), call_format("hermes"))
     full = {str(n): full_path(n, played, chat, model, out) for n in ENGINES}
-    rates = [cell["trajectories_per_second"] for cell in scheduler.values()]
-    finish({"scheduler": scheduler, "full": full, "ratio": round(rates[-1] / rates[0], 3)})
+    costs = [cell["cpu_us"] for cell in scheduler.values()]
+    finish({"scheduler": scheduler, "full": full, "ratio": round(costs[0] / costs[-1], 3)})
 
 
 if __name__ == "__main__":

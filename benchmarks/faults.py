@@ -25,7 +25,7 @@ from random import Random
 from typing import Any
 
 from common import arguments, finish
-from fault_world import FAULTS
+from fault_worlds.workshop import FAULTS
 from resume_kills import TAG, processes
 
 from tooldojo.configs.schema import RolloutSection
@@ -39,7 +39,7 @@ from tooldojo.rollouts.records import Group, Trajectory
 from tooldojo.rollouts.simulated import ENGINE_FAULTS, LatencyModel, SimulatedSampler, SimulatedSpec
 from tooldojo.training.policy import find_model, load_tokenizer
 
-WORLD = f"{Path(__file__).parent / 'fault_world.py'}:Workshop"
+WORLD = f"{Path(__file__).parent / 'fault_worlds' / 'workshop.py'}:Workshop"
 SIZE, WORKERS = 4, 2
 ORDERED = (*ENGINE_FAULTS, "tool_crash", "tool_hang")  # by a file that the victim takes away
 KINDS = (*ORDERED, "worker_kill", "node_loss")

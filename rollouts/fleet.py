@@ -101,8 +101,6 @@ class Fleet:
         self._seen: dict[EngineId, None] = {}
         self._used: dict[str, EngineStats] = {}
         self._scheduler: Scheduler[ObjectRef] = Scheduler(section.workers)
-        self._suspects: deque[Job] = deque()
-        self._suspect: ObjectRef | None = None  # the one that plays, or played last
         self._owns_ray = start_ray(Path(model))
         try:
             check_resources(section, Path(model))
@@ -212,27 +210,21 @@ class Fleet:
 
     def start(self, job: Job) -> None:
         """Give groups to the least loaded worker; they stay there."""
-        if job.losses < SUSPECT or self._lockstep:
-            self._send(job)
-        elif job.losses == SUSPECT:
-            self._suspects.append(job)
-            self._next_suspect()
-        else:
+        if job.losses > SUSPECT and not self._lockstep:
             why = f"{job.losses} workers were lost while they played it; {self.replaced[-1]}"
             last = self.engines_so_far[-1]
             job.done.extend(given_up(each, job, last, self.policy, why) for each in job.issued)
-            self._next_suspect()
+            self._send(self._scheduler.next_suspect())
+        else:
+            self._send(job if self._lockstep else self._scheduler.admit(job))
 
-    def _send(self, job: Job) -> ObjectRef:
+    def _send(self, job: Job | None) -> None:
+        if job is None:
+            return
         seat = self._scheduler.least_loaded()
         handle = self._ready(self._seats[seat]).handle
         play = handle.play.remote(job.issued, job.group_size, job.settings, self.policy)
         self._scheduler.started(play, job, seat)
-        return play
-
-    def _next_suspect(self) -> None:
-        if self._suspects and self._suspect not in self._scheduler:
-            self._suspect = self._send(self._suspects.popleft())
 
     def pump(self, wait: bool) -> None:
         """Put the groups of finished jobs where they belong; `wait`: until there are any."""
@@ -256,16 +248,14 @@ class Fleet:
                 self._replace(self._seats[self._scheduler.seat_of(play)], _why(error))
             else:
                 self._scheduler.ended(play).done.extend(groups)
-        self._next_suspect()
+        self._send(self._scheduler.next_suspect())
 
     def abandon(self, done: deque[Group]) -> None:
         """Stop the jobs whose groups go to `done`."""
         import ray
 
-        for play in self._scheduler.running_for(done):
-            self._scheduler.ended(play)
+        for play in self._scheduler.abandon(done):
             ray.cancel(play)
-        self._suspects = deque(job for job in self._suspects if job.done is not done)
 
     def _at_once(self, group_size: int) -> int:
         """Groups per job: lockstep needs all that play at once in one."""

@@ -145,10 +145,10 @@ class _LocalEngines:
         """End the stream's jobs and its loop."""
         if self._runner is None:
             return
-        left = self._scheduler.running_for(done)
+        left = self._scheduler.abandon(done)
         self._runner.get_loop().run_until_complete(_cancelled(left))
         self._runner.close()
-        self._runner, self._scheduler = None, Scheduler(len(self._fleet.samplers))
+        self._runner = None
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[Group]]) -> None:

@@ -89,6 +89,7 @@ class Scheduler(Generic[Ticket]):
         self._loads = [0] * seats
         self._heap = [(0, seat) for seat in range(seats)]  # every current load, and outdated ones
         self._running: dict[Ticket, _Run] = {}
+        self._suspects: deque[Job] = deque()  # wait until no other suspect plays
         self._on_seat: list[dict[Ticket, None]] = [{} for _ in range(seats)]
 
     @property
@@ -110,6 +111,21 @@ class Scheduler(Generic[Ticket]):
             if self._loads[seat] == load:
                 return seat
             heapq.heappop(self._heap)
+
+    def admit(self, job: Job) -> Job | None:
+        """The job that may start now: this one, or, where it is a suspect, the next suspect in line
+        unless one plays already.
+        """
+        if job.losses < SUSPECT:
+            return job
+        self._suspects.append(job)
+        return self.next_suspect()
+
+    def next_suspect(self) -> Job | None:
+        """A suspect that may start now."""
+        if not self._suspects or any(r.job.losses >= SUSPECT for r in self._running.values()):
+            return None
+        return self._suspects.popleft()
 
     def started(self, ticket: Ticket, job: Job, seat: int) -> None:
         """A job runs on a seat."""
@@ -134,9 +150,13 @@ class Scheduler(Generic[Ticket]):
         blamed = [job for job in jobs if job.losses >= SUSPECT] or jobs
         return [replace(job, losses=job.losses + 1) if job in blamed else job for job in jobs]
 
-    def running_for(self, done: deque[Group]) -> list[Ticket]:
-        """The tickets of jobs whose groups go to `done`."""
-        return [ticket for ticket, run in self._running.items() if run.job.done is done]
+    def abandon(self, done: deque[Group]) -> list[Ticket]:
+        """Forget the jobs whose groups go to `done`; the tickets of those that run."""
+        self._suspects = deque(job for job in self._suspects if job.done is not done)
+        tickets = [ticket for ticket, run in self._running.items() if run.job.done is done]
+        for ticket in tickets:
+            self.ended(ticket)
+        return tickets
 
     def _add(self, seat: int, trajectories: int) -> None:
         self._loads[seat] += trajectories

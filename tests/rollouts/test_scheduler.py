@@ -14,7 +14,7 @@ from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.player import Limits, PlaySettings
 from tooldojo.rollouts.publish import BASE
 from tooldojo.rollouts.records import EngineId, Group
-from tooldojo.rollouts.scheduler import Job, Scheduler, given_up
+from tooldojo.rollouts.scheduler import SUSPECT, Job, Scheduler, given_up
 from tooldojo.rollouts.stream import GroupStream
 from tooldojo.verifiers.records import Goal, StopReason
 from tooldojo.verifiers.reward import RewardShape
@@ -30,25 +30,47 @@ class Room:
         self.scheduler: Scheduler[int] = Scheduler(seats)
         self.seats, self.luck, self.losses = seats, luck, losses
         self.tickets = self.most = 0
+        self.deadly: int | None = None  # the ordinal of a task that kills whoever plays it
+        self.deadly_tickets: set[int] = set()
 
     def start(self, job: Job) -> None:
+        if job.losses > SUSPECT:
+            nobody = EngineId("e", "vllm", 1, "n")
+            job.done.extend(given_up(each, job, nobody, BASE, "died") for each in job.issued)
+            self.send(self.scheduler.next_suspect())
+        else:
+            self.send(self.scheduler.admit(job))
+
+    def send(self, job: Job | None) -> None:
+        if job is None:
+            return
         self.tickets += 1
         seat = self.scheduler.least_loaded()
         assert self.scheduler.load(seat) == min(map(self.scheduler.load, range(self.seats)))
         self.scheduler.started(self.tickets, job, seat)
+        if self.deadly in [each.ordinal for each in job.issued]:
+            self.deadly_tickets.add(self.tickets)
         self.most = max(self.most, sum(map(self.scheduler.load, range(self.seats))))
 
     def pump(self, wait: bool) -> None:
         if self.losses and self.luck.random() < 0.3:
             self.losses -= 1
-            for job in self.scheduler.lost(self.luck.randrange(self.seats)):
-                self.start(job)
-        job = self.scheduler.ended(self.luck.choice(self.scheduler.tickets))
+            self.lose(self.luck.randrange(self.seats))
+        if not self.scheduler.tickets:
+            return
+        ticket = self.luck.choice(self.scheduler.tickets)
+        if self.deadly is not None and ticket in self.deadly_tickets:
+            return self.lose(self.scheduler.seat_of(ticket))
+        job = self.scheduler.ended(ticket)
         job.done.extend(Group(each.ordinal, each.task, ()) for each in job.issued)
+        self.send(self.scheduler.next_suspect())
+
+    def lose(self, seat: int) -> None:
+        for job in self.scheduler.lost(seat):
+            self.start(job)
 
     def abandon(self, done: deque[Group]) -> None:
-        for ticket in self.scheduler.running_for(done):
-            self.scheduler.ended(ticket)
+        self.scheduler.abandon(done)
 
 
 def issue(count: int, first: int = 0) -> list[IssuedTask]:
@@ -78,6 +100,24 @@ def test_every_task_comes_back_once_whatever_is_lost(
         assert room.most <= max(limit, at_once * size)
 
 
+@given(
+    seats=st.integers(1, 4),
+    count=st.integers(1, 20),
+    limit=st.none() | st.integers(1, 30),
+    luck=st.randoms(use_true_random=False),
+)
+@settings(max_examples=80, deadline=None)
+def test_a_deadly_task_is_given_up_and_takes_no_other_with_it(
+    seats: int, count: int, limit: int | None, luck: Random
+) -> None:
+    room = Room(seats, luck)
+    room.deadly = luck.randrange(count)
+    groups = GroupStream(room, 2, SETTINGS, limit).play(issue(count))
+    given_up_on = {group.ordinal: bool(group.trajectories) for group in groups}
+    assert given_up_on == {ordinal: ordinal == room.deadly for ordinal in range(count)}
+    assert len(room.deadly_tickets) == SUSPECT + 1
+
+
 def test_jobs_spread_over_the_engines() -> None:
     room = Room(4, Random(0))
     GroupStream(room, 2, SETTINGS, limit=None).put(issue(12))
@@ -88,21 +128,6 @@ def test_jobs_spread_over_the_engines() -> None:
     assert [job.losses for job in lost] == [1, 1, 1] and room.scheduler.load(2) == 0
     room.start(lost[0])
     assert room.scheduler.load(2) == 2
-
-
-def test_the_loss_of_an_engine_is_blamed_on_a_suspect_alone() -> None:
-    room = Room(1, Random(0))
-    GroupStream(room, 2, SETTINGS, limit=None).put(issue(3))
-    for expected in ([1, 1, 1], [2, 2, 2]):
-        jobs = room.scheduler.lost(0)
-        assert [job.losses for job in jobs] == expected
-        for job in jobs[: 3 if expected == [1, 1, 1] else 1]:
-            room.start(job)
-    fresh = GroupStream(room, 2, SETTINGS, limit=None)
-    fresh.put(issue(2, first=9))
-    assert [(job.issued[0].ordinal, job.losses) for job in room.scheduler.lost(0)] == [
-        (0, 3), (9, 0), (10, 0)
-    ]  # fmt: skip
 
 
 def test_streams_do_not_mix_and_closing_one_frees_its_engines() -> None:
