@@ -104,9 +104,11 @@ class Category(Entry):
         from tooldojo.envs.registry import world_class
 
         drawn = playable(cls.category)
+        _, mark, wrappers = cls.env_id.partition("?")
         rng = derived_random(seed, "bfcl", cls.env_id, split.value, ordinal)
         for entry_id in rng.sample(drawn, len(drawn)):
-            world = world_class(f"{NAMESPACE}{cls.category}.{entry_id}-v0")
+            entry = f"{NAMESPACE}{cls.category}.{entry_id}-v0"
+            world = world_class(f"{entry}{mark}{wrappers}")
             draft = world.draft(rng, level)
             if world._split_of(draft) is split:
                 return world._complete(draft, split, level, f"seed={seed} ordinal={ordinal}")
