@@ -134,7 +134,7 @@ def load(env_id: str) -> type[World]:
     first = found[entry_id or playable(category)[0]]
     fields = {"__doc__": about, "category": category, "entry": first}
     base: type[World] = Entry if entry_id else Category
-    return type("Bfcl", (base,), fields)
+    return type(base.__name__, (base,), fields)
 
 
 def data_folder() -> Path:
