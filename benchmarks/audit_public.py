@@ -31,7 +31,7 @@ from tooldojo.envs.imported.outside import Outside, OutsideError, OutsideLost
 from tooldojo.envs.imported.reasoning_gym import VERDICTS, outside, package
 from tooldojo.envs.seeding import derive_seed, derived_random
 
-ITEMS = {"quick": 2, "full": 5}
+ITEMS = {"quick": 2, "full": 10}
 QUICK_SETS = 10
 DEADLINE = {"item": 120.0, "score": 5.0}  # seconds; a grader takes milliseconds
 

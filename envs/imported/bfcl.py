@@ -35,6 +35,7 @@ CATEGORIES = (
 CLOSING = "Done."
 _TYPES = {"dict": "object", "float": "number", "tuple": "array", "list": "array"}
 _PLAIN = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
+SYSTEM_PROMPT = "Make all calls that the request needs in one turn, then close with a message."
 VERDICT = Verdict(Audit.FLAGGED, ("a benchmark: what trains on it is no longer measured by it",))
 
 
@@ -43,7 +44,7 @@ class Entry(World):
 
     entry: ClassVar[dict[str, Any]]
     category: ClassVar[str]
-    system_prompt = "Make all calls that the request needs in one turn, then close with a message."
+    system_prompt = SYSTEM_PROMPT
     max_turns = 2
     verdict = VERDICT
     verifier = all_of(allowed_calls=allowed_calls)
@@ -61,9 +62,7 @@ class Entry(World):
     @classmethod
     def draft(cls, rng: Random, level: int) -> Draft:
         """The entry; its demonstration takes the first allowed values."""
-        calls = tuple(Call(name, arguments) for name, arguments in gold_calls(cls.entry))
-        gold = [GoldTurn("", calls), GoldTurn("", (), CLOSING)]
-        return Draft(prompt_of(cls.entry), {"entry": cls.entry["id"]}, gold)
+        return draft_of(cls.entry)
 
     async def perform(self, spec: ToolSpec, arguments: dict[str, Any]) -> object:
         """The benchmark has no functions behind its schemas."""
@@ -74,17 +73,26 @@ class Entry(World):
         return {"allowed_calls": self.entry["allowed"]}
 
 
-class Category(Entry):
+class Category(World):
     """All entries of a category whose demonstration its own schemas accept: a source of tasks,
     which are played in their entries' worlds.
     """
 
+    category: ClassVar[str]
+    system_prompt = SYSTEM_PROMPT
+    max_turns = 2
+    verdict = VERDICT
     tool_less = True
 
     @classmethod
     def tool_specs(cls) -> dict[str, ToolSpec]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """None; each entry has its own."""
         return {}
+
+    @classmethod
+    def draft(cls, rng: Random, level: int) -> Draft:
+        """One of the entries."""
+        return draft_of(entries(cls.category)[rng.choice(playable(cls.category))])
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -104,9 +112,11 @@ class Category(Entry):
         from tooldojo.envs.registry import world_class
 
         drawn = playable(cls.category)
-        rng = derived_random(seed, "bfcl", cls.env_id, split.value, ordinal)
+        _, mark, wrappers = cls.env_id.partition("?")
+        rng = derived_random(seed, "bfcl", cls.origin_id(), split.value, ordinal)
         for entry_id in rng.sample(drawn, len(drawn)):
-            world = world_class(f"{NAMESPACE}{cls.category}.{entry_id}-v0")
+            entry = f"{NAMESPACE}{cls.category}.{entry_id}-v0"
+            world = world_class(f"{entry}{mark}{wrappers}")
             draft = world.draft(rng, level)
             if world._split_of(draft) is split:
                 return world._complete(draft, split, level, f"seed={seed} ordinal={ordinal}")
@@ -129,10 +139,10 @@ def load(env_id: str) -> type[World]:
     if entry_id and entry_id not in found:
         raise LookupError(f"no entry {entry_id!r} in BFCL's {category}")
     about = f"BFCL v4, {category}" + (f", entry {entry_id}." if entry_id else ".")
-    first = found[entry_id or playable(category)[0]]
-    fields = {"__doc__": about, "category": category, "entry": first}
-    base: type[World] = Entry if entry_id else Category
-    return type("Bfcl", (base,), fields)
+    fields = {"__doc__": about, "category": category}
+    if entry_id:
+        return type("BfclEntry", (Entry,), {**fields, "entry": found[entry_id]})
+    return type("BfclCategory", (Category,), fields)
 
 
 def data_folder() -> Path:
@@ -168,6 +178,13 @@ def _entries(category: str, folder: str) -> dict[str, dict[str, Any]]:
 def _rows(path: Path) -> list[dict[str, Any]]:
     lines = path.read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines if line.strip()]
+
+
+def draft_of(entry: dict[str, Any]) -> Draft:
+    """An entry's task; the demonstration takes the first allowed values."""
+    calls = tuple(Call(name, arguments) for name, arguments in gold_calls(entry))
+    gold = [GoldTurn("", calls), GoldTurn("", (), CLOSING)]
+    return Draft(prompt_of(entry), {"entry": entry["id"]}, gold)
 
 
 def prompt_of(entry: dict[str, Any]) -> str:

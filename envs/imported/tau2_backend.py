@@ -38,7 +38,7 @@ class Backend:
         self._tasks = {task.id: task for task in _tasks(module, domain)}
         self._splits = module.get_tasks_split() or {}
         self._golds: dict[str, dict] = {}
-        self._now = self._state()
+        self._now: dict[str, Any] | None = self._state()  # None: to be looked for
 
     def policy(self) -> str:
         """The domain's rules for the agent."""
@@ -61,6 +61,7 @@ class Backend:
         """The state at a task's start."""
         self._go_to({})
         initial = self._tasks[task].initial_state
+        self._now = None
         self._live.set_state(
             initial and initial.initialization_data,
             initial and initial.initialization_actions,
@@ -71,13 +72,14 @@ class Backend:
     def call(self, state: dict[str, Any], name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """A tool's result as the agent reads it, whether it is an error, and the state after."""
         self._go_to(state)
+        reads = not self._solo and not self._mutates(name)  # solo: reading also syncs the two
+        self._now = state if reads else None
         said = self._message.ToolCall(
             id="call", name=name, arguments=arguments, requestor="assistant"
         )
         got = self._live.get_response(said)
         text = got.content if isinstance(got.content, str) else json.dumps(got.content)
-        still = not self._solo and not self._mutates(name)
-        return {"text": text, "error": bool(got.error), "state": state if still else self._noted()}
+        return {"text": text, "error": bool(got.error), "state": self._noted()}
 
     def score(
         self, task: str, state: dict[str, Any], calls: list[dict[str, Any]], said: list[str]
@@ -130,6 +132,7 @@ class Backend:
 
     def _assertions_hold(self, task: str, state: dict[str, Any]) -> bool:
         self._go_to(state)
+        self._now = None
         wanted = self._tasks[task].evaluation_criteria.env_assertions or []
         return all([self._live.run_env_assertion(a, raise_assertion_error=False) for a in wanted])
 
@@ -150,8 +153,9 @@ class Backend:
         return [each for each in pairs if each[1] is not None and each[1].db is not None]
 
     def _noted(self) -> dict[str, Any]:
-        """The state after something ran, kept so that the next request need not look for it."""
-        self._now = self._state()
+        """The state, kept so that the next request need not look for it."""
+        if self._now is None:
+            self._now = self._state()
         return self._now
 
     def _state(self) -> dict[str, Any]:
@@ -159,10 +163,12 @@ class Backend:
         return json.loads(json.dumps(found))
 
     def _go_to(self, state: dict[str, Any]) -> None:
-        if state == self._now:
+        now = self._noted()
+        if state == now:
             return
+        self._now = None
         for name, live, shipped in self._kits():
-            _go_to(live.db, shipped.db, self._now.get(name, {}), state.get(name, {}))
+            _go_to(live.db, shipped.db, now.get(name, {}), state.get(name, {}))
         self._now = state
 
 

@@ -24,13 +24,15 @@ def envs(
     traceback: Trace = False,
 ) -> None:
     """List the worlds: levels, tools, kinds of task, promises."""
-    from tooldojo.envs.registry import NATIVE, world_class
+    from tooldojo.envs.registry import IMPORTED, NATIVE, world_class
 
     output: Output = ctx.obj
     screen = output.console
     found = [describe(world_class(each)) for each in ([world] if world else sorted(NATIVE))]
     for about in found:
         _show(screen, about, full=world is not None)
+    if world is None:
+        screen.print(f"[dim]imported ones are named {', '.join(f'{n}...' for n in IMPORTED)}[/]")
     output.emit({"worlds": found})
 
 

@@ -184,3 +184,10 @@ def test_the_referee_explains_each_disagreement(monkeypatch: pytest.MonkeyPatch)
         assert seen[wrong] == {(False, False)}, wrong
     agreed = explanation("parallel", "parallel_0", [("x", {})], "json", True)
     assert agreed == UNEXPLAINED
+
+
+def test_wrappers_of_a_category_are_those_of_its_entries() -> None:
+    task = take(["bfcl/parallel-v0?rename=1"], Split.TRAIN, 0, 1)[0]
+    assert task.env.startswith("bfcl/parallel.") and task.env.endswith("-v0?rename=1")
+    assert task.gold[0].calls[0].name != "math.area"
+    assert world_class(task.env)().replay_gold(task).success
