@@ -30,6 +30,7 @@ from tooldojo.rollouts.endpoint_sampler import NO_LIMIT, EndpointSampler, turn_t
 from tooldojo.rollouts.formats import call_format
 from tooldojo.rollouts.player import Limits, PlaySettings, play_group
 from tooldojo.rollouts.records import Group, PolicyRef
+from tooldojo.rollouts.replay import first_mismatch
 from tooldojo.rollouts.sampler import EngineLost
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.verifiers.records import CallOutcome, StopReason
@@ -219,6 +220,7 @@ def test_a_trajectory_is_scored_and_stored_but_has_no_logprobs(
     store.append([group], "rollout", 0)
     (row,) = store.read()
     assert row.trajectory.score == played.score and row.trajectory.engine.kind == "openai"
+    assert first_mismatch(row, chat) is None
     with pytest.raises(ValueError, match=r"reported none\. What an endpoint played is for eval"):
         members_of([group], lambda rewards: rewards)
 

@@ -15,7 +15,7 @@ import pytest
 from mcp import Client, MCPError, StdioServerParameters
 
 from tooldojo.envs.bridges.episode import EpisodeLog
-from tooldojo.envs.bridges.mcp_server import McpWorld, mcp_server
+from tooldojo.envs.bridges.mcp_server import McpSessions, mcp_server
 from tooldojo.envs.bridges.mcp_tools import McpAddress, McpLink, McpToolWorld
 from tooldojo.envs.draft import Draft, call, steps
 from tooldojo.envs.registry import register, world_class
@@ -29,7 +29,7 @@ COMMAND = (sys.executable, "-m", "tooldojo.training.cli", "mcp", WORLD, "--split
 
 
 def http_app(log: Path | None = None) -> Any:
-    world = McpWorld(GeneratedTasks([WORLD], Split.TEST, 0), EpisodeLog(log))
+    world = McpSessions(GeneratedTasks([WORLD], Split.TEST, 0), EpisodeLog(log))
     return mcp_server(world).streamable_http_app()
 
 
