@@ -1,0 +1,35 @@
+"""What `rescore_store.py` measures: judging one store, in a process that holds nothing else.
+
+python benchmarks/rescore_worker.py DIRECTORY
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+
+from tooldojo.rollouts.rescore import Judges, rescore
+from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.verifiers.records import Evidence, Reward, Score
+from tooldojo.verifiers.reward import RewardShape, shape_reward
+
+
+def reward(score: Score, evidence: Evidence, truncated: bool) -> Reward:
+    """The score's value."""
+    return shape_reward(score, evidence, RewardShape(), truncated)
+
+
+def main() -> None:
+    """Judge the stage `gold` by the world's verifier; print speed and peak memory."""
+    began = time.perf_counter()
+    report = rescore(TrajectoryStore(sys.argv[1]), "gold", "again", Judges(None, reward, {}))
+    seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert report.changed == report.failed == 0
+    print(json.dumps({"rows_per_s": round(report.rows / seconds), "peak_mib": round(peak, 1)}))
+
+
+if __name__ == "__main__":
+    main()
