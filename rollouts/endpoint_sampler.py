@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 from collections.abc import Sequence
 
 from tooldojo.envs.registry import world_class
@@ -40,6 +41,7 @@ class EndpointSampler:
             EngineLost, ContextFull: see `Sampler`.
             EndpointError: where no retry helps.
         """
+        began = time.perf_counter()
         world = world_class(request.task.env)
         completion = await self.endpoint.complete(
             conversation(request.task, request.history, self.chat.format),
@@ -52,7 +54,8 @@ class EndpointSampler:
             ids = ids[:-1] or self.chat.written_ids(" ")[:-1]  # a turn has at least one token
         unknown = (float("nan"),) * len(ids)
         finish = "length" if completion.cut else "stop"
-        return Sampled(tuple(ids), unknown, finish, request.policy, 0.0, 0.0)
+        seconds = time.perf_counter() - began
+        return Sampled(tuple(ids), unknown, finish, request.policy, 0.0, seconds)
 
 
 def conversation(task: Task, history: Sequence[PastTurn], form: CallFormat) -> list[Message]:

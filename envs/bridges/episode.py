@@ -45,10 +45,11 @@ class EpisodeLog:
 
 
 class Episode:
-    """A task under way."""
+    """A task under way; turns that are asked for at once play one after another."""
 
     def __init__(self, task: Task, log: EpisodeLog, max_calls: int = MAX_CALLS) -> None:
         self.world, self.log = world_class(task.env)(), log
+        self._alone = asyncio.Lock()
         self.world.reset(options={"task": task, "max_turns": max_calls})
 
     @property
@@ -65,16 +66,18 @@ class Episode:
             EpisodeOver: after the end.
             WorldCrash: when the world has a bug.
         """
-        if self.world.stop is not None:
-            raise EpisodeOver(f"this task has ended ({self.world.stop.value})")
-        before, action = len(self.world.calls), {"calls": tuple(calls), "message": message}
-        if self.world.slow_tools:
-            await asyncio.to_thread(self.world.step, action)
-        else:
-            await self.world.astep(action)
-        if self.world.stop is not None:
-            self.log.write(self.world)
-        return tuple(self.world.calls[before:])
+        action = {"calls": tuple(calls), "message": message}
+        async with self._alone:
+            if self.world.stop is not None:
+                raise EpisodeOver(f"this task has ended ({self.world.stop.value})")
+            before = len(self.world.calls)
+            if self.world.slow_tools:
+                await asyncio.to_thread(self.world.step, action)
+            else:
+                await self.world.astep(action)
+            if self.world.stop is not None:
+                self.log.write(self.world)
+            return tuple(self.world.calls[before:])
 
     async def call(self, name: str, arguments: dict[str, Json]) -> ToolCall:
         """Play one call; see `turn`."""

@@ -23,7 +23,7 @@ SESSION = "mcp-session-id"
 _KEPT = 1024  # sessions; the oldest is forgotten first
 
 
-class McpWorld:
+class McpSessions:
     """What one MCP server plays: a source of tasks in one world, an episode per session."""
 
     def __init__(self, tasks: GeneratedTasks, log: EpisodeLog, show_score: bool = False) -> None:
@@ -50,14 +50,14 @@ class McpWorld:
         try:
             if name == SUBMIT:
                 score = await episode.answer(str(arguments.get("message", "")))
-                return (score.why or "solved" if self.show_score else "received"), False
+                return (f"score {score.value:g}" if self.show_score else "received"), False
             done = await episode.call(name, arguments)
         except EpisodeOver as error:
             return str(error), True
         return done.result, done.outcome is not CallOutcome.OK
 
 
-def mcp_server(world: McpWorld) -> Server:
+def mcp_server(sessions: McpSessions) -> Server:
     """The server of a world, for any transport.
 
     Raises:
@@ -68,11 +68,11 @@ def mcp_server(world: McpWorld) -> Server:
     from mcp.server import Server
 
     async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
-        own = [_tool(types, spec) for spec in world.world.tool_specs().values()]
+        own = [_tool(types, spec) for spec in sessions.world.tool_specs().values()]
         return types.ListToolsResult(tools=[*own, _submit(types)])
 
     async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
-        text, failed = await world.call(_session(ctx), params.name, dict(params.arguments or {}))
+        text, failed = await sessions.call(_session(ctx), params.name, dict(params.arguments or {}))
         return types.CallToolResult(
             content=[types.TextContent(type="text", text=text)], is_error=failed
         )
@@ -84,13 +84,13 @@ def mcp_server(world: McpWorld) -> Server:
     async def get_prompt(ctx: Any, params: types.GetPromptRequestParams) -> types.GetPromptResult:
         if params.name != "task":
             raise _refusal(f"no prompt {params.name!r}; there is 'task'")
-        prompt = world.episode(_session(ctx)).world.task.prompt
+        prompt = sessions.episode(_session(ctx)).world.task.prompt
         content = types.TextContent(type="text", text=prompt)
         return types.GetPromptResult(messages=[types.PromptMessage(role="user", content=content)])
 
     return Server(
-        world.world.env_id,
-        instructions=f"{world.world.system_prompt}\nThe prompt `task` says what to do. "
+        sessions.world.env_id,
+        instructions=f"{sessions.world.system_prompt}\nThe prompt `task` says what to do. "
         f"Give your final message to the tool `{SUBMIT}`, once.",
         on_list_tools=list_tools,
         on_call_tool=call_tool,
@@ -99,9 +99,9 @@ def mcp_server(world: McpWorld) -> Server:
     )
 
 
-def serve_stdio(world: McpWorld) -> None:
+def serve_stdio(sessions: McpSessions) -> None:
     """Serve one session over standard input and output, until the client closes it."""
-    server = mcp_server(world)
+    server = mcp_server(sessions)
     from mcp.server.stdio import stdio_server
 
     async def run() -> None:

@@ -144,9 +144,9 @@ class McpSpec(ToolSpec):
         Raises:
             ToolError: naming the first argument that the schema does not allow.
         """
-        import jsonschema
+        from jsonschema.validators import validator_for
 
-        checker = jsonschema.validators.validator_for(self.schema_in)(self.schema_in)
+        checker = validator_for(self.schema_in)(self.schema_in)
         errors = sorted(checker.iter_errors(arguments), key=lambda each: list(map(str, each.path)))
         if errors:
             where = ".".join(map(str, errors[0].path)) or "arguments"

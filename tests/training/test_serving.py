@@ -12,6 +12,7 @@ import httpx
 import pytest
 import torch
 from openai import OpenAI
+from typer.testing import CliRunner
 
 from tooldojo.configs.loading import load_recipe
 from tooldojo.configs.schema import Recipe
@@ -22,6 +23,7 @@ from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.formats import call_format
 from tooldojo.rollouts.records import Group
 from tooldojo.training.card import PolicyError, conventions_of
+from tooldojo.training.cli.main import app
 from tooldojo.training.players import open_player, open_sampler
 from tooldojo.training.policy import load_policy, load_tokenizer
 from tooldojo.training.serving.app import build_app
@@ -63,8 +65,8 @@ def test_a_world_over_the_wire_equals_local_play(
     served: Callable[[Any], str], tmp_path: Path
 ) -> None:
     local = played(load_recipe(None, KEYS))
-    with policy_app(tmp_path) as app:
-        keys = (*KEYS, "rollout.engine=openai", f"endpoint.url={served(app)}/v1")
+    with policy_app(tmp_path) as application:
+        keys = (*KEYS, "rollout.engine=openai", f"endpoint.url={served(application)}/v1")
         keys = (*keys, "endpoint.model=small", "endpoint.max_turn_tokens=100")
         remote = played(load_recipe(None, keys))
     assert sum(t.turns for group in local for t in group.trajectories) > len(local)
@@ -92,8 +94,8 @@ def test_a_world_over_the_wire_equals_local_play(
 
 def test_the_openai_client_reads_replies_streams_and_errors(served: Callable[[Any], str]) -> None:
     task = take([WORLD], Split.TEST, 3, 1)[0]
-    with policy_app() as app:
-        url = served(app)
+    with policy_app() as application:
+        url = served(application)
         client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
         assert [model.id for model in client.models.list()] == ["small"]
         ask: Any = {
@@ -125,6 +127,29 @@ def test_the_openai_client_reads_replies_streams_and_errors(served: Callable[[An
         ):
             answer = httpx.post(f"{url}/v1/chat/completions", json=ask | change)
             assert answer.status_code == status and message in answer.json()["error"]["message"]
+
+
+def test_the_commands_play_an_endpoint_and_say_what_it_cost(
+    served: Callable[[Any], str], tmp_path: Path
+) -> None:
+    def run(*words: str) -> dict[str, Any]:
+        done = CliRunner().invoke(app, [*words, "--policy", policy, "--json"])
+        assert done.exit_code == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    keys = ("rollout.max_turns=2", "endpoint.max_turn_tokens=40", "endpoint.output_price=1000000")
+    with policy_app() as application:
+        policy = f"openai:small@{served(application)}/v1"
+        rolled = run("rollout", *keys, "--tasks", "2", "--out", str(tmp_path / "rollout"))
+        assert rolled["trajectories"] == 2 and rolled["failed"] == {}
+        assert rolled["usage"]["requests"] == rolled["turns"]
+        assert rolled["usage"]["cost"] == rolled["usage"]["output_tokens"] > 0
+        small = ("eval.tasks=1", "task.levels=[1]")
+        evaluated = run("eval", *keys, *small, "--stage", "small", "--out", str(tmp_path / "eval"))
+        kept = json.loads((tmp_path / "eval" / "small.usage.json").read_text())
+        assert evaluated["usage"] == kept and kept["requests"] > 0
+        watched = run("play", "--seed", "3")
+        assert watched["played"]["engine"].startswith("openai small@http")
 
 
 def test_an_adapter_is_served_for_its_own_prompts_only(

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from tooldojo.envs.bridges.episode import Episode, EpisodeLog
 from tooldojo.envs.bridges.extras import require
 from tooldojo.envs.bridges.functions import dress
 from tooldojo.envs.registry import world_class
@@ -45,9 +46,7 @@ class WorldTools(vf.Toolset[WorldToolsConfig]):
 
     async def setup_task(self, task: WorldData) -> None:
         """Start the rollout's task; the trainer limits turns."""
-        started = Task.from_json(task.task)
-        self._world = world_class(started.env)()
-        self._world.reset(options={"task": started, "max_turns": sys.maxsize})
+        self._episode = Episode(Task.from_json(task.task), EpisodeLog(None), sys.maxsize)
 
     def register(self, mcp: Any) -> None:
         """Add every tool to the server."""
@@ -56,10 +55,7 @@ class WorldTools(vf.Toolset[WorldToolsConfig]):
 
     def _function(self, spec: ToolSpec) -> Any:
         async def call(**arguments: Json) -> str:
-            action = {"calls": ({"name": spec.name, "arguments": arguments},), "message": ""}
-            if self._world.slow_tools:
-                return (await asyncio.to_thread(self._world.step, action))[0][0]
-            return (await self._world.astep(action))[0][0]
+            return (await self._episode.call(spec.name, arguments)).result
 
         return dress(call, spec, strict=True)
 

@@ -85,12 +85,12 @@ def mcp(
 ) -> None:
     """Serve a world as an MCP server; every session gets a task of its own."""
     from tooldojo.envs.bridges.episode import EpisodeLog
-    from tooldojo.envs.bridges.mcp_server import McpWorld, mcp_server, serve_stdio
+    from tooldojo.envs.bridges.mcp_server import McpSessions, mcp_server, serve_stdio
 
     output: Output = ctx.obj
     if transport not in ("stdio", "http"):
         raise InputError(f"there is no transport {transport!r}; --transport takes stdio or http")
-    played = McpWorld(_tasks(world, split, level, seed), EpisodeLog(record), show_score)
+    played = McpSessions(_tasks(world, split, level, seed), EpisodeLog(record), show_score)
     if transport == "stdio":
         serve_stdio(played)
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import time
 import uuid
 from collections.abc import Sequence
@@ -71,7 +72,9 @@ class PolicyService:
         self._record: Path | None = None
         if record is not None:
             record.mkdir(parents=True, exist_ok=True)
-            self._record = record / f"dialogues-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
+            self._record = (
+                record / f"dialogues-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.jsonl"
+            )
 
     async def answer(self, request: ChatRequest) -> ChatReply:
         """The policy's next turn in a conversation.

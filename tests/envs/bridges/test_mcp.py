@@ -15,7 +15,7 @@ import pytest
 from mcp import Client, MCPError, StdioServerParameters
 
 from tooldojo.envs.bridges.episode import EpisodeLog
-from tooldojo.envs.bridges.mcp_server import McpWorld, mcp_server
+from tooldojo.envs.bridges.mcp_server import McpSessions, mcp_server
 from tooldojo.envs.bridges.mcp_tools import McpAddress, McpLink, McpToolWorld
 from tooldojo.envs.draft import Draft, call, steps
 from tooldojo.envs.registry import register, world_class
@@ -29,8 +29,14 @@ COMMAND = (sys.executable, "-m", "tooldojo.training.cli", "mcp", WORLD, "--split
 
 
 def http_app(log: Path | None = None) -> Any:
-    world = McpWorld(GeneratedTasks([WORLD], Split.TEST, 0), EpisodeLog(log))
+    world = McpSessions(GeneratedTasks([WORLD], Split.TEST, 0), EpisodeLog(log))
     return mcp_server(world).streamable_http_app()
+
+
+def text_of(result: Any) -> str:
+    """A result's only part."""
+    (part,) = result.content
+    return part.text
 
 
 async def play_gold(server: Any, task: Task) -> list[str]:
@@ -45,9 +51,9 @@ async def play_gold(server: Any, task: Task) -> list[str]:
         message = {"message": task.gold[-1].message}
         results.append(await client.call_tool("submit_answer", message))
         late = await client.call_tool(task.gold[0].calls[0].name, {})
-        assert late.is_error and late.content[0].text == "this task has ended (answered)"
+        assert late.is_error and text_of(late) == "this task has ended (answered)"
     assert not any(result.is_error for result in results)
-    return [result.content[0].text for result in results]
+    return [text_of(result) for result in results]
 
 
 def gold_results(task: Task) -> list[str]:
@@ -88,7 +94,7 @@ def test_tools_are_listed_with_schema_and_hints_and_errors_are_results(
                 assert tools[name].input_schema == spec.parameters
                 assert tools[name].annotations.read_only_hint is not spec.mutates  # type: ignore[union-attr]
             wrong = await client.call_tool("cancel_order", {"order_id": "none"})
-            assert wrong.is_error and "error" in json.loads(wrong.content[0].text)  # type: ignore[union-attr]
+            assert wrong.is_error and "error" in json.loads(text_of(wrong))
             assert (await client.call_tool("no_such", {})).is_error
 
     asyncio.run(look())

@@ -15,7 +15,7 @@ from tooldojo.envs.registry import world_class
 from tooldojo.envs.source import GeneratedTasks
 from tooldojo.envs.task import Split
 
-pytest.importorskip("openenv.core.env_server")
+GenericEnvClient = pytest.importorskip("openenv.core.generic_client").GenericEnvClient
 WORLD = "tooldojo/Orders-v0"
 
 
@@ -26,8 +26,6 @@ def tasks() -> GeneratedTasks:
 def test_gold_scores_one_and_sessions_are_apart(
     served: Callable[[Any], str], tmp_path: Path
 ) -> None:
-    from openenv.core.generic_client import GenericEnvClient
-
     log = tmp_path / "episodes.jsonl"
     url = served(openenv_app(tasks(), EpisodeLog(log)))
     task = tasks().task(3)
@@ -44,6 +42,7 @@ def test_gold_scores_one_and_sessions_are_apart(
         assert names == list(reference.tool_specs())
         assert b.reset(seed=3).observation == started
         results: list[str] = []
+        played: Any = None
         for turn in task.gold:
             calls = [{"name": c.name, "arguments": c.arguments} for c in turn.calls]
             played = client.step({"calls": calls, "message": turn.message or ""})
@@ -60,8 +59,6 @@ def test_gold_scores_one_and_sessions_are_apart(
 
 
 def test_nothing_hidden_is_sent(served: Callable[[Any], str]) -> None:
-    from openenv.core.generic_client import GenericEnvClient
-
     task = tasks().task(0)
     with GenericEnvClient(base_url=served(openenv_app(tasks(), EpisodeLog(None)))).sync() as client:
         text = json.dumps([client.reset(seed=0).observation, client.state()])

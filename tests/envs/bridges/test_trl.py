@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-import json
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -100,13 +100,17 @@ def test_a_step_of_the_trainer(tmp_path: Path, small_chat: Any) -> None:
     import torch
     from datasets import Dataset
     from transformers import Qwen3Config, Qwen3ForCausalLM
-    from trl import GRPOConfig, GRPOTrainer
+    from trl.chat_template_utils import qwen3_chat_template
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
 
+    tokenizer = copy.deepcopy(small_chat.tokenizer)
+    tokenizer.chat_template = qwen3_chat_template  # TRL reads calls of templates that it knows
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
     heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}
     model = Qwen3ForCausalLM(
-        Qwen3Config(vocab_size=len(small_chat.tokenizer), **sizes, **heads)  # type: ignore[arg-type]
+        Qwen3Config(vocab_size=len(tokenizer), **sizes, **heads)  # type: ignore[arg-type]
     )
     world = trl_world(WORLD)
     rows = world.rows(take([WORLD], Split.TRAIN, 0, 2))
@@ -124,11 +128,11 @@ def test_a_step_of_the_trainer(tmp_path: Path, small_chat: Any) -> None:
     trainer = GRPOTrainer(
         model=model,
         args=config,
-        processing_class=small_chat.tokenizer,
+        processing_class=tokenizer,
         train_dataset=Dataset.from_list(rows),
         environment_factory=world.factory,
         reward_funcs=[world.reward],
     )
     trainer.train()
     logged = [entry for entry in trainer.state.log_history if "reward" in entry]
-    assert json.dumps(logged) and [entry["reward"] for entry in logged] == [0.0]
+    assert [entry["reward"] for entry in logged] == [0.0]
