@@ -139,11 +139,13 @@ class TrackedDict(dict):
         """See `_token`; only parts that changed are computed."""
         if self._known is not None:
             return self._known
-        large, parts = len(self) >= _LARGE, self._parts
+        large = len(self) >= _LARGE
+        parts: dict[object, Any] | None = self._parts
         if parts is None or (len(parts) >= _LARGE) != large:
-            whole = {key: _part(key, self._kept(key)) for key in dict.keys(self)}
-            parts = {key: _number(part) for key, part in whole.items()} if large else whole
-            self._total = sum(parts.values()) % _MODULUS if large else 0
+            parts = {key: _part(key, self._kept(key)) for key in dict.keys(self)}
+            if large:
+                parts = {key: _number(part) for key, part in parts.items()}
+                self._total = sum(parts.values()) % _MODULUS
         else:
             for key in self._dirty:
                 old = parts.pop(key, 0)
@@ -385,7 +387,7 @@ class StateTree:
         root, digest = self._before
         replaced = self.root is not root and clone(self.root) != clone(root)
         other = self.digest() != digest  # asked for in any case: it refuses what is no plain data
-        return other or replaced or any(_other(node, before) for node, before in log.values())
+        return other or replaced or any(node != before for node, before in log.values())
 
     def rollback(self) -> None:
         """Undo what the call did."""
@@ -430,8 +432,9 @@ def _place_in(node: _Node, place: Any, value: Any) -> None:
 
 
 def _track(value: Any, tree: StateTree, up: _Node | None, place: object) -> _Node:
-    kind = TrackedDict if isinstance(value, dict) else TrackedList
-    return kind(value, tree, up, place)
+    if isinstance(value, dict):
+        return TrackedDict(value, tree, up, place)
+    return TrackedList(value, tree, up, place)
 
 
 def _frozen(value: Any) -> Any:
@@ -468,11 +471,6 @@ def _restore(node: _Node, before: Any) -> None:
     for place, value in entries:
         if type(value) is TrackedDict or type(value) is TrackedList:
             value._up, value._place = node, place
-
-
-def _other(node: _Node, before: Any) -> bool:
-    same = dict.__eq__ if isinstance(node, TrackedDict) else list.__eq__
-    return not same(node, before)
 
 
 def _incoming(value: Any, node: _Node, place: object) -> Any:

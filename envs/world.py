@@ -56,7 +56,7 @@ from tooldojo.verifiers.records import (
 from tooldojo.verifiers.reward import TurnReward, process_rewards, weighing
 
 T = TypeVar("T")
-_sorted_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 __all__ = ["MALFORMED", "VerifierCrash", "World", "WorldCrash"]
 
@@ -461,7 +461,7 @@ class World(gym.Env[tuple[str, ...], dict]):
     def chain_hash(previous: str, calls: Sequence[ToolCall], state_hash: str) -> str:
         """The next link of a trajectory's hash chain: what was before, the calls, the state."""
         link = [previous, [call.to_json() for call in calls], state_hash]
-        return text_hash(_sorted_json(link))
+        return text_hash(_compact_json(link))
 
     # Calls
 

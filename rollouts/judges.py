@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 from tooldojo.envs.judging import Opinion, Question
 from tooldojo.envs.registry import load_reference
@@ -67,7 +68,7 @@ def judge_function(reference: str) -> JudgeFunction:
     found = load_reference(reference)
     if not callable(found):
         raise LookupError(f"{reference} is no function; a judge is one of a Question")
-    return found
+    return cast(JudgeFunction, found)
 
 
 def _opinion(answer: Answer) -> Opinion:
