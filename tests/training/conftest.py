@@ -118,7 +118,7 @@ def trajectory(
         score=Score(reward > 0.5, reward, {}) if ending.trains else None,
         reward=Reward(reward, tuple(rewards.tolist()), parts) if ending.trains else None,
         evidence=None,
-        hashes=(),
+        hashes=("start", *(f"{member % 2}.{turn.index}" for turn in turns)),
         engine=EngineId("engine", "scripted", 0, "node"),
         policy=PolicyRef("policy", 0, "base"),
         prompt_tokens=len(prompt),

@@ -103,6 +103,7 @@ METHODS: dict[str, dict[str, object]] = {
     "reinforce_pp": {"method": "reinforce_pp", "kl": "reward", "kl_coef": 0.1},
     "w_reinforce": {"method": "w_reinforce"},
     "turn_grpo": {"method": "turn_grpo", "discount": 0.9},
+    "gigpo": {"method": "gigpo"},
     "toolpo": {"method": "toolpo"},
     "ppo": {"method": "ppo"},
     "turn_ppo": {"method": "turn_ppo", "entropy_coef": 0.01},
