@@ -168,7 +168,7 @@ class Fleet:
             if seat.engine is None:
                 continue
             with suppress(RayError, GetTimeoutError):
-                now = ray.get(seat.handle.stats.remote(), timeout=_PARTING)
+                now: EngineStats = ray.get(seat.handle.stats.remote(), timeout=_PARTING)
                 before = self._used.get(seat.engine.engine, EngineStats())
                 total, self._used[seat.engine.engine] = total + now.since(before), now
         return total
