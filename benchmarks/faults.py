@@ -20,6 +20,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -40,7 +41,7 @@ from tooldojo.rollouts.simulated import ENGINE_FAULTS, LatencyModel, SimulatedSa
 from tooldojo.training.policy import find_model, load_tokenizer
 
 WORLD = f"{Path(__file__).parent / 'fault_worlds' / 'workshop.py'}:Workshop"
-SIZE, WORKERS = 4, 2
+SIZE, WORKERS, POOL = 4, 2, 32
 ORDERED = (*ENGINE_FAULTS, "tool_crash", "tool_hang")  # by a file that the victim takes away
 KINDS = (*ORDERED, "worker_kill", "node_loss")
 SECTION = RolloutSection(workers=WORKERS, max_inflight=32, max_context=4096, deadline=20)
@@ -84,12 +85,13 @@ class Lab:
 
 
 def tasks(poisoned: int) -> Iterator[IssuedTask]:
-    """Tasks without end; the first few are poisoned."""
-    world, ordinal = world_class(WORLD), 0
-    while True:
-        task = world.make_task(0, Split.TRAIN, 1, ordinal)
-        yield IssuedTask(ordinal, poison(task) if ordinal < poisoned else task)
-        ordinal += 1
+    """Tasks without end, of a few different ones; the first are poisoned. All are made at once: a
+    task is proven by its gold, which must not meet an ordered fault.
+    """
+    world = world_class(WORLD)
+    made = [world.make_task(0, Split.TRAIN, 1, ordinal) for ordinal in range(POOL)]
+    sound = (IssuedTask(n, made[n % POOL]) for n in count(poisoned))
+    return chain((IssuedTask(n, poison(made[n])) for n in range(poisoned)), sound)
 
 
 def poison(task: Task) -> Task:
@@ -146,6 +148,7 @@ def run(faults: int, seed: int, tag: str) -> dict:
     luck = Random(seed)
     plan = [*KINDS, *luck.choices(KINDS, k=max(0, faults - len(KINDS)))]
     luck.shuffle(plan)
+    issued = tasks(poisoned=2)
     with tempfile.TemporaryDirectory() as directory:
         os.environ[FAULTS] = directory
         lab = Lab(Path(directory), luck)
@@ -156,7 +159,7 @@ def run(faults: int, seed: int, tag: str) -> dict:
         with Fleet(
             SECTION, model, "hermes", [WORLD], seed, simulated=spec, replacements=10 * len(plan)
         ) as fleet:
-            groups = disturbed(fleet, lab, plan[:faults], tasks(poisoned=2))
+            groups = disturbed(fleet, lab, plan[:faults], issued)
             seconds, replaced = time.monotonic() - began, len(fleet.replaced)
             expected = undisturbed(groups, spec, fleet)
         lab.cluster.shutdown()

@@ -170,7 +170,8 @@ class Fleet:
             if seat.engine is None:
                 continue
             with suppress(RayError, GetTimeoutError):
-                now = ray.get(seat.handle.stats.remote(), timeout=_PARTING)
+                asked: ObjectRef[EngineStats] = seat.handle.stats.remote()
+                now = ray.get(asked, timeout=_PARTING)
                 before = self._used.get(seat.engine.engine, EngineStats())
                 total, self._used[seat.engine.engine] = total + now.since(before), now
         return total

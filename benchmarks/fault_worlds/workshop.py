@@ -22,11 +22,11 @@ class Workshop(World):
     @classmethod
     def draft(cls, rng: Random, level: int) -> Draft:
         parts = [str(rng.randint(0, 10**9)) for _ in range(3)]
-        gold = steps(*(call("turn", part=part) for part in parts), say=f"Turned {parts[-1]}.")
+        gold = steps(*(call("lathe", part=part) for part in parts), say=f"Turned {parts[-1]}.")
         return Draft(f"Turn {', '.join(parts)}.", {"turned": [], "poison": False}, gold)
 
     @tool(mutates=True)
-    def turn(self, part: str) -> str:
+    def lathe(self, part: str) -> str:
         """Turn a part.
 
         Args:

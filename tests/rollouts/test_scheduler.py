@@ -118,6 +118,26 @@ def test_a_deadly_task_is_given_up_and_takes_no_other_with_it(
     assert len(room.deadly_tickets) == SUSPECT + 1
 
 
+def test_lockstep_plays_one_block_after_the_other() -> None:
+    room = Room(1, Random(0))
+    blocks: list[list[int]] = []
+    send = room.send
+
+    def noted(job: Job | None) -> None:
+        if job is not None:
+            assert not room.scheduler.tickets
+            blocks.append([each.ordinal for each in job.issued])
+        send(job)
+
+    room.send = noted  # type: ignore[method-assign]
+    stream = GroupStream(room, 2, SETTINGS, limit=6, at_once=3)
+    stream.put(issue(7))
+    assert [stream.get().ordinal for _ in range(7)] == list(range(7))
+    assert blocks == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [group.ordinal for group in stream.play(issue(4))] == list(range(4))
+    assert blocks[3:] == [[0, 1, 2], [3]]
+
+
 def test_jobs_spread_over_the_engines() -> None:
     room = Room(4, Random(0))
     GroupStream(room, 2, SETTINGS, limit=None).put(issue(12))
