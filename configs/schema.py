@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[int, Field(gt=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -155,7 +156,7 @@ class ObjectiveSection(Section):
     """Subtracted from the reward per malformed, unknown or invalid call."""
     truncated_penalty: Annotated[float, Field(ge=0)] = 0.0
     """Subtracted once when a limit ended the trajectory."""
-    reward_weights: dict[str, float] = {}
+    reward_weights: dict[str, Finite] = {}
     """Weights of named components in the reward: `success` (1), those of the worlds' verifiers (0),
     the worlds' own rewards, `tool_selection`, `argument_accuracy` and `call_form` (0)."""
     judge: str = ""
