@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tooldojo.configs.methods import filled
 
 Positive = Annotated[int, Field(gt=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -279,7 +280,7 @@ class ObjectiveSection(Section):
     """Sampled tokens at which a trajectory has lost 1 reward for its length; 0 switches it off."""
     overlong_buffer: Annotated[int, Field(ge=0)] = 0
     """Tokens before `overlong_length` over which that loss grows from 0."""
-    reward_weights: dict[str, float] = {}
+    reward_weights: dict[str, Finite] = {}
     """Weights of named components in the reward: `success` (1), those of the worlds' verifiers (0),
     the worlds' own rewards, `tool_selection`, `argument_accuracy` and `call_form` (0)."""
     judge: str = ""

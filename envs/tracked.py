@@ -20,6 +20,7 @@ from tooldojo.envs.snapshot import clone
 from tooldojo.verifiers.canonical import canonical_text
 
 _LARGE = 32  # entries from which on a dict's hash is a sum, so that one entry costs the same in any
+_SHORT = 96  # characters up to which a container stands for itself
 _MODULUS = 1 << 128
 
 
@@ -44,7 +45,7 @@ def _blake(text: str) -> Any:
 
 
 def _token(value: object) -> str:
-    """A short text that stands for a value: itself for a leaf, a hash for a container."""
+    """A text that stands for a value: JSON for a leaf or what is short, else a hash, unclosed."""
     kind = type(value)
     if kind is str:
         return encode_basestring(value)  # type: ignore[arg-type]
@@ -67,7 +68,8 @@ def _part(key: object, value: object) -> str:
 
 
 def _small(parts: Iterable[str]) -> str:
-    return "{" + _blake(",".join(sorted(parts))).hexdigest()
+    text = ",".join(sorted(parts))
+    return f"{{{text}}}" if len(text) <= _SHORT else "{" + _blake(text).hexdigest()
 
 
 def _number(part: str) -> int:
@@ -79,7 +81,8 @@ def _large(total: int) -> str:
 
 
 def _row(tokens: Iterable[str]) -> str:
-    return "[" + _blake(",".join(tokens)).hexdigest()
+    text = ",".join(tokens)
+    return f"[{text}]" if len(text) <= _SHORT else "[" + _blake(text).hexdigest()
 
 
 class TrackedDict(dict):
@@ -385,9 +388,10 @@ class StateTree:
         """
         log, self.log = self.log or {}, None
         root, digest = self._before
-        replaced = self.root is not root and clone(self.root) != clone(root)
-        other = self.digest() != digest  # asked for in any case: it refuses what is no plain data
-        return other or replaced or any(node != before for node, before in log.values())
+        if self.digest() != digest:  # asked for in any case: it refuses what is no plain data
+            return True
+        near = self.root is not root or any(node != before for node, before in log.values())
+        return near and clone(self.root) != _past(root, log)
 
     def rollback(self) -> None:
         """Undo what the call did."""
@@ -435,6 +439,16 @@ def _track(value: Any, tree: StateTree, up: _Node | None, place: object) -> _Nod
     if isinstance(value, dict):
         return TrackedDict(value, tree, up, place)
     return TrackedList(value, tree, up, place)
+
+
+def _past(value: Any, log: dict[int, tuple[_Node, Any]]) -> Any:
+    """What a value was before the changes in `log`, as plain data."""
+    entries = log[id(value)][1] if id(value) in log else value
+    if isinstance(value, TrackedDict):
+        return {key: _past(item, log) for key, item in dict.items(entries)}
+    if isinstance(value, TrackedList):
+        return [_past(item, log) for item in list.__iter__(entries)]
+    return clone(value)
 
 
 def _frozen(value: Any) -> Any:

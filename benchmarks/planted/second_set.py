@@ -27,6 +27,8 @@ from tooldojo.verifiers import canonical, criteria
 from tooldojo.verifiers.combine import Part, Verifier
 from tooldojo.verifiers.records import CallOutcome, Evidence, Goal, Json, Score
 
+ANSWERS_IN_TEXT = "tools that answer in text are left alone by it; office and home have no other"
+
 # Mutants of source
 
 _TURNED: dict[type, type] = {
@@ -293,8 +295,8 @@ KINDS = (
     Fault("consolation", consolation),
     Fault("generous_success", generous_success),
     Fault("first_rows_only", _perform(_first_rows),
-          "a read that says too little can be too little for this world's demonstrations or not"),
-    Fault("shuffled_result", _perform(_shuffled)),
+          ANSWERS_IN_TEXT),
+    Fault("shuffled_result", _perform(_shuffled), ANSWERS_IN_TEXT),
     Fault("turns_to_go", _perform(_slow_leak)),
     Fault("next_gold_call", _perform(_gold_in_result)),
     Fault("kept_over_reset", forgets_derived),

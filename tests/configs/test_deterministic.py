@@ -47,6 +47,19 @@ def test_a_contradiction_is_one_line(key: str, value: str, allowed: str) -> None
     assert f"allows {allowed}; set {key}=" in line and line.endswith("or run.deterministic=false")
 
 
+def test_a_judge_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"objective\.judge = a:b cannot be reproduced"):
+        load_recipe("quickstart", [EXACT, "objective.judge=a:b"])
+    assert load_recipe("quickstart", ["objective.judge=a:b"]).objective.judge == "a:b"
+
+
+def test_reward_weights_are_finite() -> None:
+    with pytest.raises(RecipeError, match="finite number"):
+        load_recipe(None, ['objective.reward_weights={"success": Infinity}'])
+    with pytest.raises(RecipeError, match=r"objective\.reward_weights"):
+        load_recipe(None, ["objective.reward_weights=3"])
+
+
 def test_a_malformed_section_is_still_the_schema_s_error() -> None:
     with pytest.raises(RecipeError, match=r"run.deterministic = 'maybe'"):
         load_recipe(None, ["run.deterministic=maybe"])

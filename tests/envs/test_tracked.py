@@ -92,7 +92,7 @@ def change(state: Any, rng: Random, new: Any) -> None:
 CHANGES = st.lists(st.tuples(st.integers(0, 2**32), VALUES), max_size=6)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(STATES, st.lists(st.tuples(CHANGES, st.booleans()), max_size=5))
 def test_it_is_plain_data_that_knows_what_changed(state: dict, calls: list) -> None:
     tree, model = StateTree(clone(state)), clone(state)
