@@ -26,6 +26,7 @@ from pathlib import Path
 from tooldojo.envs.sandbox import wire
 from tooldojo.envs.sandbox.confined import START_SECONDS, Confined
 from tooldojo.envs.sandbox.machine import require, survey
+from tooldojo.envs.sandbox.namespaces import python_in_bwrap
 from tooldojo.envs.sandbox.records import (
     Isolation,
     Limits,
@@ -100,8 +101,13 @@ class Sandbox:
                 "sandbox: unsafe isolation runs code with limits alone; pass allow_unsafe=True "
                 "where that is meant"
             )
-        require(isolation)
         self.limits, self.isolation, self._spare = limits or Limits(), isolation, max(1, spare)
+        if isolation is Isolation.STRICT and self.limits.scratch:
+            raise SandboxUnavailable(
+                "sandbox: strict isolation has no writable directory; set scratch=0, or take "
+                "standard isolation"
+            )
+        require(isolation)
         self._python = python
         self._lock = threading.RLock()
         self._server: subprocess.Popen | None = None
@@ -251,12 +257,7 @@ class Sandbox:
         python = [self._python, "-s", "-S", "-P", "-c", _BOOT]
         command = [*python, str(control), json.dumps(settings), str(_PACKAGE)]
         if self.isolation is Isolation.STRICT:
-            from tooldojo.envs.sandbox.namespaces import python_in_bwrap
-
-            return [
-                *python_in_bwrap(self._python, _PACKAGE, self._scratch, self.limits.readable),
-                *command,
-            ]
+            return [*python_in_bwrap(self._python, _PACKAGE, self.limits.readable), *command]
         return command
 
     def _ask(self, forks: bool) -> None:

@@ -285,6 +285,8 @@ def test_the_ladder(changes: dict, best: Isolation, named: str) -> None:
 def test_less_isolation_than_asked_is_refused() -> None:
     with pytest.raises(SandboxUnavailable, match=r"no standard isolation.*lacks Landlock"):
         require(Isolation.STANDARD, _machine(landlock=0))
+    with pytest.raises(SandboxUnavailable, match="no writable directory"):
+        Sandbox(SCRATCH, Isolation.STRICT)
     with pytest.raises(SandboxUnavailable, match="allow_unsafe=True"):
         Sandbox(isolation=Isolation.UNSAFE)
     with Sandbox(isolation=Isolation.UNSAFE, allow_unsafe=True) as sandbox:
