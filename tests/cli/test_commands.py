@@ -81,7 +81,7 @@ def test_envs() -> None:
     done = run("envs", "--json")
     worlds = {world["id"]: world for world in result_of(done)["worlds"]}
     orders = worlds["tooldojo/Orders-v0"]
-    assert done.exit_code == 0 and len(worlds) == 7
+    assert done.exit_code == 0 and len(worlds) == 9
     assert orders["levels"] == [1, 2, 3] and orders["flags"]["replayable"]
     assert "cancel_order" in [tool["name"] for tool in orders["tools"] if tool["mutates"]]
     assert "pending" in orders["templates"]["cancel"]
