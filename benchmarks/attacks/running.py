@@ -22,6 +22,7 @@ NOBODY = 65534
 LIMITS = Limits(cpu_seconds=0.4, wall_seconds=1.0, output=20_000)
 SCRATCH = Limits(cpu_seconds=0.4, wall_seconds=1.0, output=20_000, scratch=8 << 20)
 _OFF_SECONDS = 3.0  # after which an endless one counts as not stopped
+_AIM_SECONDS = 40.0  # for the others, which may be slow on a loaded machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +51,29 @@ def outside(name: str, python: str) -> Attacked:
     scene = Scene()
     folder = tempfile.mkdtemp(prefix="attack-off-")
     command = [python, "-c", scene.fill(ALL[name])]
-    stopped = False
+    ended = True
     try:
         process = subprocess.Popen(
             command, cwd=folder, close_fds=False, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         try:
-            output, _ = process.communicate(timeout=_OFF_SECONDS)
+            seconds = _OFF_SECONDS if name in ENDLESS else _AIM_SECONDS
+            output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
+            ended = False
             process.kill()
             output, _ = process.communicate()
         last = output.strip().splitlines()[-1:] or [""]
-        return Attacked(name, _escape(name, scene, output, stopped), last[0][:200])
+        return Attacked(name, _escape(name, scene, output, ended), last[0][:200])
     finally:
         scene.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _escape(name: str, scene: Scene, output: str, stopped: bool) -> str:
+def _escape(name: str, scene: Scene, output: str, ended: bool) -> str:
     if name in ENDLESS:
-        return "" if stopped else "it was not stopped"
+        return "" if ended else "it was not stopped"
     if name in FLOODS:
         return f"wrote {len(output)} characters" if len(output) > LIMITS.output else ""
     return "it reached its aim" if "ESCAPED" in output else scene.harmed()

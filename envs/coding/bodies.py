@@ -6,7 +6,6 @@ numbers from 0 on, and another number in the code changes a value on `Body.corne
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -82,7 +81,7 @@ def _share(k: int, _m: int) -> Body:
 def _gap(k: int, _m: int) -> Body:
     return Body(
         "gap", f"the gap of a and {k}, plus b", f"abs(a - {k}) + b",
-        lambda a, b: abs(operator.sub(a, k)) + b, ((0, 0), (k, 2)),
+        lambda a, b: abs(a - k) + b, ((0, 0), (k, 2)),
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ class Scene:
         trials: dict[str, list[list[int]]] = {}
         wanted: dict[str, list[str]] = {}
         for name, end in self._ends.items():
-            pairs = [*end.corners, *(self._pair() for _ in range(_TRIALS))]
+            pairs = [*end.corners, *(self.pair() for _ in range(_TRIALS))]
             trials[name] = [list(pair) for pair in pairs]
             wanted[name] = [str(end.value(a, b)) for a, b in pairs]
         return {
@@ -51,17 +51,14 @@ class Scene:
 
     def pair(self) -> tuple[int, int]:
         """Arguments that a request can name."""
-        return self._pair()
+        return self.rng.randint(*VALUES), self.rng.randint(*VALUES)
 
     def telling_pair(self, name: str) -> tuple[int, int]:
         """Arguments of which a function gives neither, so that it must be run."""
         while True:
-            a, b = self._pair()
+            a, b = self.pair()
             if self.now(name).value(a, b) not in (a, b):
                 return a, b
-
-    def _pair(self) -> tuple[int, int]:
-        return self.rng.randint(*VALUES), self.rng.randint(*VALUES)
 
     def function(
         self,
@@ -74,7 +71,7 @@ class Scene:
         """A new function, in a module of its own by default, that its tests hold to `should`."""
         should = should or new_body(self.rng, self.kind())
         name = name or self.name()
-        pairs = [*should.corners, *(self._pair() for _ in range(self.rng.randint(2, 4)))]
+        pairs = [*should.corners, *(self.pair() for _ in range(self.rng.randint(2, 4)))]
         self._tests[name] = [[a, b, should.value(a, b)] for a, b in pairs]
         has = other_body(self.rng, should) if broken else should
         self.functions[name] = {
@@ -85,15 +82,15 @@ class Scene:
         return name
 
     def will_be(self, name: str, body: Body) -> None:
-        """Say what a function computes once the task is done."""
+        """Say what a function computes from here to the end of the task."""
         self._ends[name] = body
 
     def now(self, name: str) -> Body:
-        """What a function computes at present."""
+        """What a function computes, as far as the story has got."""
         return self._ends[name]
 
     def passed(self, name: str) -> tuple[int, int]:
-        """How many of its tests a function passes at present, and how many there are."""
+        """How many of its tests a function passes now, and how many there are."""
         tests = self._tests[name]
         return sum(self.now(name).value(a, b) == want for a, b, want in tests), len(tests)
 

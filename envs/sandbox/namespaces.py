@@ -21,7 +21,6 @@ from tooldojo.envs.sandbox.records import (
     Outcome,
     Result,
     SandboxLost,
-    SandboxUnavailable,
 )
 
 _SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives")
@@ -50,12 +49,8 @@ def _shown(paths: Sequence[str]) -> list[str]:
     return [part for path in paths for part in ("--ro-bind-try", path, path)]
 
 
-def python_in_bwrap(python: str, package: Path, scratch: str, readable: Sequence[str]) -> list[str]:
+def python_in_bwrap(python: str, package: Path, readable: Sequence[str]) -> list[str]:
     """The command line before a Python one: it sees `python`, the package and `readable`."""
-    if scratch:
-        raise SandboxUnavailable(
-            "sandbox: strict isolation has no writable directory; use standard, or scratch=0"
-        )
     prefixes = {str(path.parents[1]) for path in (Path(python), Path(python).resolve())}
     places = prefixes | {str(package)}
     return [*_bwrap(), *_shown([*_SYSTEM, *sorted(places), *readable])]

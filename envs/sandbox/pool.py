@@ -11,15 +11,12 @@ import contextlib
 import json
 import math
 import os
-import select
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -27,7 +24,9 @@ from functools import cache
 from pathlib import Path
 
 from tooldojo.envs.sandbox import wire
+from tooldojo.envs.sandbox.confined import START_SECONDS, Confined
 from tooldojo.envs.sandbox.machine import require, survey
+from tooldojo.envs.sandbox.namespaces import python_in_bwrap
 from tooldojo.envs.sandbox.records import (
     Isolation,
     Limits,
@@ -46,149 +45,12 @@ sys.modules["tooldojo"] = package
 from tooldojo.envs.sandbox.server import main
 main()
 """
-_START_SECONDS = 60.0
-_QUICK = 0.05  # seconds, within which most calls end, without a look at their clocks
-_LEAST_WAIT = 0.005
-_REPLY_ROOM = 4096  # bytes of a reply besides its output, which JSON may make six times as long
-
-
-class Child:
-    """One confined process, seen from here: its connection, and a handle to kill it by."""
-
-    def __init__(self, sock: socket.socket, family: int) -> None:
-        self.family = family
-        self._sock = sock
-        self._poll = select.poll()
-        self._poll.register(sock, select.POLLIN)
-        self._handle: int | None = None
-        self.pid = 0
-
-    def wait_ready(self) -> None:
-        """Take its first message, whose sender the kernel names.
-
-        Raises:
-            SandboxUnavailable: where it could not be confined.
-            SandboxLost: where it never came to that.
-        """
-        if not self._answers(_START_SECONDS):
-            raise SandboxLost(f"sandbox: a child did not start within {_START_SECONDS:.0f} s")
-        try:
-            data, ancillary = wire.part(self._sock, _REPLY_ROOM)
-            said = wire.message_of(data, self._sock, _REPLY_ROOM)
-        except wire.Broken as error:
-            raise SandboxLost(f"sandbox: a child ended before it was ready ({error})") from None
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
-        if not said.get("ready"):
-            raise SandboxUnavailable(f"sandbox: a child could not be confined: {said.get('why')}")
-        self.pid = int.from_bytes(ancillary[0][2][:4], sys.byteorder) if ancillary else 0
-        with contextlib.suppress(ProcessLookupError):  # then the first call says that it died
-            self._handle = os.pidfd_open(self.pid)
-
-    def call(self, request: dict, limits: Limits) -> Result:
-        """Send a request and wait for what it comes to; a child that did not end it is killed."""
-        began = time.monotonic()
-        try:
-            wire.send(self._sock, request)
-        except OSError:
-            return Result(Outcome.DIED, "")
-        stopped = None if self._answers(_QUICK) else self._watch(began, limits)
-        if stopped is not None:
-            return self._stopped(stopped, time.monotonic() - began)
-        try:
-            said, fd = wire.receive(self._sock, 6 * limits.output + _REPLY_ROOM)
-        except wire.Broken:
-            return self._stopped(Outcome.DIED, time.monotonic() - began)
-        if fd is not None:
-            os.close(fd)
-        return _result(said, limits, time.monotonic() - began)
-
-    def _watch(self, began: float, limits: Limits) -> Outcome | None:
-        """Wait for the answer; the limit that the call went over, if it did.
-
-        Time is counted from here on, so a call has `_QUICK` seconds more than its limits say.
-
-        Raises:
-            SandboxLost: where the machine did not let it run.
-        """
-        start, cpu, waited = time.monotonic(), self._cpu(), self._waited()
-        wait = min(limits.cpu_seconds, limits.wall_seconds, limits.lost_seconds)
-        while not self._answers(max(_LEAST_WAIT, wait)):
-            passed, used = time.monotonic() - start, self._cpu() - cpu
-            own = passed - (self._waited() - waited)
-            if used >= limits.cpu_seconds:
-                return Outcome.CPU
-            if own >= limits.wall_seconds:
-                return Outcome.IDLE
-            if passed >= limits.lost_seconds:
-                self.kill()
-                gone = time.monotonic() - began
-                raise SandboxLost(f"sandbox: the machine gave a call {own:.1f} of {gone:.1f} s")
-            left = (limits.cpu_seconds - used, limits.wall_seconds - own)
-            wait = min(*left, limits.lost_seconds - passed)
-        return None
-
-    def _answers(self, seconds: float) -> bool:
-        """Whether something comes within some time (poll, for descriptors may be many)."""
-        return bool(self._poll.poll(seconds * 1000))
-
-    def fork(self, fd: int) -> None:
-        """Ask it to go on twice; the copy takes the connection `fd`.
-
-        Raises:
-            SandboxLost: where it did not.
-        """
-        try:
-            wire.send(self._sock, {"fork": True}, fd)
-            said, _ = wire.receive(self._sock, _REPLY_ROOM)
-        except (wire.Broken, OSError) as error:
-            raise SandboxLost(f"sandbox: a session could not be forked: {error}") from None
-        if not said.get("forked"):
-            raise SandboxLost(f"sandbox: a session could not be forked: {said.get('why')}")
-
-    def kill(self) -> None:
-        """End the process, if it runs still, and let go of it."""
-        if self._handle is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
-            os.close(self._handle)
-            self._handle = None
-        self._sock.close()
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has been killed here."""
-        return self._handle is None
-
-    def _stopped(self, outcome: Outcome, seconds: float) -> Result:
-        self.kill()
-        return Result(outcome, "", seconds=seconds)
-
-    def _cpu(self) -> float:
-        """Processor seconds of the process, all threads; the clock id is Linux's own formula."""
-        try:
-            return time.clock_gettime((~self.pid << 3) | 2)
-        except OSError:
-            return 0.0
-
-    def _waited(self) -> float:
-        """Seconds that it was ready to run while others did (0 where the kernel does not count)."""
-        try:
-            with open(f"/proc/{self.pid}/schedstat") as file:
-                return int(file.read().split()[1]) / 1e9
-        except (OSError, IndexError):
-            return 0.0
-
-
-def _result(said: dict, limits: Limits, seconds: float) -> Result:
-    output, error = str(said.get("output", "")), str(said.get("error", ""))
-    cut = bool(said.get("cut")) or len(output) > limits.output
-    return Result(Outcome.DONE, output[: limits.output], error[:1000], cut, seconds)
 
 
 class Session:
     """A child that keeps its variables from call to call. Close it, or use it in a `with`."""
 
-    def __init__(self, sandbox: Sandbox, child: Child) -> None:
+    def __init__(self, sandbox: Sandbox, child: Confined) -> None:
         self._sandbox, self._child = sandbox, child
 
     def run(self, code: str) -> Result:
@@ -239,8 +101,13 @@ class Sandbox:
                 "sandbox: unsafe isolation runs code with limits alone; pass allow_unsafe=True "
                 "where that is meant"
             )
-        require(isolation)
         self.limits, self.isolation, self._spare = limits or Limits(), isolation, max(1, spare)
+        if isolation is Isolation.STRICT and self.limits.scratch:
+            raise SandboxUnavailable(
+                "sandbox: strict isolation has no writable directory; set scratch=0, or take "
+                "standard isolation"
+            )
+        require(isolation)
         self._python = python
         self._lock = threading.RLock()
         self._server: subprocess.Popen | None = None
@@ -295,7 +162,7 @@ class Sandbox:
         """The server's process id; None before the first call."""
         return self._server.pid if self._server else None
 
-    def _take(self) -> Child:
+    def _take(self) -> Confined:
         """A child that waits for a call."""
         with self._lock:
             self._ensure()
@@ -310,7 +177,7 @@ class Sandbox:
             while self._server is not None and len(self._waiting) + self._asked < self._spare:
                 self._ask(forks=False)
 
-    def _made(self, forks: bool) -> Child:
+    def _made(self, forks: bool) -> Confined:
         with self._lock:
             self._ensure()
             self._ask(forks)
@@ -319,7 +186,7 @@ class Sandbox:
             child = self._next_child()
         return self._ready(child)
 
-    def _fork(self, parent: Child) -> Child:
+    def _fork(self, parent: Confined) -> Confined:
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         with self._lock:
@@ -329,11 +196,16 @@ class Sandbox:
             granted = self._hear()[0].get("granted")
         if not granted:
             raise SandboxLost("sandbox: the session to be forked has ended")
-        parent.fork(theirs.fileno())
-        theirs.close()
-        return self._ready(Child(ours, parent.family))
+        try:
+            parent.fork(theirs.fileno(), self.limits.lost_seconds)
+        except SandboxLost:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return self._ready(Confined(ours, parent.family))
 
-    def _ready(self, child: Child) -> Child:
+    def _ready(self, child: Confined) -> Confined:
         try:
             child.wait_ready()
         except (SandboxLost, SandboxUnavailable):
@@ -356,13 +228,14 @@ class Sandbox:
             return
         self._drop_server()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control.settimeout(_START_SECONDS)
+        self._control.settimeout(START_SECONDS)
         self._scratch = tempfile.mkdtemp(prefix="tooldojo-") if self.limits.scratch else ""
-        self._waiting: deque[Child] = deque()
+        self._waiting: deque[Confined] = deque()
         self._asked, self._owner = 0, os.getpid()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # no child can write to it
         self._server = subprocess.Popen(
             self._command(theirs.fileno()),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._errors,
             env={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
             cwd="/", pass_fds=[theirs.fileno()], start_new_session=True,
         )  # fmt: skip
@@ -384,25 +257,20 @@ class Sandbox:
         python = [self._python, "-s", "-S", "-P", "-c", _BOOT]
         command = [*python, str(control), json.dumps(settings), str(_PACKAGE)]
         if self.isolation is Isolation.STRICT:
-            from tooldojo.envs.sandbox.namespaces import python_in_bwrap
-
-            return [
-                *python_in_bwrap(self._python, _PACKAGE, self._scratch, self.limits.readable),
-                *command,
-            ]
+            return [*python_in_bwrap(self._python, _PACKAGE, self.limits.readable), *command]
         return command
 
     def _ask(self, forks: bool) -> None:
         self._tell({"forks": forks})
         self._asked += 1
 
-    def _next_child(self) -> Child:
+    def _next_child(self) -> Confined:
         said, fd = self._hear()
         self._asked -= 1
         if fd is None:
             raise SandboxLost("sandbox: the server sent no child")
         sock = socket.socket(fileno=fd)
-        return Child(sock, said["child"])
+        return Confined(sock, said["child"])
 
     def _tell(self, message: dict) -> None:
         with self._lost():
@@ -418,25 +286,30 @@ class Sandbox:
         try:
             yield
         except (wire.Broken, OSError) as error:
-            self._drop_server()
-            raise SandboxLost(f"sandbox: its server ended ({error})") from None
+            said = self._drop_server()
+            raise SandboxLost(f"sandbox: its server ended ({said or error})") from None
 
-    def _drop_server(self) -> None:
+    def _drop_server(self) -> str:
+        """End the server and what waits for calls; the last line of what it complained about."""
         if self._server is None:
-            return
+            return ""
         for child in self._waiting:
             child.kill()
         self._waiting.clear()
         self._control.close()
         if self._owner == os.getpid():
             try:
-                self._server.wait(_START_SECONDS)
+                self._server.wait(START_SECONDS)
             except subprocess.TimeoutExpired:
                 self._server.kill()
                 self._server.wait()
             if self._scratch:
                 shutil.rmtree(self._scratch, ignore_errors=True)
         self._server = None
+        with self._errors as file:
+            file.seek(0)
+            lines = file.read().decode("utf-8", "replace").strip().splitlines()
+        return lines[-1][:300] if lines else ""
 
 
 @cache

@@ -171,6 +171,7 @@ def _become(
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the server's own errors go to the client
         kept = [sock.fileno(), *server.kept, *([setup.fileno()] if setup else [])]
         confine.close_others(kept)
         _confine(server, setup, forks)
@@ -226,22 +227,23 @@ def _world_readable(path: str) -> bool:
 
 def _open_library(drops_uid: bool) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Where modules lie, and the descriptors by which children reach those that only root could."""
-    places = [p for p in sys.path if os.path.isdir(p)]
+    places = tuple(p for p in sys.path if os.path.isdir(p))
     kept: list[int] = []
-    if drops_uid and os.path.isdir("/proc/self/fd"):
-        for index, place in enumerate(sys.path):
-            if place in places and not _world_readable(place):
-                kept.append(os.open(place, os.O_PATH))
-                short = f"/proc/self/fd/{kept[-1]}"
-                sys.path[index] = short
-                for module in list(sys.modules.values()):
-                    found = getattr(module, "__path__", None)
-                    if isinstance(found, list):
-                        found[:] = [
-                            short + p[len(place) :] if p.startswith(place) else p for p in found
-                        ]
-        sys.path_importer_cache.clear()
-    return tuple(places), tuple(kept)
+    for place in places if drops_uid and os.path.isdir("/proc/self/fd") else ():
+        if not _world_readable(place):
+            kept.append(os.open(place, os.O_PATH))
+            _look_for(place, f"/proc/self/fd/{kept[-1]}")
+    return places, tuple(kept)
+
+
+def _look_for(place: str, under: str) -> None:
+    """Import modules of a folder by another path of it, those in packages loaded by now as well."""
+    sys.path[:] = [under if path == place else path for path in sys.path]
+    for module in list(sys.modules.values()):
+        found = getattr(module, "__path__", None)
+        if isinstance(found, list):
+            found[:] = [under + p[len(place) :] if p.startswith(place) else p for p in found]
+    sys.path_importer_cache.clear()
 
 
 def main() -> None:

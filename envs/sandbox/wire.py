@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import json
+import os
 import socket
 import struct
 from typing import Any
@@ -42,11 +43,13 @@ def receive(sock: socket.socket, longest: int = _LONGEST_CODE) -> tuple[dict[str
         Broken: for anything else.
     """
     data, ancillary = part(sock, _FIRST)
-    fd = None
+    fds = array.array("i")
     for level, kind, rights in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS and len(rights) >= 4:
-            fd = array.array("i", rights[:4])[0]
-    return message_of(data, sock, longest), fd
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(rights[: len(rights) // 4 * 4])
+    for fd in fds[1:]:
+        os.close(fd)
+    return message_of(data, sock, longest), fds[0] if fds else None
 
 
 def message_of(data: bytes, sock: socket.socket, longest: int) -> dict[str, Any]:
