@@ -109,10 +109,13 @@ def test_nothing_is_replaced_and_a_stopped_rescoring_goes_on(store: TrajectorySt
     with pytest.raises(RescoreError, match="the stage 'again' exists already"):
         rescore(store, "train", "again", judges(None))
     second.unlink()
+    half = store.directory / f".{second.name}.4711.tmp"
+    half.write_bytes(b"PAR1")
     with pytest.raises(RescoreError, match="was not written by this rescoring"):
         rescore(store, "train", "again", judges(strict), resume=True)
     assert rescore(store, "train", "again", judges(None), resume=True).rows == 4
     assert len(store.shards("again")) == 2 and first.read_bytes() == kept
+    assert not half.exists()
     with pytest.raises(RescoreError, match="holds no stage 'sft'"):
         rescore(store, "sft", "x", judges(None))
 
