@@ -137,7 +137,7 @@ def test_judges_come_by_reference(tmp_path: Path) -> None:
         judge_of(f"{file}:number")
 
 
-def test_other_tools_read_the_files(store: TrajectoryStore, tmp_path: Path) -> None:
+def test_datasets_reads_the_files(store: TrajectoryStore, tmp_path: Path) -> None:
     import datasets
 
     files = [str(path) for path in store.shards("train")]
@@ -146,6 +146,9 @@ def test_other_tools_read_the_files(store: TrajectoryStore, tmp_path: Path) -> N
     )
     assert len(loaded) == 8 and loaded.column_names == SCHEMA.names
     assert json.loads(loaded[0]["score"])["success"] is True
+
+
+def test_duckdb_reads_the_files(store: TrajectoryStore) -> None:
     duckdb = pytest.importorskip("duckdb")
     query = f"select stage, avg(value), count(*) from '{store.directory}/*.parquet' group by stage"
     assert duckdb.sql(query).fetchall() == [("train", 0.5, 8)]
