@@ -104,6 +104,8 @@ def rescore(
         raise RescoreError(
             f"the stage {into!r} exists already; choose another, nothing is replaced"
         )
+    for left in store.directory.glob(f".{into}-*.tmp"):
+        left.unlink()  # half written by a killed one
     schema = SCHEMA.with_metadata({**(SCHEMA.metadata or {}), _NOTE: _note(stage, judges)})
     report = RescoreReport()
     for shard in shards:

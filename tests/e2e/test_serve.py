@@ -1,4 +1,4 @@
-"""`tooldojo serve` as a process: vLLM with an adapter, asked by OpenAI's own client."""
+"""`tooldojo serve` as a process: an adapter on either engine, asked by OpenAI's own client."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from tooldojo.training.policy import load_policy, load_tokenizer
 WORLD = "tooldojo/Orders-v0"
 
 
-@pytest.mark.engine
-def test_a_served_adapter_calls_tools(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["transformers", pytest.param("vllm", marks=pytest.mark.engine)])
+def test_a_served_adapter_answers_until_ctrl_c(engine: str, tmp_path: Path) -> None:
     chat = Chat(load_tokenizer("default"), call_format("hermes"))
     policy = load_policy(PolicySection(), conventions_of(chat, [WORLD]), seed=1)
     policy.save_adapter(tmp_path / "adapter")
     command = [sys.executable, "-m", "tooldojo.training.cli", "serve", "--port", "0", "--json"]
     command += ["--adapter", str(tmp_path / "adapter"), "rollout.kv_cache_gib=0.5"]
+    command += [f"rollout.engine={engine}"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None

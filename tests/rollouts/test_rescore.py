@@ -109,10 +109,13 @@ def test_nothing_is_replaced_and_a_stopped_rescoring_goes_on(store: TrajectorySt
     with pytest.raises(RescoreError, match="the stage 'again' exists already"):
         rescore(store, "train", "again", judges(None))
     second.unlink()
+    half = store.directory / f".{second.name}.4711.tmp"
+    half.write_bytes(b"PAR1")
     with pytest.raises(RescoreError, match="was not written by this rescoring"):
         rescore(store, "train", "again", judges(strict), resume=True)
     assert rescore(store, "train", "again", judges(None), resume=True).rows == 4
     assert len(store.shards("again")) == 2 and first.read_bytes() == kept
+    assert not half.exists()
     with pytest.raises(RescoreError, match="holds no stage 'sft'"):
         rescore(store, "sft", "x", judges(None))
 
@@ -134,7 +137,7 @@ def test_judges_come_by_reference(tmp_path: Path) -> None:
         judge_of(f"{file}:number")
 
 
-def test_other_tools_read_the_files(store: TrajectoryStore, tmp_path: Path) -> None:
+def test_datasets_reads_the_files(store: TrajectoryStore, tmp_path: Path) -> None:
     import datasets
 
     files = [str(path) for path in store.shards("train")]
@@ -143,6 +146,9 @@ def test_other_tools_read_the_files(store: TrajectoryStore, tmp_path: Path) -> N
     )
     assert len(loaded) == 8 and loaded.column_names == SCHEMA.names
     assert json.loads(loaded[0]["score"])["success"] is True
+
+
+def test_duckdb_reads_the_files(store: TrajectoryStore) -> None:
     duckdb = pytest.importorskip("duckdb")
     query = f"select stage, avg(value), count(*) from '{store.directory}/*.parquet' group by stage"
     assert duckdb.sql(query).fetchall() == [("train", 0.5, 8)]
