@@ -27,6 +27,7 @@ from tooldojo.envs.registry import NATIVE
 from tooldojo.envs.seeding import derived_random
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Split, Task
+from tooldojo.envs.users import of_policy, replies
 from tooldojo.envs.world import World
 from tooldojo.rollouts.formats import call_format
 from tooldojo.rollouts.player import action_of
@@ -123,8 +124,9 @@ def faults(world: World, action: dict[str, Any], labels: Counter[str]) -> Iterat
     done = world.calls[first:]
     labels.update(call.outcome.value for call in done)
     labels["message"] += world.stop is not None
-    if len(done) != len(action["calls"]) or len(observation) != len(done):
-        yield f"{len(action['calls'])} calls gave {len(done)} records, {len(observation)} results"
+    made, heard = len(of_policy(done)), len(replies(done))
+    if made != len(action["calls"]) or len(observation) != heard:
+        yield f"{len(action['calls'])} calls gave {made} records, {len(observation)} results"
     if not done and world.stop is None:
         yield "no call, no end: the output has no label"
     if any(call.outcome not in set(CallOutcome) for call in done):

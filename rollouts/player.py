@@ -269,7 +269,7 @@ class _Player:
             try:
                 sampled = await self._sample(results)
             except ContextFull:
-                return self._finish(StopReason.CONTEXT_FULL)
+                return await self._finish(StopReason.CONTEXT_FULL)
             parsed = self.chat.parse(sampled.ids)
             self.buffer.append_sampled(sampled, parsed)
             if sampled.finish == "length":

@@ -44,8 +44,8 @@ def proven(task: Task) -> bool:
 
 def test_a_variation_is_another_task_of_the_same_kind() -> None:
     parent = take([WORLD], Split.TRAIN, 0, 1, [2])[0]
-    made = vary(parent, Random(0))
-    assert made is not None and made.id != parent.id and kind_of(made) == kind_of(parent)
+    made = next(filter(None, (vary(parent, Random(seed)) for seed in range(9))))
+    assert made.id != parent.id and kind_of(made) == kind_of(parent)
     assert made.lineage.startswith(f"vary of {parent.id}: seed=") and proven(made)
 
 

@@ -230,7 +230,7 @@ def test_a_trajectory_is_scored_and_stored_but_has_no_logprobs(
     assert row.trajectory.score == played.score and row.trajectory.engine.kind == "openai"
     assert first_mismatch(row, chat) is None
     with pytest.raises(ValueError, match=r"reported none\. What an endpoint played is for eval"):
-        members_of([group], lambda rewards: rewards)
+        members_of([group])
 
 
 def test_endings_of_an_endpoint(endpoint: Callable[..., Endpoint], chat: Chat, task: Task) -> None:

@@ -108,7 +108,7 @@ def test_rollouts_put_their_own_user_into_a_world(chat: Chat, limits: Limits) ->
     task = next(
         t for i in range(99) if (t := world.make_task(1, Split.TRAIN, 2, i)).template == "unbar"
     )
-    settings = PlaySettings(replace(limits, max_context=6000), SHAPE, 3, Mute())
+    settings = PlaySettings(replace(limits, max_context=6000), SHAPE, 3, user=Mute())
     sampler = ScriptedSampler(chat, "gold", 0)
     base = PolicyRef("base", 0, "base")
     group = asyncio.run(play_group(IssuedTask(0, task), 2, sampler, chat, settings, base))

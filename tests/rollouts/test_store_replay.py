@@ -163,7 +163,8 @@ def test_what_another_user_said_is_taken_from_the_record(
 
     drawn = take(["tooldojo/Dialogue-v0"], Split.TRAIN, 1, 30, [2])
     task = next(task for task in drawn if len(task.gold) > 3)
-    settings = PlaySettings(replace(limits, max_context=6000), SHAPE, 3, SpokenUser(model, "model"))
+    spoken = SpokenUser(model, "model")
+    settings = PlaySettings(replace(limits, max_context=6000), SHAPE, 3, user=spoken)
     sampler = ScriptedSampler(chat, "gold", 0)
     group = asyncio.run(play_group(IssuedTask(0, task), 1, sampler, chat, settings, BASE))
     store = TrajectoryStore(tmp_path)
