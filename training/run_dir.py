@@ -109,6 +109,7 @@ RESUMABLE = {
     ("rollout", "workers"),
     ("rollout", "max_inflight"),
     ("rollout", "deadline"),
+    ("rollout", "max_failed"),
     ("learner", "threads"),
 }
 NOT_BIT_FOR_BIT = {("rollout", "max_inflight"), ("learner", "threads")}  # of them, other sums
