@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +304,12 @@ def test_rescore_adds_a_stage(finished_run: Path, model: Path) -> None:
     assert again.exit_code == 2 and "the stage 'rl_rescored' exists already" in error_line(again)
     shown = run("replay", str(finished_run), "--model", str(model), "--stage", "rl_rescored")
     assert shown.exit_code == 0
+
+
+@pytest.mark.skipif(find_spec("openenv") is not None, reason="its package is installed")
+def test_a_missing_extra_is_named() -> None:
+    done = run("openenv", "tooldojo/Orders-v0")
+    assert done.exit_code == 2 and "install tooldojo[openenv]" in error_line(done)
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:

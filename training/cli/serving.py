@@ -115,10 +115,11 @@ def openenv(
 ) -> None:
     """Serve a world as an OpenEnv server."""
     from tooldojo.envs.bridges.episode import EpisodeLog
-    from tooldojo.envs.bridges.openenv_server import openenv_app
 
-    app = openenv_app(_tasks(world, split, level, seed), EpisodeLog(record), max_turns)
-    _serve_world(ctx.obj, app, world, host, port)
+    tasks = _tasks(world, split, level, seed)
+    from tooldojo.training.bridges.openenv_world import openenv_app
+
+    _serve_world(ctx.obj, openenv_app(tasks, EpisodeLog(record), max_turns), world, host, port)
 
 
 def _serve_world(

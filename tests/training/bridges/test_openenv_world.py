@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 import pytest
 
 from tooldojo.envs.bridges.episode import EpisodeLog
-from tooldojo.envs.bridges.openenv_server import openenv_app
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.source import GeneratedTasks
 from tooldojo.envs.task import Split
 
 GenericEnvClient = pytest.importorskip("openenv.core.generic_client").GenericEnvClient
+bridge = importlib.import_module("tooldojo.training.bridges.openenv_world")
+openenv_app = bridge.openenv_app
 WORLD = "tooldojo/Orders-v0"
 
 
