@@ -37,7 +37,7 @@ _TURNED: dict[type, type] = {
 }  # fmt: skip
 FUNCTIONS = {
     canonical: ("canonical", "differences", "_walk", "_matches"),
-    criteria: ("final_state", "closing_line", "answer", "_line_key"),
+    criteria: ("final_state", "closing_line", "_closes", "_line_key"),
 }
 
 
