@@ -181,22 +181,32 @@ def _compare_score(world: World, played: Trajectory) -> Iterator[Mismatch]:
 
 
 def _state_detail(row: StoredRow, chat: Chat, world: World, number: int) -> str:
-    """What differs: the first call of this turn, and the first path of the state at the end."""
+    """What differs: the first call of this turn, and the first path of the state, after this turn
+    where the evidence holds the states, else at the end.
+    """
     evidence = row.trajectory.evidence
     if evidence is None:
         return f"{world.hashes[-1]}, stored {row.trajectory.hashes[number + 1]}"
     now = [call for call in world.evidence().calls if call.turn == number]
     stored = [call for call in evidence.calls if call.turn == number]
-    found = [_call_difference(now, stored)]
+    found, expected = [_call_difference(now, stored)], evidence.world_after
+    if number < len(evidence.states):
+        expected = evidence.states[number]
+    else:
+        _play_on(row, chat, world, number)
+    found.append(next(differences(world.state, expected), ""))
+    return "; ".join(part for part in found if part) or "another hash from equal calls and states"
+
+
+def _play_on(row: StoredRow, chat: Chat, world: World, number: int) -> None:
+    """Play the turns after one, as far as the world goes."""
     for segment, _, turn in list(_turns(row.trajectory))[number + 1 :]:
         if world.stop is not None:
-            break
+            return
         try:
             world.step(action_of(chat.parse(segment.ids_T[turn.start : turn.end].tolist())))
-        except WorldCrash:
-            break
-    found.append(next(differences(world.state, evidence.world_after), ""))
-    return "; ".join(part for part in found if part) or "another hash from equal calls and states"
+        except (WorldCrash, JudgeLost):
+            return
 
 
 def _call_difference(now: Sequence[ToolCall], stored: Sequence[ToolCall]) -> str:

@@ -8,16 +8,19 @@ stage change. At most `store.ROWS` rows are in memory.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tooldojo.envs import judging
 from tooldojo.envs.registry import load_reference, world_class
 from tooldojo.envs.task import Task
+from tooldojo.envs.world import World
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.records import Failure
 from tooldojo.rollouts.store import (
@@ -41,13 +44,14 @@ class RescoreError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """Who judges. verifier: None takes that of each row's own world. about: what both are called;
-    kept with every shard.
+    """Who judges. verifier: None takes that of each row's own world. about: what they are called;
+    kept with every shard. asked: who answers judged components anew; None keeps stored answers.
     """
 
     verifier: Judge | None
     reward: Rewarder
     about: dict[str, str]
+    asked: judging.Judge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +163,11 @@ def _judged(
 def _verdict(evidence: Evidence, stored: str, judges: Judges) -> dict[str, object]:
     """The columns of a new verdict. What the verifier raises is no verdict, as in play."""
     task = Task.from_json(json.loads(stored))
-    verifier = judges.verifier or world_class(task.env).verifier
+    world = world_class(task.env)
+    verifier = judges.verifier or world.verifier
     try:
+        if judges.asked is not None:
+            evidence = _asked_anew(judges.asked, world, task, evidence)
         score = verifier(evidence, task.goal)
     except Exception as error:  # a verifier may be anybody's
         return _unjudged(type(error).__name__, str(error), evidence)
@@ -168,6 +175,17 @@ def _verdict(evidence: Evidence, stored: str, judges: Judges) -> dict[str, objec
         return _unjudged(score.status.value, score.why, evidence)
     reward = judges.reward(score, evidence, ENDINGS[evidence.stop].truncated)
     return judged_columns(score, reward, None, evidence.stop)
+
+
+def _asked_anew(
+    judge: judging.Judge, world: type[World], task: Task, evidence: Evidence
+) -> Evidence:
+    """The evidence with the judge's answers for the components of this world that need them."""
+    components = world.components()
+    if not components.judged:
+        return evidence
+    answers = asyncio.run(components.ask(judge, evidence, world.reward_goal(task)))
+    return replace(evidence, gathered={**evidence.gathered, **answers})
 
 
 def _unjudged(kind: str, message: str, evidence: Evidence) -> dict[str, object]:

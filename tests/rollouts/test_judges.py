@@ -21,14 +21,15 @@ from tooldojo.rollouts.player import Limits, PlaySettings, play_group
 from tooldojo.rollouts.publish import BASE
 from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.replay import verify
+from tooldojo.rollouts.rescore import Judges, rescore
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.verifiers.combine import Part, Verifier
 from tooldojo.verifiers.criteria import answer, final_state
 from tooldojo.verifiers.judged import Judged
 from tooldojo.verifiers.process import RewardPart, milestones
-from tooldojo.verifiers.records import Evidence, StopReason
-from tooldojo.verifiers.reward import RewardShape
+from tooldojo.verifiers.records import Evidence, Reward, Score, StopReason
+from tooldojo.verifiers.reward import RewardShape, shape_reward
 
 
 def counters() -> type:
@@ -37,6 +38,10 @@ def counters() -> type:
 
 def question(answer: str | None, calls: tuple) -> str:
     return f"{len(calls)} calls, then {answer}: polite?"
+
+
+def rewarded(score: Score, evidence: Evidence, truncated: bool) -> Reward:
+    return shape_reward(score, evidence, RewardShape(), truncated)
 
 
 async def never(question: Question) -> float:
@@ -103,6 +108,13 @@ def test_opinions_enter_the_score_and_the_stored_evidence(
     store = TrajectoryStore(tmp_path)
     store.append([group], "train", 0)
     assert verify(store, chat).exact  # without any judge: the opinions are in the evidence
+    for judge, into, changed, failed in (
+        (None, "same", 0, 0),
+        (CallableJudge(lambda question: (1.0, "kind")), "kind", 2, 0),
+        (CallableJudge(lambda question: 2.0), "lost", 2, 2),
+    ):
+        done = rescore(store, "train", into, Judges(None, rewarded, {}, judge))
+        assert (done.rows, done.changed, done.failed) == (2, changed, failed)
 
 
 def test_weights_reach_components_of_the_verifier(

@@ -14,6 +14,7 @@ from tooldojo.training.cli.recipes import Keys, resolve
 
 if TYPE_CHECKING:
     from tooldojo.rollouts.chat import Chat
+    from tooldojo.rollouts.judges import NamedJudge
     from tooldojo.rollouts.store import StoredRow, TrajectoryStore
     from tooldojo.verifiers.records import Evidence, Reward, Score
 
@@ -139,6 +140,13 @@ def report(
     output.emit({"path": str(path), "bytes": path.stat().st_size})
 
 
+def _judge(reference: str) -> NamedJudge:
+    from tooldojo.rollouts.judges import NamedJudge, judge_function
+
+    judge_function(reference)
+    return NamedJudge(reference)
+
+
 def doctor(
     ctx: typer.Context, run: RunArgument, json: JsonFlag = False, traceback: Trace = False
 ) -> None:
@@ -179,6 +187,10 @@ def rescore(
         str | None,
         typer.Option(help="module:name or file.py:name; by default the recipe's [objective]."),
     ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="module:name or file.py:name; answers judged components anew."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what was stopped there.")
     ] = False,
@@ -204,7 +216,9 @@ def rescore(
     judges = Judges(
         judge_of(verifier) if verifier else None,
         judge_of(reward) if reward else shaped,
-        {"verifier": verifier or "the worlds' own", "reward": reward or repr(shape)},
+        {"verifier": verifier or "the worlds' own", "reward": reward or repr(shape)}
+        | ({"judge": judge} if judge else {}),
+        None if judge is None else _judge(judge),
     )
     into = into or f"{stage}_rescored"
     with progress_bar(output.console) as bar:
