@@ -332,12 +332,13 @@ class _Player:
         return results
 
     async def _finish(self, stop: StopReason) -> StopReason:
-        async with asyncio.timeout(self.limits.deadline):
-            if self.threads is None:
+        deadline = self.limits.deadline
+        if self.threads is None:
+            async with asyncio.timeout(deadline):
                 await self.world.afinish(stop)
-            else:  # what the verifier needs may take long as well
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self.threads, self.world.finish, stop)
+        else:  # what the verifier needs may take long as well
+            what = f"the verdict of {self.task.env}"
+            await self.threads.run(lambda: self.world.finish(stop), deadline, what)
         return self._judged(stop)
 
     def _judged(self, stop: StopReason) -> StopReason:

@@ -1,5 +1,6 @@
 """Small parts of the benchmarks about gates, fuzzing and overhead."""
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import asyncio

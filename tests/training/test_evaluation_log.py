@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +27,8 @@ class Stopping:
     def __init__(self, player: LocalFleet, after: int | None) -> None:
         self.player, self.after, self.asked = player, after, 0
 
-    def play(self, issued: Sequence[IssuedTask], group_size: int) -> Iterator[Group]:
+    def play(self, issued: Iterable[IssuedTask], group_size: int) -> Iterator[Group]:
+        issued = list(issued)
         self.asked = len(issued)
         for index, group in enumerate(self.player.play(issued, group_size)):
             if index == self.after:
