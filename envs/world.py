@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeVar
 
 import gymnasium as gym
 
+from tooldojo.envs import making
 from tooldojo.envs.calls import (
     MALFORMED,
     RAN,
@@ -32,15 +33,14 @@ from tooldojo.envs.calls import (
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.judging import Components, Judge, JudgeLost, approve
 from tooldojo.envs.limits import ToolDeadline, limited
-from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Capabilities, Snapshot, clone
 from tooldojo.envs.spaces import Message, NoCalls, ToolCallSpace
-from tooldojo.envs.task import GoldTurn, Split, Task
+from tooldojo.envs.task import Split, Task
 from tooldojo.envs.tools import ToolError, ToolLost, ToolSpec, tool_spec
 from tooldojo.envs.tracked import StateTree
 from tooldojo.envs.users import User, UserSide, converse, replies
 from tooldojo.envs.verdict import Verdict
-from tooldojo.verifiers.canonical import content_hash, text_hash
+from tooldojo.verifiers.canonical import text_hash
 from tooldojo.verifiers.combine import Verifier, state_and_answer
 from tooldojo.verifiers.process import RewardPart
 from tooldojo.verifiers.records import (
@@ -185,19 +185,7 @@ class World(gym.Env[tuple[str, ...], dict]):
             LookupError: when no draft belongs to the split.
             WorldCrash: when the gold does not score 1.
         """
-        unseen = {Split.TEST_COMBOS: cls.unseen_combos, Split.TEST_WORDINGS: cls.unseen_wordings}
-        attempts = 2000 if unseen.get(split, True) else 0  # none where nothing is held back
-        for attempt in range(attempts):
-            rng = Random(
-                derive_seed(seed, "task", cls.origin_id(), split.value, level, ordinal, attempt)
-            )
-            draft = cls.draft(rng, level)
-            if cls._split_of(draft) is split:
-                lineage = f"seed={seed} ordinal={ordinal} attempt={attempt}"
-                return cls._complete(draft, split, level, lineage)
-        raise LookupError(
-            f"{cls.__name__} has no task of level {level} for the split {split.value!r}"
-        )
+        return making.drawn(cls, seed, split, level, ordinal)
 
     @classmethod
     def task_from(cls, draft: Draft, split: Split, level: int, lineage: str) -> Task | None:
@@ -207,39 +195,13 @@ class World(gym.Env[tuple[str, ...], dict]):
         Raises:
             WorldCrash: when the gold does not score 1.
         """
-        return (
-            cls._complete(draft, split, level, lineage) if cls._split_of(draft) is split else None
-        )
+        belongs = cls.split_of(draft) is split
+        return making.complete(cls, draft, split, level, lineage) if belongs else None
 
     @classmethod
-    def _split_of(cls, draft: Draft) -> Split | None:
-        combo = (draft.template, draft.condition) in cls.unseen_combos
-        wording = draft.wording in cls.unseen_wordings
-        if combo or wording:
-            both = combo and wording
-            return None if both else (Split.TEST_COMBOS if combo else Split.TEST_WORDINGS)
-        bucket = int(content_hash([cls.origin_id(), draft.prompt, draft.world]), 16) % 10
-        return Split.TRAIN if bucket < 7 else Split.VAL if bucket == 7 else Split.TEST
-
-    @classmethod
-    def _complete(cls, draft: Draft, split: Split, level: int, lineage: str) -> Task:
-        final = draft.gold[-1].message if draft.gold else None
-        answer = draft.answer or (final or "").strip().rsplit("\n", 1)[-1] or None
-        goal = Goal(answer=answer, ignore=draft.ignore, forbidden=draft.forbidden)
-        bare = Task(
-            cls.env_id, draft.prompt, clone(draft.world), goal, tuple(draft.gold), level, split,
-            draft.template, draft.condition, draft.wording, dict(draft.faults), lineage,
-        )  # fmt: skip
-        world = cls()
-        world._play(bare, bare.gold[:-1])
-        goal = replace(goal, world=clone(world.state))
-        task = Task(**{**{name: getattr(bare, name) for name in Task.__slots__}, "goal": goal})
-        score = world.replay_gold(task)
-        if not score.success:
-            raise WorldCrash(
-                f"{cls.__name__}: the gold of a task scores {score.value}: {score.why}"
-            )
-        return task
+    def split_of(cls, draft: Draft) -> Split | None:
+        """The split that a draft belongs to; None for none."""
+        return making.split_of(cls, draft)
 
     def replay_gold(self, task: Task) -> Score:
         """Play the task's own demonstration and return its score.
@@ -247,25 +209,12 @@ class World(gym.Env[tuple[str, ...], dict]):
         Raises:
             WorldCrash: when a gold call is ill-formed, or the gold does not end with a message.
         """
-        self._play(task, task.gold)
+        making.play_gold(self, task, task.gold)
         if self.score is None:
             raise WorldCrash(
                 f"{type(self).__name__}: unplayable gold: it does not end with a message"
             )
         return self.score
-
-    def _play(self, task: Task, turns: Sequence[GoldTurn]) -> None:
-        judge, self.judge = self.judge, approve
-        try:
-            self.reset(options={"task": task, "max_turns": len(turns) + 1})
-            for turn in turns:
-                calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
-                self.step({"calls": calls, "message": turn.message or ""})
-        finally:
-            self.judge = judge
-        bad = next((c for c in self.calls if c.outcome not in RAN), None)
-        if bad:
-            raise WorldCrash(f"{type(self).__name__}: unplayable gold: {bad}")
 
     # gymnasium
 

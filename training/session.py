@@ -219,7 +219,16 @@ def open_policy(
 def open_session(
     recipe: Recipe, resume: bool, adapter: Path | None = None, extra_worlds: Sequence[str] = ()
 ) -> Iterator[Session]:
-    """Open a whole run, and close it whatever happens; see `open_policy` for the arguments."""
+    """Open a whole run, and close it whatever happens; see `open_policy` for the arguments.
+
+    Raises:
+        RecipeError: for an engine that no fleet has.
+    """
+    if recipe.rollout.engine == "transformers":
+        raise RecipeError(
+            'rollout.engine = "transformers" is for `play`, `rollout`, `eval` and `serve`; training '
+            "samples with vLLM: set rollout.engine=vllm"
+        )
     model, _ = base_and_adapter(recipe, adapter)
     with (
         open_policy(recipe, resume, adapter, extra_worlds) as opened,

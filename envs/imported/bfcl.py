@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
 
+from tooldojo.envs import making
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.imported.schema_tools import SchemaSpec, schema_spec
 from tooldojo.envs.seeding import derived_random
@@ -118,8 +119,8 @@ class Category(World):
             entry = f"{NAMESPACE}{cls.category}.{entry_id}-v0"
             world = world_class(f"{entry}{mark}{wrappers}")
             draft = world.draft(rng, level)
-            if world._split_of(draft) is split:
-                return world._complete(draft, split, level, f"seed={seed} ordinal={ordinal}")
+            if world.split_of(draft) is split:
+                return making.complete(world, draft, split, level, f"seed={seed} ordinal={ordinal}")
         raise LookupError(f"{cls.env_id} has no task for the split {split.value!r}")
 
 

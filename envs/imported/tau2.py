@@ -64,12 +64,12 @@ class Tau2(World):
         return Draft(task["prompt"], state, steps(*gold, say=say), template=task["split"])
 
     @classmethod
-    def _split_of(cls, draft: Draft) -> Split | None:
+    def split_of(cls, draft: Draft) -> Split | None:
         """The benchmark's own split, an eighth of its training tasks for validation; ours where a
         task has none.
         """
         if not draft.template:
-            return super()._split_of(draft)
+            return super().split_of(draft)
         if draft.template == "test":
             return Split.TEST
         bucket = int(content_hash([cls.env_id, draft.world["task"]]), 16) % 8

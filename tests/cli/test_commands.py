@@ -218,6 +218,7 @@ def test_other_scripts_fail_and_say_why(policy: str) -> None:
         (["eval", "--policy", "gold"], "`tooldojo rollout --policy gold` plays a script"),
         (["rollout", "rollout.engine=openai"], "needs endpoint.url"),
         (["train", "rollout.engine=openai"], "nothing can train on what it plays"),
+        (["train", "rollout.engine=transformers"], "set rollout.engine=vllm"),
         (["serve", "rollout.engine=openai", "--port", "0"], "set rollout.engine=vllm"),
         (["mcp", "tooldojo/Orders-v0", "--transport", "sse"], "takes stdio or http"),
         (["openenv", "tooldojo/Order-v0"], "did you mean 'tooldojo/Orders-v0'?"),

@@ -86,7 +86,7 @@ def train_drafts(env_id: str) -> tuple[Draft, ...]:
     """Drafts of all levels that belong to the training split."""
     world, rng = world_class(env_id), Random(3)
     drafts = [world.draft(rng, level) for level in world.levels for _ in range(DRAFTS)]
-    return tuple(draft for draft in drafts if world._split_of(draft) is Split.TRAIN)
+    return tuple(draft for draft in drafts if world.split_of(draft) is Split.TRAIN)
 
 
 def some_tasks(env_id: str, count: int = 30) -> list[Task]:

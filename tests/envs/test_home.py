@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 
+from tooldojo.envs import making
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.gates.play import play, play_task, start
 from tooldojo.envs.home import chains
@@ -227,7 +228,7 @@ def _drafted(template: Callable[[Scene, str], Sketch], condition: str, seed: int
     sketch = template(scene, condition)
     prompt = WORDINGS[template.__name__][0].format(**sketch.fields)
     draft = Draft(prompt, scene.world(), sketch.gold, ignore=sketch.ignore)
-    return Home._complete(draft, Split.TRAIN, 3, "")
+    return making.complete(Home, draft, Split.TRAIN, 3, "")
 
 
 def test_a_thing_that_is_gone_may_be_asked_for_first() -> None:

@@ -13,8 +13,9 @@ from tooldojo.training.cli.boundary import CheckFailed, InputError, JsonFlag, Ou
 from tooldojo.training.cli.recipes import Keys, resolve
 
 if TYPE_CHECKING:
+    from tooldojo.configs.schema import Recipe
     from tooldojo.rollouts.chat import Chat
-    from tooldojo.rollouts.judges import NamedJudge
+    from tooldojo.rollouts.rescore import Judges
     from tooldojo.rollouts.store import StoredRow, TrajectoryStore
     from tooldojo.verifiers.records import Evidence, Reward, Score
 
@@ -140,11 +141,27 @@ def report(
     output.emit({"path": str(path), "bytes": path.stat().st_size})
 
 
-def _judge(reference: str) -> NamedJudge:
+def _judges(recipe: Recipe, verifier: str | None, reward: str | None, judge: str | None) -> Judges:
+    """Who judges, by the references given; the worlds' verifiers and the recipe's reward else."""
     from tooldojo.rollouts.judges import NamedJudge, judge_function
+    from tooldojo.rollouts.rescore import Judges, judge_of
+    from tooldojo.training.players import reward_shape
+    from tooldojo.verifiers.reward import shape_reward
 
-    judge_function(reference)
-    return NamedJudge(reference)
+    shape = reward_shape(recipe)
+
+    def shaped(score: Score, evidence: Evidence, truncated: bool) -> Reward:
+        return shape_reward(score, evidence, shape, truncated)
+
+    if judge is not None:
+        judge_function(judge)
+    return Judges(
+        judge_of(verifier) if verifier else None,
+        judge_of(reward) if reward else shaped,
+        {"verifier": verifier or "the worlds' own", "reward": reward or repr(shape)}
+        | ({"judge": judge} if judge else {}),
+        None if judge is None else NamedJudge(judge),
+    )
 
 
 def doctor(
@@ -200,26 +217,13 @@ def rescore(
     """Judge stored trajectories again, as a new stage; what is stored stays as it is."""
     from functools import partial
 
-    from tooldojo.rollouts.rescore import Judges, judge_of
     from tooldojo.rollouts.rescore import rescore as judge_again
-    from tooldojo.training.players import reward_shape
     from tooldojo.training.progress import progress_bar
-    from tooldojo.verifiers.reward import shape_reward
 
     output: Output = ctx.obj
     store = open_store(run)
-    shape = reward_shape(resolve(str(run) if (run / "config.toml").is_file() else None, keys))
-
-    def shaped(score: Score, evidence: Evidence, truncated: bool) -> Reward:
-        return shape_reward(score, evidence, shape, truncated)
-
-    judges = Judges(
-        judge_of(verifier) if verifier else None,
-        judge_of(reward) if reward else shaped,
-        {"verifier": verifier or "the worlds' own", "reward": reward or repr(shape)}
-        | ({"judge": judge} if judge else {}),
-        None if judge is None else _judge(judge),
-    )
+    recipe = resolve(str(run) if (run / "config.toml").is_file() else None, keys)
+    judges = _judges(recipe, verifier, reward, judge)
     into = into or f"{stage}_rescored"
     with progress_bar(output.console) as bar:
         bar_id = bar.add_task("trajectories", total=None)
