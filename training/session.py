@@ -226,8 +226,8 @@ def open_session(
     """
     if recipe.rollout.engine == "transformers":
         raise RecipeError(
-            'rollout.engine = "transformers" is for `play`, `rollout`, `eval` and `serve`; training '
-            "samples with vLLM: set rollout.engine=vllm"
+            'rollout.engine = "transformers" is for `play`, `rollout`, `eval` and `serve`; '
+            "training samples with vLLM: set rollout.engine=vllm"
         )
     model, _ = base_and_adapter(recipe, adapter)
     with (
