@@ -373,18 +373,15 @@ async def play_group(
     async def settle(member: int) -> Trajectory:
         key = PlayKey(settings.run_seed, issued.ordinal, member)
         async with host.place():
-            return await play_until_settled(key)
-
-    async def play_until_settled(key: PlayKey) -> Trajectory:
-        while True:
-            played = await play(
-                issued.task, start, sampler, chat, limits, shape, key, policy, host,
-                settings.judge, settings.user,
-            )  # fmt: skip
-            if key.attempt >= played.ending.retries:
-                on_settled()
-                return played
-            key = replace(key, attempt=key.attempt + 1)
+            while True:
+                played = await play(
+                    issued.task, start, sampler, chat, limits, shape, key, policy, host,
+                    settings.judge, settings.user,
+                )  # fmt: skip
+                if key.attempt >= played.ending.retries:
+                    on_settled()
+                    return played
+                key = replace(key, attempt=key.attempt + 1)
 
     return Group(issued.ordinal, issued.task, await all_or_bug(settle, group_size))
 
