@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from tooldojo.training.run_dir import versions
+from tooldojo.training.runs.run_dir import versions
 
 T = TypeVar("T")
 

@@ -31,9 +31,9 @@ import torch
 from common import arguments, finish
 
 from tooldojo.configs.schema import LearnerSection, ObjectiveSection, PolicySection
-from tooldojo.training.batch import Column, Member, PackedSequence
 from tooldojo.training.card import Conventions
-from tooldojo.training.learner import Learner
+from tooldojo.training.learning.batch import Column, Member, PackedSequence
+from tooldojo.training.learning.learner import Learner
 from tooldojo.training.policy import Policy, find_model, load_policy
 from tooldojo.verifiers.records import Reward
 

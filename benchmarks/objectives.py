@@ -17,7 +17,7 @@ from typing import Any
 from common import arguments, finish, tooldojo
 
 from tooldojo.configs.methods import METHODS
-from tooldojo.training.metrics import NAME, read_metrics
+from tooldojo.training.runs.metrics import NAME, read_metrics
 
 SHOWN = ("val/success", "reward", "entropy", "grad_norm", "explained_variance", "mismatch_mean")
 

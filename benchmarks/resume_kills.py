@@ -29,8 +29,8 @@ from common import arguments, finish
 from tooldojo.configs.loading import load_recipe
 from tooldojo.rollouts.ledger import Ledger, ledger
 from tooldojo.rollouts.store import TrajectoryStore
-from tooldojo.training.checkpoint import latest
-from tooldojo.training.fingerprint import Fingerprint, differences, fingerprint
+from tooldojo.training.runs.checkpoint import latest
+from tooldojo.training.runs.fingerprint import Fingerprint, differences, fingerprint
 
 KEYS = [
     "rollout.max_turns=3",

@@ -20,9 +20,13 @@ from common import arguments, finish, tooldojo
 
 from tooldojo.configs.loading import load_recipe
 from tooldojo.configs.schema import Recipe
-from tooldojo.training.metrics import NAME, read_metrics
-from tooldojo.training.reward_model import RewardModel, load_reward_model, with_learned_reward
+from tooldojo.training.runs.metrics import NAME, read_metrics
 from tooldojo.training.session import TRAIN, Learning, Session, open_session
+from tooldojo.training.stages.reward_model import (
+    RewardModel,
+    load_reward_model,
+    with_learned_reward,
+)
 from tooldojo.verifiers.intervals import wilson
 
 WINDOW = 4  # steps whose trajectories are pooled into one rate

@@ -18,8 +18,8 @@ from tooldojo.configs.schema import RolloutSection
 from tooldojo.envs.source import GeneratedTasks
 from tooldojo.envs.task import Split
 from tooldojo.rollouts.fleet import Fleet
-from tooldojo.training.metrics import trajectory_seconds
 from tooldojo.training.policy import find_model
+from tooldojo.training.runs.metrics import trajectory_seconds
 
 WORLDS = {"instant": "tooldojo/Orders-v0", "slow": "tooldojo/Orders-v0?latency=1.1"}
 SIZE = 8

@@ -26,9 +26,9 @@ from tooldojo.rollouts.player import Limits, PlaySettings
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import Sampled, SampleRequest
 from tooldojo.rollouts.store import TrajectoryStore
-from tooldojo.training.evaluate import evaluate
-from tooldojo.training.metrics import MetricsLog, StepTimings, TrajectorySeconds
-from tooldojo.training.run_dir import RunDirectory, write_json
+from tooldojo.training.evaluation.evaluate import evaluate
+from tooldojo.training.runs.metrics import MetricsLog, StepTimings, TrajectorySeconds
+from tooldojo.training.runs.run_dir import RunDirectory, write_json
 from tooldojo.training.serving.listen import address, listening
 from tooldojo.verifiers.reward import RewardShape
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tooldojo.envs.registry import world_class
 from tooldojo.rollouts.chat import Chat
-from tooldojo.training.atomic import file_digest
+from tooldojo.training.runs.atomic import file_digest
 
 CARD = "tooldojo.json"
 WEIGHTS = ("*.safetensors", "*.bin")

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from tooldojo.configs.schema import Recipe, RolloutSection
-from tooldojo.training.metrics import StepTimings, bottleneck_line, trajectory_seconds
-from tooldojo.training.progress import step_reporter
+from tooldojo.training.runs.metrics import StepTimings, bottleneck_line, trajectory_seconds
+from tooldojo.training.runs.progress import step_reporter
 from tooldojo.training.sampling import StepBatch
 from tooldojo.training.session import TRAIN, Learning, Session, open_session
 from tooldojo.verifiers.records import Json

@@ -248,7 +248,7 @@ def _fleet(
     recipe: Recipe, chat: Chat, worlds: Sequence[str], adapter: Path | None
 ) -> Iterator[Fleet]:
     """Engines that hold the recipe's model, or the adapter after its delivery has been proven."""
-    from tooldojo.training.runtime import tune_process
+    from tooldojo.training.runs.runtime import tune_process
 
     model, adapter = base_and_adapter(recipe, adapter)
     tune_process(recipe.learner.threads, recipe.run.deterministic)
@@ -261,9 +261,9 @@ def _fleet(
 def _update(recipe: Recipe, chat: Chat, adapter: Path, transport: Transport) -> PolicyUpdate:
     """An adapter directory as the first version that a learner publishes."""
     from tooldojo.rollouts.publish import Transport
-    from tooldojo.training.demonstrations import demonstration
-    from tooldojo.training.learner import Learner
+    from tooldojo.training.learning.learner import Learner
     from tooldojo.training.policy import DTYPES
+    from tooldojo.training.stages.demonstrations import demonstration
 
     policy, _ = _load(recipe, chat, adapter)
     probe = take(recipe.task.worlds, Split.TRAIN, recipe.run.seed, 1)[0]

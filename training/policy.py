@@ -29,9 +29,9 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tooldojo.configs.schema import PolicySection
 from tooldojo.rollouts.updates import tensors_digest
-from tooldojo.training.atomic import atomic_directory
 from tooldojo.training.card import AdapterCard, Conventions, PolicyError, base_digest
-from tooldojo.training.lora import LoraLinear, lora_linears
+from tooldojo.training.learning.lora import LoraLinear, lora_linears
+from tooldojo.training.runs.atomic import atomic_directory
 
 DEFAULT_POLICY = Path(__file__).parent / "assets" / "default_policy"
 ADAPTER_CONFIG = "adapter_config.json"

@@ -19,14 +19,14 @@ from tooldojo.configs.schema import Recipe
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Split, Task
-from tooldojo.training.evaluate import Evaluation, compare, read_evaluation
+from tooldojo.training.evaluation.evaluate import Evaluation, compare, read_evaluation
 from tooldojo.training.loop import train
-from tooldojo.training.progress import step_reporter
 from tooldojo.training.report import write_report
-from tooldojo.training.run_dir import versions, write_json
-from tooldojo.training.runtime import release_memory
+from tooldojo.training.runs.progress import step_reporter
+from tooldojo.training.runs.run_dir import versions, write_json
+from tooldojo.training.runs.runtime import release_memory
 from tooldojo.training.session import Session, open_session
-from tooldojo.training.sft import warm_start
+from tooldojo.training.stages.sft import warm_start
 from tooldojo.verifiers.records import Json
 
 HELD_OUT = (Split.TEST, Split.TEST_COMBOS, Split.TEST_WORDINGS)

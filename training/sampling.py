@@ -17,7 +17,7 @@ from typing import Protocol
 from tooldojo.configs.schema import ObjectiveSection
 from tooldojo.envs.task import IssuedTask, Task, TaskSource
 from tooldojo.rollouts.records import Group
-from tooldojo.training.staleness import check_staleness, staleness_figures
+from tooldojo.training.learning.staleness import check_staleness, staleness_figures
 from tooldojo.verifiers.records import Json
 
 OnGroup = Callable[[Group], None]

@@ -27,17 +27,17 @@ from tooldojo.rollouts.publish import Transport
 from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.card import conventions_of
-from tooldojo.training.checkpoint import Checkpoint, latest, save_checkpoint
-from tooldojo.training.demonstrations import demonstration
-from tooldojo.training.evaluate import Evaluation, evaluate_logged
-from tooldojo.training.evaluation_log import EvaluationLog
-from tooldojo.training.learner import Learner
-from tooldojo.training.metrics import MetricsLog
+from tooldojo.training.evaluation.evaluate import Evaluation, evaluate_logged
+from tooldojo.training.evaluation.log import EvaluationLog
+from tooldojo.training.learning.learner import Learner
 from tooldojo.training.players import base_and_adapter, open_fleet, recipe_chat
 from tooldojo.training.policy import DTYPES, Policy, load_policy
-from tooldojo.training.run_dir import RunDirectory, write_json
-from tooldojo.training.runtime import tune_process
+from tooldojo.training.runs.checkpoint import Checkpoint, latest, save_checkpoint
+from tooldojo.training.runs.metrics import MetricsLog
+from tooldojo.training.runs.run_dir import RunDirectory, write_json
+from tooldojo.training.runs.runtime import tune_process
 from tooldojo.training.sampling import DynamicSampler, Pipeline
+from tooldojo.training.stages.demonstrations import demonstration
 
 OnGroup = Callable[[Group], None]
 TRAIN = "train"  # stage of the trajectories that were trained on

@@ -15,9 +15,9 @@ from itertools import accumulate
 from pathlib import Path
 
 from tooldojo.configs.study import StudyRun
-from tooldojo.training.evaluation import read_evaluation
-from tooldojo.training.metrics import NAME, read_metrics
-from tooldojo.training.stats import Mean, student_mean
+from tooldojo.training.evaluation.results import read_evaluation
+from tooldojo.training.evaluation.stats import Mean, student_mean
+from tooldojo.training.runs.metrics import NAME, read_metrics
 from tooldojo.verifiers.records import Json
 
 STAGE = "study"

@@ -76,7 +76,7 @@ def play_trl(recipe: Recipe, settings: PeerSettings, budget: Budget, folder: Pat
     from tooldojo.rollouts.formats import call_format
     from tooldojo.training.card import conventions_of
     from tooldojo.training.policy import load_policy, load_tokenizer
-    from tooldojo.training.runtime import tune_process
+    from tooldojo.training.runs.runtime import tune_process
     from trl_peer.trainer import make_trainer
 
     timeline = Timeline(folder, budget, lambda path: policy.save_adapter(path))
@@ -135,7 +135,7 @@ def evaluate_adapters(
     from tooldojo.envs.seeding import derive_seed
     from tooldojo.envs.source import take
     from tooldojo.envs.task import Split
-    from tooldojo.training.run_dir import write_json
+    from tooldojo.training.runs.run_dir import write_json
     from tooldojo.training.session import open_session
 
     seed = derive_seed(recipe.run.seed, "held-out")

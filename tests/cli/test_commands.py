@@ -347,9 +347,9 @@ def test_keys_win_over_options_and_a_run_directory_is_a_recipe(tmp_path: Path) -
 
 STOPPABLE = {  # command: where its work happens, its options, and the file that it keeps
     "train": ("tooldojo.training.loop.run_training", "run.dir={}", "config.toml"),
-    "sft": ("tooldojo.training.sft.run_sft", "run.dir={}", "config.toml"),
+    "sft": ("tooldojo.training.stages.sft.run_sft", "run.dir={}", "config.toml"),
     "quickstart": ("tooldojo.training.quickstart.run_quickstart", "--dir={}", "config.toml"),
-    "eval": ("tooldojo.training.evaluate.run_eval", "--out={}", "policy.toml"),
+    "eval": ("tooldojo.training.evaluation.evaluate.run_eval", "--out={}", "policy.toml"),
     "base": ("tooldojo.training.base.__main__.main", "--out={}", "checkpoint.pt"),
 }
 

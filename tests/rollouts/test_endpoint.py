@@ -196,7 +196,7 @@ def play(client: Endpoint, chat: Chat, task: Task, **limits: Any) -> Group:
 def test_a_trajectory_is_scored_and_stored_but_has_no_logprobs(
     endpoint: Callable[..., Endpoint], chat: Chat, tasks: Callable[..., Task], tmp_path: Any
 ) -> None:
-    from tooldojo.training.batch import members_of
+    from tooldojo.training.learning.batch import members_of
 
     task = tasks(level=2)
     first, second = (turn.calls[0] for turn in task.gold[:2])

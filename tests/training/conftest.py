@@ -33,7 +33,7 @@ from tooldojo.rollouts.records import (
     Turn,
 )
 from tooldojo.training.card import Conventions
-from tooldojo.training.learner import Learner
+from tooldojo.training.learning.learner import Learner
 from tooldojo.training.policy import Policy, load_policy
 from tooldojo.verifiers.records import Goal, Reward, Score, StopReason
 

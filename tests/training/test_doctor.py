@@ -15,8 +15,8 @@ from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.doctor import diagnose, read_symptoms
 from tooldojo.training.doctor.reading import Played, Symptoms, read_played
 from tooldojo.training.doctor.rules import RULES
-from tooldojo.training.metrics import MetricsLog
-from tooldojo.training.run_dir import write_recipe
+from tooldojo.training.runs.metrics import MetricsLog
+from tooldojo.training.runs.run_dir import write_recipe
 
 STEPS = 24
 Metric = Callable[[float], float]  # of the share of the run that is over, 0 to 1

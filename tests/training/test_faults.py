@@ -19,8 +19,8 @@ from tooldojo.rollouts.publish import BASE
 from tooldojo.rollouts.records import EngineId, Group
 from tooldojo.rollouts.sampler import EngineLost, Sampled, SampleRequest
 from tooldojo.rollouts.simulated import LatencyModel, SimulatedSampler, SimulatedSpec
-from tooldojo.training.advantages import ADVANTAGES, with_advantages
-from tooldojo.training.batch import Column, members_of
+from tooldojo.training.learning.advantages import ADVANTAGES, with_advantages
+from tooldojo.training.learning.batch import Column, members_of
 from tooldojo.verifiers.records import StopReason
 from tooldojo.verifiers.reward import RewardShape
 

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tooldojo.configs.schema import PolicySection
 from tooldojo.rollouts.updates import tensors_digest
 from tooldojo.training.card import CARD, AdapterCard, Conventions, PolicyError
-from tooldojo.training.learner import Learner, as_numpy
+from tooldojo.training.learning.learner import Learner, as_numpy
 from tooldojo.training.policy import ADAPTER_WEIGHTS, Policy, load_policy
 
 IDS = torch.tensor([list(range(3, 23))])

@@ -17,9 +17,9 @@ from tooldojo.envs.task import IssuedTask, Split
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.local_fleet import LocalFleet
 from tooldojo.rollouts.store import StoredRow
-from tooldojo.training.comparisons import read_comparisons
 from tooldojo.training.prefer import Side, choose, line_of, render_page
-from tooldojo.training.preferences import trajectory_row
+from tooldojo.training.stages.comparisons import read_comparisons
+from tooldojo.training.stages.preferences import trajectory_row
 
 WORLD = "tooldojo/Orders-v0"
 

@@ -13,7 +13,7 @@ import pytest
 from tooldojo.envs.task import Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.records import EngineId, PolicyRef
-from tooldojo.training.evaluation import compare, read_evaluation
+from tooldojo.training.evaluation.results import compare, read_evaluation
 from tooldojo.training.report import (
     ProvenanceError,
     ReportError,

@@ -16,8 +16,8 @@ from tooldojo.configs.schema import ObjectiveSection
 from tooldojo.envs.task import IssuedTask, Split, Task
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.records import Failure, Group, Trajectory
+from tooldojo.training.learning.staleness import StalenessError, check_staleness
 from tooldojo.training.sampling import DynamicSampler, HopelessRun, Pipeline, StepBatch
-from tooldojo.training.staleness import StalenessError, check_staleness
 from tooldojo.verifiers.records import Goal, Score, StopReason
 
 TASK = Task("test/World-v0", "prompt", {}, Goal(answer="yes"), (), 1, Split.TRAIN)

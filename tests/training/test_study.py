@@ -9,7 +9,7 @@ import pytest
 
 from tooldojo.configs.loading import RecipeError
 from tooldojo.configs.study import StudyRun, load_study, study_runs
-from tooldojo.training.stats import student_mean
+from tooldojo.training.evaluation.stats import student_mean
 from tooldojo.training.study import (
     STAGE,
     Outcome,

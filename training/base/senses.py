@@ -3,7 +3,7 @@ handle.
 
 Owns: the synonyms from which `corpus_desk` makes requests; a pretrained model would bring them
 along.
-Refuses: whole sentences of evaluated worlds; `tests/training/test_disjoint.py` compares.
+Refuses: whole sentences of evaluated worlds; `tests/training/base/test_disjoint.py` compares.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def check(
 ) -> None:
     """Conformance: determinism, isolation, snapshots, fuzzing, nothing hidden shown."""
     from tooldojo.envs.gates.check import TASK_CHECKS, WORLD_CHECKS, check_world
-    from tooldojo.training.progress import counter
+    from tooldojo.training.runs.progress import counter
 
     output: Output = ctx.obj
     screen = output.console
@@ -66,7 +66,7 @@ def audit(
 ) -> None:
     """Attack the verifier: wrong trajectories must fail, rewritten right ones must not."""
     from tooldojo.envs.gates.audit import audit_world
-    from tooldojo.training.progress import progress_bar
+    from tooldojo.training.runs.progress import progress_bar
 
     output: Output = ctx.obj
     screen = output.console

@@ -183,7 +183,7 @@ def rollout(
     from tooldojo.rollouts.scripted import SCRIPTS
     from tooldojo.rollouts.store import TrajectoryStore
     from tooldojo.training.players import open_player, roll
-    from tooldojo.training.progress import counter
+    from tooldojo.training.runs.progress import counter
 
     output: Output = ctx.obj
     check_policy(policy)

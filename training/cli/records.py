@@ -218,7 +218,7 @@ def rescore(
     from functools import partial
 
     from tooldojo.rollouts.rescore import rescore as judge_again
-    from tooldojo.training.progress import progress_bar
+    from tooldojo.training.runs.progress import progress_bar
 
     output: Output = ctx.obj
     store = open_store(run)

@@ -52,7 +52,7 @@ def sft(
     output: Output = ctx.obj
     resolved = resolve(recipe, keys)
     output.kept = Path(resolved.run.dir) / "config.toml"
-    from tooldojo.training.sft import run_sft
+    from tooldojo.training.stages.sft import run_sft
 
     output.emit(run_sft(resolved, resume, output.console))
 
@@ -102,9 +102,9 @@ def evaluate(
     output.kept = out / f"{stage}.toml"
     earlier = _existing(against) if against else None
     from tooldojo.training.cli.tables import show_comparison, show_evaluation
-    from tooldojo.training.evaluate import compare, read_evaluation, read_usage, run_eval
-    from tooldojo.training.progress import counter
+    from tooldojo.training.evaluation.evaluate import compare, read_evaluation, read_usage, run_eval
     from tooldojo.training.quickstart import held_out_tasks
+    from tooldojo.training.runs.progress import counter
 
     before = read_evaluation(earlier) if earlier else None
     tasks = held_out_tasks(resolved)
@@ -191,7 +191,7 @@ def export(
     from tempfile import TemporaryDirectory
 
     from tooldojo.training.players import export_adapter
-    from tooldojo.training.stacking import stack_adapters
+    from tooldojo.training.stages.stacking import stack_adapters
 
     output: Output = ctx.obj
     if out.exists() and any(out.iterdir()):

@@ -16,7 +16,7 @@ from tooldojo.training.cli.runs import Resume
 if TYPE_CHECKING:
     from tooldojo.configs.schema import Recipe
     from tooldojo.rollouts.chat import Chat
-    from tooldojo.training.preferences import Preferences
+    from tooldojo.training.stages.preferences import Preferences
 
 Data = Annotated[
     list[Path],
@@ -57,7 +57,7 @@ def _preference(
 ) -> None:
     output.kept = Path(recipe.run.dir) / "config.toml"
     read = reader(data, recipe)
-    from tooldojo.training.preference_stage import run_preference
+    from tooldojo.training.stages.preference_stage import run_preference
 
     figures = run_preference(method, recipe, read, resume, output.console)
     _show(output, figures)
@@ -78,7 +78,7 @@ def reward(
     resolved = resolve(recipe, keys)
     output.kept = Path(resolved.run.dir) / "config.toml"
     read = reader(data, resolved)
-    from tooldojo.training.reward_stage import run_reward
+    from tooldojo.training.stages.reward_stage import run_reward
 
     figures = run_reward(resolved, read, resume, output.console)
     _show(output, figures)
@@ -132,8 +132,8 @@ def reader(data: list[Path], recipe: Recipe) -> Callable[[Chat], Preferences]:
         raise InputError(f"--data {missing}: there is no such file or directory")
 
     def read(chat: Chat) -> Preferences:
-        from tooldojo.training.comparisons import read_comparisons
-        from tooldojo.training.preferences import Preferences, stored_preferences
+        from tooldojo.training.stages.comparisons import read_comparisons
+        from tooldojo.training.stages.preferences import Preferences, stored_preferences
 
         found, worlds, seed = Preferences((), (), {}), recipe.task.worlds, recipe.run.seed
         most = recipe.preference.pairs_per_task

@@ -13,7 +13,7 @@ from tooldojo.training.cli.boundary import InputError, JsonFlag, Output, Trace
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tooldojo.training.stats import Mean
+    from tooldojo.training.evaluation.stats import Mean
     from tooldojo.training.study import CellResult
 
 
@@ -25,7 +25,7 @@ def study(
 ) -> None:
     """Train and evaluate a grid of recipes under several seeds; goes on where it was stopped."""
     from tooldojo.configs.study import load_study, study_runs
-    from tooldojo.training.run_dir import write_json
+    from tooldojo.training.runs.run_dir import write_json
     from tooldojo.training.study import compare_cells, draw_study, run_study, study_json
 
     output: Output = ctx.obj

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tooldojo.envs.task import Task
-    from tooldojo.training.survey import Earnings, PolicySurvey
+    from tooldojo.training.evaluation.survey import Earnings, PolicySurvey
 
 
 def survey(
@@ -70,8 +70,8 @@ def survey(
 
 
 def _floors(screen: Console, env_id: str, drawn: Sequence[Task], seed: int) -> list[Earnings]:
-    from tooldojo.training.progress import counter
-    from tooldojo.training.survey import FLOORS, ORACLE, earnings
+    from tooldojo.training.evaluation.survey import FLOORS, ORACLE, earnings
+    from tooldojo.training.runs.progress import counter
 
     scripts = (*FLOORS, ORACLE)
     with counter(screen, env_id, len(scripts) * len(drawn)) as count:
@@ -85,9 +85,9 @@ def _policy(
     screen: Console, policy: str, drawn: Sequence[Task], samples: int, seed: int
 ) -> PolicySurvey:
     from tooldojo.envs.task import IssuedTask
+    from tooldojo.training.evaluation.survey import survey_policy
     from tooldojo.training.players import open_player
-    from tooldojo.training.progress import counter
-    from tooldojo.training.survey import survey_policy
+    from tooldojo.training.runs.progress import counter
 
     worlds = list(dict.fromkeys(task.env for task in drawn))
     issued = [IssuedTask(ordinal, task) for ordinal, task in enumerate(drawn)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from tooldojo.training.evaluation import Comparison, Evaluation, Mean
+from tooldojo.training.evaluation.results import Comparison, Evaluation, Mean
 from tooldojo.training.report.views import sentence, world_name
 from tooldojo.verifiers.intervals import Proportion
 

@@ -19,8 +19,8 @@ from tooldojo.configs.loading import load_recipe
 from tooldojo.configs.schema import Recipe
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.store import TrajectoryStore
-from tooldojo.training.metrics import NAME, read_metrics
 from tooldojo.training.report.inputs import ReportError
+from tooldojo.training.runs.metrics import NAME, read_metrics
 from tooldojo.verifiers.records import Json, StopReason
 
 WINDOW = 0.25  # the beginning and the end of a run are each so much of it

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from tooldojo.training.doctor.reading import Symptoms
-from tooldojo.training.metrics import bottleneck_line, total_timings
+from tooldojo.training.runs.metrics import bottleneck_line, total_timings
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from tooldojo.envs.registry import stored_id
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.store import TrajectoryStore
-from tooldojo.training.evaluation import Evaluation, read_evaluation
-from tooldojo.training.metrics import NAME, read_metrics
+from tooldojo.training.evaluation.results import Evaluation, read_evaluation
 from tooldojo.training.report.provenance import Provenance, check_provenance
 from tooldojo.training.report.views import STAGES, stage_label
+from tooldojo.training.runs.metrics import NAME, read_metrics
 from tooldojo.training.transcripts import TaskView, Transcript, task_view, transcript
 from tooldojo.verifiers.records import Json
 

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tooldojo.training.evaluation import Comparison, EvalRow, Evaluation, Summary
-from tooldojo.training.metrics import StepTimings
+from tooldojo.training.evaluation.results import Comparison, EvalRow, Evaluation, Summary
+from tooldojo.training.evaluation.stats import Mean, PairedDifference, paired_difference
 from tooldojo.training.report.plots import Chart, Series, draw
-from tooldojo.training.stats import Mean, PairedDifference, paired_difference
+from tooldojo.training.runs.metrics import StepTimings
 from tooldojo.verifiers.intervals import Proportion, wilson
 from tooldojo.verifiers.records import Json
 

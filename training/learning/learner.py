@@ -1,0 +1,396 @@
+"""The learner: groups in, one policy update out.
+
+Owns the optimiser, the learning-rate schedule, the critic where there is one, and the probes of
+published versions. Refuses models whose packed forward pass differs from their ordinary one.
+Invariants: what a whole batch decides (advantages, values, proximal and reference logprobs) is
+known before its first optimiser step; denominators come from the whole optimiser step, so
+micro-batches change nothing but memory.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from tooldojo.configs.schema import LearnerSection, ObjectiveSection
+from tooldojo.rollouts.records import Group, PolicyRef
+from tooldojo.rollouts.updates import PolicyUpdate, Probe, tensors_digest
+from tooldojo.training.learning.advantages import GROUP_RELATIVE, with_advantages
+from tooldojo.training.learning.batch import (
+    Batch,
+    Column,
+    Member,
+    filled,
+    members_of,
+    microbatches,
+    trainable,
+)
+from tooldojo.training.learning.critic import Critic, CriticRecord, value_loss
+from tooldojo.training.learning.lora import effective_weights, prefers_merged
+from tooldojo.training.learning.moments import load_moments, moments
+from tooldojo.training.learning.objectives import Loss, Tokens, policy_loss, token_weights
+from tooldojo.training.learning.packed_attention import Block, Layout, packed_states
+from tooldojo.training.learning.scoring import TokenScores, score_tokens
+from tooldojo.training.learning.update_metrics import StepRecord, TokenRecord, update_metrics
+from tooldojo.training.policy import Policy
+from tooldojo.training.runs.runtime import tune_process
+
+SELF_CHECK_NATS = {
+    torch.float32: 1e-2,
+    torch.bfloat16: 0.3,
+}  # largest logprob difference packed vs ordinary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LearnerState:
+    """Everything a learner needs to go on.
+
+    tensors: `adapter/...`, `reference/...`, `optimiser/...`, `rng`, and `critic/...` and
+    `critic_optimiser/...` where there is a critic. probes: logprobs on the probe of the last
+    published versions.
+    """
+
+    tensors: dict[str, Tensor]
+    step: int
+    probes: dict[int, tuple[float, ...]]
+
+
+class Learner:
+    """Updates a policy's adapter by policy gradients. `step` counts optimiser steps."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        learner: LearnerSection,
+        objective: ObjectiveSection,
+        probe_ids: Sequence[int],
+        temperature: float = 1.0,
+    ) -> None:
+        """probe_ids: the fixed sequence by which versions are told apart. temperature: the
+        sampler's.
+
+        Raises:
+            ValueError: when the model cannot be trained in packed rows.
+        """
+        self.policy = policy
+        self.section = learner
+        self.objective = objective
+        self.probe_ids = tuple(probe_ids)
+        self.temperature = temperature
+        self.step = 0
+        self._probes: dict[int, tuple[float, ...]] = {}
+        self.merged = prefers_merged(policy.linears)
+        policy.model.eval()  # no dropout: the sampler has none
+        self._parameters = policy.parameters()
+        self.reference = {n: p.detach().clone() for n, p in self._parameters.items()}
+        self._optimiser = torch.optim.AdamW(
+            self._parameters.values(), lr=learner.learning_rate, weight_decay=learner.weight_decay
+        )
+        by_critic = objective.advantage == "gae"
+        self.critic = Critic(policy, learner.critic_learning_rate) if by_critic else None
+        tune_process(learner.threads)
+        self._check_packing()
+
+    def update(self, groups: Sequence[Group]) -> dict[str, float]:
+        """`minibatches` optimiser steps on a batch of groups; returns metrics (see
+        `update_metrics`).
+
+        Raises:
+            ValueError: when no trajectory trains. FloatingPointError: when a gradient is not
+            finite.
+        """
+        started = time.perf_counter()
+        members = self.members(groups)
+        steps = []
+        for part in _parts(len(groups), self.section.minibatches):
+            here = [member for member in members if member.group in part]
+            if any(member.length for member in here):
+                steps.append(self._optimise(here))
+        if not steps:
+            raise ValueError("no trajectory of this batch trains: all failed or sampled nothing")
+        return update_metrics(groups, steps, time.perf_counter() - started)
+
+    def teaching(self, groups: Sequence[Group]) -> tuple[Group, ...]:
+        """The groups that this objective can learn from: equal rewards teach nothing relative to
+        the group, but do to a critic or the whole batch."""
+        relative = self.objective.advantage in GROUP_RELATIVE
+        masked = self.objective.mask_truncated
+        return tuple(
+            group
+            for group in groups
+            if any(not (masked and each.ending.truncated) for each in trainable(group))
+            and not (relative and group.dead)
+        )
+
+    def members(self, groups: Sequence[Group]) -> list[Member]:
+        """The trajectories that train, with every column that the objective asks for."""
+        return with_advantages(self._foreseen(members_of(groups)), self.objective)
+
+    def gradients(self, members: Sequence[Member]) -> tuple[list[Loss], list[TokenRecord]]:
+        """Add the gradients of one optimiser step to the factors' `.grad`; the losses sum to the
+        step's."""
+        losses, records = [], []
+        with self._weights() as hand_over:
+            for batch in self._batches(members):
+                scores = self._score(batch, self.temperature)
+                tokens = self._tokens(batch, scores)
+                loss = policy_loss(tokens, self.objective)
+                loss.total.backward()
+                losses.append(loss)
+                records.append(_record(batch, scores, loss))
+            hand_over()
+        return losses, records
+
+    def _batches(self, members: Sequence[Member]) -> list[Batch]:
+        lengths_B = torch.tensor([m.length for m in members], device=self.policy.device)
+        weight_B = token_weights(lengths_B, self.objective)
+        return list(microbatches(members, weight_B, self.section.tokens_per_microbatch))
+
+    @torch.no_grad()
+    def _foreseen(self, members: list[Member]) -> list[Member]:
+        """Columns that the policies and the critic give before the first optimiser step. One step
+        alone starts at the proximal policy, so its own logprobs serve."""
+        section = self.objective
+        decoupled = section.proximal == "learner" and self.section.minibatches > 1
+        if not (decoupled or section.kl_coef or self.critic):
+            return members
+        batches = self._batches(members)
+        if decoupled:
+            members = filled(members, batches, Column.PROXIMAL, self._logprobs(batches))
+        if section.kl_coef:
+            with self.policy.holding(self.reference):
+                members = filled(members, batches, Column.REFERENCE, self._logprobs(batches))
+        if self.critic is not None:
+            with self.critic.in_place(), self._weights():
+                values = [self.critic.values(self._states(batch)) for batch in batches]
+            members = filled(members, batches, Column.VALUE, values)
+        return members
+
+    def _logprobs(self, batches: Iterable[Batch]) -> list[Tensor]:
+        with self._weights():
+            return [self._score(batch, self.temperature).logprob_N for batch in batches]
+
+    def _improve(self, critic: Critic, members: Sequence[Member]) -> CriticRecord:
+        """One optimiser step of the critic on the members' returns."""
+        asked = sum(int(np.isfinite(m.columns[Column.RETURN]).sum()) for m in members)
+        total = 0.0
+        with critic.in_place(), self._weights() as hand_over:
+            for batch in self._batches(members):
+                return_N = batch.columns[Column.RETURN]
+                here = torch.isfinite(return_N)
+                value_N = critic.values(self._states(batch))[here]
+                before_N, clip = batch.columns[Column.VALUE][here], self.objective.value_clip
+                loss = value_loss(value_N, before_N, return_N[here], clip).sum() / asked
+                loss.backward()
+                total += float(loss.detach())
+            hand_over()
+        return critic.step(total, self.section.max_grad_norm)
+
+    def _optimise(self, members: Sequence[Member]) -> StepRecord:
+        warmup = self.section.warmup_steps
+        rate = self.section.learning_rate * min(1.0, (self.step + 1) / warmup if warmup else 1.0)
+        for parameters in self._optimiser.param_groups:
+            parameters["lr"] = rate
+        self._optimiser.zero_grad()
+        losses, records = self.gradients(members)
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.section.max_grad_norm)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(
+                f"the gradient at optimiser step {self.step} is not finite; nothing was updated"
+            )
+        critic = None if self.critic is None else self._improve(self.critic, members)
+        self._optimiser.step()
+        self.step += 1
+        return StepRecord(
+            members=tuple(members),
+            batches=tuple(records),
+            loss=float(sum(loss.total.detach() for loss in losses)),
+            policy_loss=float(sum(loss.policy for loss in losses)),
+            kl_loss=float(sum(loss.kl for loss in losses)) * self.objective.kl_coef,
+            critic=critic,
+            grad_norm=float(norm),
+            learning_rate=rate,
+        )
+
+    def _weights(self) -> AbstractContextManager[Callable[[], None]]:
+        if not self.merged:
+            return nullcontext(lambda: None)
+        return effective_weights(self.policy.linears, self.policy.network)
+
+    def _states(self, batch: Batch, exact: bool = False) -> Tensor:
+        """Final hidden states before each target, [N, hidden]. exact: without autocast."""
+        mixed = self.section.autocast == "bfloat16" and not exact
+        with torch.autocast(batch.ids_T.device.type, torch.bfloat16, enabled=mixed):
+            states_TH = packed_states(
+                self.policy.network, batch.ids_T, batch.positions_T, batch.layout
+            )
+        return states_TH[batch.at_N]
+
+    def _score(self, batch: Batch, temperature: float, exact: bool = False) -> TokenScores:
+        mixed = self.section.autocast == "bfloat16" and not exact
+        return score_tokens(
+            self._states(batch, exact),
+            self.policy.head_VH,
+            batch.target_N,
+            temperature,
+            compute=torch.bfloat16 if mixed else None,
+            through_entropy=self.objective.entropy_coef > 0,
+        )
+
+    def _tokens(self, batch: Batch, scores: TokenScores) -> Tokens:
+        old_N = batch.old_N
+        if self.objective.proximal == "learner":
+            old_N = batch.columns.get(Column.PROXIMAL, scores.logprob_N.detach())
+        in_loss = self.objective.kl != "reward"
+        return Tokens(
+            logprob_N=scores.logprob_N,
+            old_N=old_N,
+            advantage_N=batch.columns[Column.ADVANTAGE],
+            trajectory_N=batch.trajectory_N,
+            weight_N=batch.weight_N,
+            sampler_N=batch.old_N,
+            entropy_N=scores.entropy_N,
+            reference_N=batch.columns.get(Column.REFERENCE) if in_loss else None,
+        )
+
+    @torch.no_grad()
+    def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Logprobs of ids[1:] of each sequence under the current policy: float32, temperature 1, no
+        autocast."""
+        found = []
+        with self._weights():
+            for ids in sequences:
+                batch = _whole(ids, Layout((Block(0, (len(ids) - 1,)),)), self.policy.device)
+                found.append(self._score(batch, 1.0, exact=True).logprob_N.cpu().numpy())
+        return found
+
+    def export(
+        self, version: int, merged: torch.dtype | None = None, name: str = "policy"
+    ) -> PolicyUpdate:
+        """The current policy as version `version`, with the probe that proves its delivery.
+
+        merged: the engine's dtype for the merged transport; None for the adapter transport.
+        """
+        now = tuple(self.logprobs([self.probe_ids])[0].tolist())
+        older = [v for v in self._probes if v < version]
+        before = self._probes[max(older)] if older else None
+        self._probes = {v: self._probes[v] for v in sorted(older)[-1:]} | {version: now}
+        tensors = None if merged is None else self.policy.merged_tensors(merged)
+        return PolicyUpdate(
+            ref=PolicyRef(name, version, self.policy.adapter_digest()),
+            adapter=self.policy.adapter_bytes(),
+            adapter_config=self.policy.adapter_config(),
+            merged=None if tensors is None else save(tensors),
+            merged_digest=None if tensors is None else tensors_digest(as_numpy(tensors)),
+            probe=Probe(self.probe_ids, now, before),
+        )
+
+    def state_dict(self) -> LearnerState:
+        """A copy of everything that the next update depends on."""
+        tensors = {f"adapter/{n}": t for n, t in self.policy.adapter_tensors().items()}
+        tensors |= {f"reference/{n}": t.cpu().clone() for n, t in self.reference.items()}
+        tensors |= moments("optimiser", self._parameters, self._optimiser)
+        if self.critic is not None:
+            tensors |= self.critic.state_dict()
+        tensors["rng"] = torch.get_rng_state()
+        return LearnerState(tensors, self.step, dict(self._probes))
+
+    def load_state_dict(self, state: LearnerState) -> None:
+        """Go on from a `state_dict`; the policy must be of the same shape."""
+        tensors, device = state.tensors, self.policy.device
+        self.policy.load_adapter_tensors(
+            {n.removeprefix("adapter/"): t for n, t in tensors.items() if n.startswith("adapter/")}
+        )
+        # Copies, not views of the file: kernels may choose their way by how memory is aligned.
+        self.reference = {
+            n: tensors[f"reference/{n}"].to(device, copy=True) for n in self._parameters
+        }
+        load_moments("optimiser", self._parameters, self._optimiser, tensors)
+        if self.critic is not None:
+            self.critic.load_state_dict(tensors)
+        torch.set_rng_state(tensors["rng"])
+        self.step = state.step
+        self._probes = dict(state.probes)
+
+    @torch.no_grad()
+    def _check_packing(self) -> None:
+        """The packed pass (prompt shared by two members) must say what the model's ordinary pass
+        says."""
+        ids = torch.tensor(self.probe_ids, device=self.policy.device)
+        half = len(ids) // 2
+        if half < 2:
+            raise ValueError(f"the probe needs at least 4 token ids, got {len(self.probe_ids)}")
+        plain = self.policy.network(ids[None]).logits[0, :-1].float().log_softmax(-1)
+        plain = plain.gather(1, ids[1:, None])[:, 0]
+        tail = len(ids) - 1 - half
+        twice = torch.cat([ids[:-1], ids[half:-1]])
+        places = torch.arange(len(twice), device=ids.device)
+        positions = torch.where(places < half + tail, places, places - tail)
+        layout = Layout((Block(half, (tail, tail)),))
+        with self._weights():
+            states = packed_states(self.policy.network, twice, positions, layout)
+        second = torch.cat([states[:half], states[half + tail :]])
+        packed = score_tokens(second, self.policy.head_VH, ids[1:]).logprob_N
+        worst = float((packed - plain).abs().max())
+        if not worst <= SELF_CHECK_NATS[states.dtype]:
+            kind = type(self.policy.network).__name__
+            raise ValueError(
+                f"{kind} cannot be trained in packed rows: logprobs differ by {worst:.3g} nats"
+            )
+
+
+def as_numpy(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """For `tensors_digest`: bfloat16, which numpy lacks, is viewed as uint16."""
+    return {
+        n: (t.view(torch.uint16) if t.dtype == torch.bfloat16 else t).contiguous().numpy()
+        for n, t in tensors.items()
+    }
+
+
+def _parts(groups: int, count: int) -> list[range]:
+    """Indices of groups in order, cut into at most `count` parts of nearly equal size."""
+    bounds = [round(i * groups / count) for i in range(count + 1)]
+    return [range(a, b) for a, b in pairwise(bounds) if a < b]
+
+
+def _whole(ids: Sequence[int], layout: Layout, device: torch.device) -> Batch:
+    """One sequence as a batch in which every id but the first is a target."""
+    row = torch.tensor(ids, device=device)
+    count = len(ids) - 1
+    places = torch.arange(count, device=device)
+    nothing = torch.zeros(count, device=device)
+    return Batch(
+        ids_T=row[:-1],
+        positions_T=places,
+        sequence_T=nothing.long(),
+        layout=layout,
+        at_N=places,
+        target_N=row[1:],
+        old_N=nothing,
+        trajectory_N=nothing.long(),
+        place_N=places,
+        weight_N=nothing,
+        columns={},
+    )
+
+
+def _record(batch: Batch, scores: TokenScores, loss: Loss) -> TokenRecord:
+    return TokenRecord(
+        logprob_N=scores.logprob_N.detach(),
+        old_N=batch.old_N,
+        ratio_N=loss.term.ratio_N,
+        clipped_N=loss.term.clipped_N,
+        entropy_N=scores.entropy_N.detach(),
+        kl_N=loss.kl_N,
+        importance_N=loss.importance_N,
+        correction_N=loss.correction_N,
+        packed=batch.layout.tokens,
+    )

