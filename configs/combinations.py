@@ -57,6 +57,34 @@ def contradictions(recipe: Recipe) -> Iterator[str]:
             f"rollout.over_issue = {recipe.rollout.over_issue:g} needs rollout.eta of 1 or more: "
             "with rollout.eta = 0 nothing may be played ahead; set rollout.eta=1 or leave it out"
         )
+    yield from _ranks(recipe)
+    if recipe.rollout.eta > 1 and section.proximal == "sampler":
+        yield (
+            f"rollout.eta = {recipe.rollout.eta} lets tokens be more than one version old, and "
+            "objective.proximal = sampler would clip against those; set objective.proximal=learner"
+        )
+
+
+def _ranks(recipe: Recipe) -> Iterator[str]:
+    learner = recipe.learner
+    if not learner.shard_base:
+        return
+    if learner.ranks == 1:
+        yield (
+            "learner.shard_base needs learner.ranks of 2 or more: there is nothing to spread the "
+            "base over; set learner.ranks or leave learner.shard_base out"
+        )
+    if recipe.rollout.transport != "adapter":
+        yield (
+            f"learner.shard_base needs rollout.transport = adapter, not "
+            f"{recipe.rollout.transport}: no rank holds a whole base to merge into; "
+            "set rollout.transport=adapter"
+        )
+    if recipe.policy.quantization != "none":
+        yield (
+            f"learner.shard_base and policy.quantization = {recipe.policy.quantization} exclude "
+            "each other; leave one out"
+        )
 
 
 def _bounds(section: ObjectiveSection) -> Iterator[str]:

@@ -189,6 +189,10 @@ class LearnerSection(Section):
     """Torch threads; 0 takes all cores."""
     critic_learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """Of the critic's own AdamW; only with `objective.advantage = "gae"`."""
+    ranks: Positive = 1
+    """Processes that share every update, each with a copy of the adapter."""
+    shard_base: bool = False
+    """Spread the frozen base over the ranks (FSDP2), for one that does not fit a device."""
 
 
 class ObjectiveSection(Section):

@@ -64,7 +64,7 @@ def run_training(recipe: Recipe, resume: bool, console: Console) -> dict[str, Js
             with step_reporter(console, recipe.learner.steps) as report:
                 train(session, learning, report)
         finally:
-            learning.metrics.close()
+            learning.close()
         return {
             "dir": recipe.run.dir,
             "steps": learning.step,

@@ -126,7 +126,7 @@ def run_stages(session: Session, stages: Stages, until: str) -> dict[str, Evalua
                     train(session, learning, report)
                 session.save_adapter("rl")
     finally:
-        learning.metrics.close()
+        learning.close()
     results["rl"] = evaluate_stage(session, stages, "rl", tasks)
     return results
 

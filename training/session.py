@@ -30,6 +30,7 @@ from tooldojo.training.card import conventions_of
 from tooldojo.training.evaluation.evaluate import Evaluation, evaluate_logged
 from tooldojo.training.evaluation.log import EvaluationLog
 from tooldojo.training.learning.learner import Learner
+from tooldojo.training.learning.team import TeamLearner, first_home
 from tooldojo.training.players import base_and_adapter, open_fleet, recipe_chat
 from tooldojo.training.policy import DTYPES, Policy, load_policy
 from tooldojo.training.runs.checkpoint import Checkpoint, latest, save_checkpoint
@@ -56,6 +57,11 @@ class Learning:
     def version(self) -> int:
         """Of the policy as it stands; the start is version 1."""
         return self.step + 1
+
+    def close(self) -> None:
+        """End the learner's other ranks and the log of metrics."""
+        self.learner.close()
+        self.metrics.close()
 
 
 @dataclass(slots=True)
@@ -88,8 +94,7 @@ class Session:
             source = LearnableTasks(generated, recipe.objective.group_size)
         elif recipe.task.curriculum == "selfplay":
             source = SelfPlayTasks(generated)
-        temperature = recipe.rollout.temperature
-        learner = Learner(self.policy, recipe.learner, recipe.objective, probe, temperature)
+        learner = self._learner(probe)
         tasks = self._sampler(source)
         checkpoint = latest(self.run / "state")
         step = 0
@@ -105,6 +110,14 @@ class Session:
         if checkpoint is not None:
             tasks.load_state_dict(checkpoint.sampler, checkpoint.groups, learning.version)
         return learning
+
+    def _learner(self, probe: Sequence[int]) -> Learner:
+        recipe, temperature = self.recipe, self.recipe.rollout.temperature
+        if recipe.learner.ranks == 1:
+            return Learner(self.policy, recipe.learner, recipe.objective, probe, temperature)
+        return TeamLearner.open(
+            self.policy, recipe.policy, recipe.learner, recipe.objective, probe, temperature
+        )
 
     def _sampler(self, source: TaskSource) -> DynamicSampler:
         rollout, objective = self.recipe.rollout, self.recipe.objective
@@ -209,7 +222,8 @@ def open_policy(
         tune_process(recipe.learner.threads, recipe.run.deterministic)
         seed = derive_seed(recipe.run.seed, "adapter") % 2**31
         worlds = [*recipe.task.worlds, *extra_worlds]
-        policy = load_policy(recipe.policy, conventions_of(chat, worlds), adapter, seed)
+        home = first_home(recipe.learner)
+        policy = load_policy(recipe.policy, conventions_of(chat, worlds), adapter, seed, home)
         yield OpenPolicy(run, chat, policy)
     finally:
         run.close()

@@ -8,7 +8,9 @@ from tooldojo.configs.loading import RecipeError, load_recipe
 
 
 def test_over_issue_needs_room_to_run_ahead() -> None:
-    section = load_recipe(None, ["rollout.eta=2", "rollout.over_issue=0.5"]).rollout
+    section = load_recipe(
+        None, ["rollout.eta=2", "rollout.over_issue=0.5", "objective.proximal=learner"]
+    ).rollout
     assert (section.eta, section.over_issue) == (2, 0.5)
     with pytest.raises(RecipeError, match=r"^rollout.over_issue = 0.5 needs rollout.eta .*eta=1"):
         load_recipe(None, ["rollout.over_issue=0.5"])

@@ -57,6 +57,7 @@ _FAILED = {
     "SandboxLost",
     "CheckpointError",
     "StudyError",
+    "LearnerLost",
 }
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]

@@ -218,6 +218,14 @@ def microbatches(members: Sequence[Member], weight_B: Tensor, tokens: int) -> It
         yield pack([members[i] for i in part], part, weight_B)
 
 
+def packed_tokens(members: Sequence[Member]) -> int:
+    """Tokens to compute for all of `members`, each group's prompt once."""
+    prompts: dict[int, int] = {}
+    for member in members:
+        prompts[member.group] = max(prompts.get(member.group, 0), member.prompt)
+    return sum(prompts.values()) + sum(member.inputs for member in members)
+
+
 def _cut(members: Sequence[Member], tokens: int) -> Iterator[list[int]]:
     groups: dict[int, list[int]] = {}
     for i, member in enumerate(members):

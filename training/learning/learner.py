@@ -10,7 +10,7 @@ micro-batches change nothing but memory.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,22 +31,25 @@ from tooldojo.training.learning.batch import (
     filled,
     members_of,
     microbatches,
+    packed_tokens,
     trainable,
 )
 from tooldojo.training.learning.critic import Critic, CriticRecord, value_loss
 from tooldojo.training.learning.lora import effective_weights, prefers_merged
 from tooldojo.training.learning.moments import load_moments, moments
 from tooldojo.training.learning.objectives import Loss, Tokens, policy_loss, token_weights
-from tooldojo.training.learning.packed_attention import Block, Layout, packed_states
+from tooldojo.training.learning.packed_attention import packed_states
+from tooldojo.training.learning.ranks import Ranks
 from tooldojo.training.learning.scoring import TokenScores, score_tokens
+from tooldojo.training.learning.self_check import (
+    packed_logprobs,
+    plain_logprobs,
+    require_same,
+    whole_sequence,
+)
 from tooldojo.training.learning.update_metrics import StepRecord, TokenRecord, update_metrics
 from tooldojo.training.policy import Policy
 from tooldojo.training.runs.runtime import tune_process
-
-SELF_CHECK_NATS = {
-    torch.float32: 1e-2,
-    torch.bfloat16: 0.3,
-}  # largest logprob difference packed vs ordinary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,9 +76,10 @@ class Learner:
         objective: ObjectiveSection,
         probe_ids: Sequence[int],
         temperature: float = 1.0,
+        ranks: Ranks | None = None,
     ) -> None:
         """probe_ids: the fixed sequence by which versions are told apart. temperature: the
-        sampler's.
+        sampler's. ranks: this process among those that share the updates; alone by default.
 
         Raises:
             ValueError: when the model cannot be trained in packed rows.
@@ -87,7 +91,8 @@ class Learner:
         self.temperature = temperature
         self.step = 0
         self._probes: dict[int, tuple[float, ...]] = {}
-        self.merged = prefers_merged(policy.linears)
+        self.ranks = ranks or Ranks()
+        self.merged = prefers_merged(policy.linears) and not self.ranks.in_step
         policy.model.eval()  # no dropout: the sampler has none
         self._parameters = policy.parameters()
         self.reference = {n: p.detach().clone() for n, p in self._parameters.items()}
@@ -118,6 +123,9 @@ class Learner:
             raise ValueError("no trajectory of this batch trains: all failed or sampled nothing")
         return update_metrics(groups, steps, time.perf_counter() - started)
 
+    def close(self) -> None:
+        """Nothing to close here; see `TeamLearner`."""
+
     def teaching(self, groups: Sequence[Group]) -> tuple[Group, ...]:
         """The groups that this objective can learn from: equal rewards teach nothing relative to
         the group, but do to a critic or the whole batch."""
@@ -134,25 +142,26 @@ class Learner:
         """The trajectories that train, with every column that the objective asks for."""
         return with_advantages(self._foreseen(members_of(groups)), self.objective)
 
-    def gradients(self, members: Sequence[Member]) -> tuple[list[Loss], list[TokenRecord]]:
-        """Add the gradients of one optimiser step to the factors' `.grad`; the losses sum to the
-        step's."""
-        losses, records = [], []
+    def gradients(self, members: Sequence[Member]) -> list[TokenRecord]:
+        """Add the gradients of one optimiser step, of all ranks, to the factors' `.grad`; the
+        records' losses sum to the step's."""
+        batches, records = self._batches(members), {}
         with self._weights() as hand_over:
-            for batch in self._batches(members):
-                scores = self._score(batch, self.temperature)
-                tokens = self._tokens(batch, scores)
-                loss = policy_loss(tokens, self.objective)
-                loss.total.backward()
-                losses.append(loss)
-                records.append(_record(batch, scores, loss))
+            for share in self.ranks.shares(batches):
+                scores = self._score(share.batch, self.temperature)
+                loss = policy_loss(self._tokens(share.batch, scores), self.objective)
+                (loss.total if share.counts else 0.0 * loss.total).backward()
+                if share.counts:
+                    records[share.index] = _record(share.batch, scores, loss)
             hand_over()
-        return losses, records
+        self.ranks.sum_gradients(self._parameters.values())
+        return self.ranks.joined(records, len(batches))
 
     def _batches(self, members: Sequence[Member]) -> list[Batch]:
         lengths_B = torch.tensor([m.length for m in members], device=self.policy.device)
         weight_B = token_weights(lengths_B, self.objective)
-        return list(microbatches(members, weight_B, self.section.tokens_per_microbatch))
+        tokens = self.ranks.tokens(packed_tokens(members), self.section.tokens_per_microbatch)
+        return list(microbatches(members, weight_B, tokens))
 
     @torch.no_grad()
     def _foreseen(self, members: list[Member]) -> list[Member]:
@@ -168,30 +177,38 @@ class Learner:
         if section.kl_coef:
             with self.policy.holding(self.reference):
                 members = filled(members, batches, Column.REFERENCE, self._logprobs(batches))
-        if self.critic is not None:
-            with self.critic.in_place(), self._weights():
-                values = [self.critic.values(self._states(batch)) for batch in batches]
+        if (critic := self.critic) is not None:
+            with critic.in_place(), self._weights():
+                values = self._each(batches, lambda b: critic.values(self._states(b)))
             members = filled(members, batches, Column.VALUE, values)
         return members
 
-    def _logprobs(self, batches: Iterable[Batch]) -> list[Tensor]:
+    def _logprobs(self, batches: Sequence[Batch]) -> list[Tensor]:
         with self._weights():
-            return [self._score(batch, self.temperature).logprob_N for batch in batches]
+            return self._each(batches, lambda b: self._score(b, self.temperature).logprob_N)
+
+    def _each(self, batches: Sequence[Batch], work: Callable[[Batch], Tensor]) -> list[Tensor]:
+        """`work` of every micro-batch, on the CPU, computed by the rank that has it."""
+        done = {s.index: work(s.batch).cpu() for s in self.ranks.shares(batches)}
+        return self.ranks.joined(done, len(batches))
 
     def _improve(self, critic: Critic, members: Sequence[Member]) -> CriticRecord:
         """One optimiser step of the critic on the members' returns."""
         asked = sum(int(np.isfinite(m.columns[Column.RETURN]).sum()) for m in members)
-        total = 0.0
+        batches, losses = self._batches(members), {}
         with critic.in_place(), self._weights() as hand_over:
-            for batch in self._batches(members):
-                return_N = batch.columns[Column.RETURN]
+            for share in self.ranks.shares(batches):
+                return_N = share.batch.columns[Column.RETURN]
                 here = torch.isfinite(return_N)
-                value_N = critic.values(self._states(batch))[here]
-                before_N, clip = batch.columns[Column.VALUE][here], self.objective.value_clip
+                value_N = critic.values(self._states(share.batch))[here]
+                before_N, clip = share.batch.columns[Column.VALUE][here], self.objective.value_clip
                 loss = value_loss(value_N, before_N, return_N[here], clip).sum() / asked
-                loss.backward()
-                total += float(loss.detach())
+                (loss if share.counts else 0.0 * loss).backward()
+                if share.counts:
+                    losses[share.index] = float(loss.detach())
             hand_over()
+        self.ranks.sum_gradients(critic.parameters.values())
+        total = sum(self.ranks.joined(losses, len(batches)))
         return critic.step(total, self.section.max_grad_norm)
 
     def _optimise(self, members: Sequence[Member]) -> StepRecord:
@@ -200,7 +217,7 @@ class Learner:
         for parameters in self._optimiser.param_groups:
             parameters["lr"] = rate
         self._optimiser.zero_grad()
-        losses, records = self.gradients(members)
+        records = self.gradients(members)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.section.max_grad_norm)
         if not torch.isfinite(norm):
             raise FloatingPointError(
@@ -212,9 +229,9 @@ class Learner:
         return StepRecord(
             members=tuple(members),
             batches=tuple(records),
-            loss=float(sum(loss.total.detach() for loss in losses)),
-            policy_loss=float(sum(loss.policy for loss in losses)),
-            kl_loss=float(sum(loss.kl for loss in losses)) * self.objective.kl_coef,
+            loss=float(sum(record.loss for record in records)),
+            policy_loss=float(sum(record.policy_loss for record in records)),
+            kl_loss=float(sum(record.kl_loss for record in records)) * self.objective.kl_coef,
             critic=critic,
             grad_norm=float(norm),
             learning_rate=rate,
@@ -268,7 +285,7 @@ class Learner:
         found = []
         with self._weights():
             for ids in sequences:
-                batch = _whole(ids, Layout((Block(0, (len(ids) - 1,)),)), self.policy.device)
+                batch = whole_sequence(ids, self.policy.device)
                 found.append(self._score(batch, 1.0, exact=True).logprob_N.cpu().numpy())
         return found
 
@@ -324,27 +341,13 @@ class Learner:
     def _check_packing(self) -> None:
         """The packed pass (prompt shared by two members) must say what the model's ordinary pass
         says."""
-        ids = torch.tensor(self.probe_ids, device=self.policy.device)
-        half = len(ids) // 2
-        if half < 2:
+        if len(self.probe_ids) < 4:
             raise ValueError(f"the probe needs at least 4 token ids, got {len(self.probe_ids)}")
-        plain = self.policy.network(ids[None]).logits[0, :-1].float().log_softmax(-1)
-        plain = plain.gather(1, ids[1:, None])[:, 0]
-        tail = len(ids) - 1 - half
-        twice = torch.cat([ids[:-1], ids[half:-1]])
-        places = torch.arange(len(twice), device=ids.device)
-        positions = torch.where(places < half + tail, places, places - tail)
-        layout = Layout((Block(half, (tail, tail)),))
+        ids_T = torch.tensor(self.probe_ids, device=self.policy.device)
+        plain_N = plain_logprobs(self.policy, ids_T)
         with self._weights():
-            states = packed_states(self.policy.network, twice, positions, layout)
-        second = torch.cat([states[:half], states[half + tail :]])
-        packed = score_tokens(second, self.policy.head_VH, ids[1:]).logprob_N
-        worst = float((packed - plain).abs().max())
-        if not worst <= SELF_CHECK_NATS[states.dtype]:
-            kind = type(self.policy.network).__name__
-            raise ValueError(
-                f"{kind} cannot be trained in packed rows: logprobs differ by {worst:.3g} nats"
-            )
+            packed_N, dtype = packed_logprobs(self.policy, ids_T)
+        require_same(plain_N, packed_N, dtype, type(self.policy.network).__name__)
 
 
 def as_numpy(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
@@ -361,27 +364,6 @@ def _parts(groups: int, count: int) -> list[range]:
     return [range(a, b) for a, b in pairwise(bounds) if a < b]
 
 
-def _whole(ids: Sequence[int], layout: Layout, device: torch.device) -> Batch:
-    """One sequence as a batch in which every id but the first is a target."""
-    row = torch.tensor(ids, device=device)
-    count = len(ids) - 1
-    places = torch.arange(count, device=device)
-    nothing = torch.zeros(count, device=device)
-    return Batch(
-        ids_T=row[:-1],
-        positions_T=places,
-        sequence_T=nothing.long(),
-        layout=layout,
-        at_N=places,
-        target_N=row[1:],
-        old_N=nothing,
-        trajectory_N=nothing.long(),
-        place_N=places,
-        weight_N=nothing,
-        columns={},
-    )
-
-
 def _record(batch: Batch, scores: TokenScores, loss: Loss) -> TokenRecord:
     return TokenRecord(
         logprob_N=scores.logprob_N.detach(),
@@ -393,4 +375,7 @@ def _record(batch: Batch, scores: TokenScores, loss: Loss) -> TokenRecord:
         importance_N=loss.importance_N,
         correction_N=loss.correction_N,
         packed=batch.layout.tokens,
+        loss=loss.total.detach(),
+        policy_loss=loss.policy,
+        kl_loss=loss.kl,
     )

@@ -51,10 +51,14 @@ def rms_norm(weight: Tensor, epsilon: float, x: Tensor, dtype: torch.dtype | Non
     return _RmsNorm.apply(x, weight, epsilon, dtype)
 
 
+def _of_module(norm: Any, x: Tensor) -> Tensor:
+    return rms_norm(norm.weight, norm.variance_epsilon, x)  # a sharded weight is whole only now
+
+
 def fused_norms(network: nn.Module) -> AbstractContextManager[None]:
     """Inside, the network's frozen RMS norms compute through `rms_norm`."""
     return forwards_replaced(
-        (norm, partial(rms_norm, norm.weight, norm.variance_epsilon))
+        (norm, partial(_of_module, norm))
         for norm in network.modules()
         if isinstance(norm, NORMS) and not norm.weight.requires_grad
     )

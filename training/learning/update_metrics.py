@@ -24,7 +24,8 @@ from tooldojo.training.learning.mismatch import correction_figures, mismatch_fig
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenRecord:
-    """Detached per-token values of one micro-batch, and the tokens of its row."""
+    """Detached per-token values of one micro-batch, the tokens of its row, and its part of the
+    loss."""
 
     logprob_N: Tensor
     old_N: Tensor
@@ -35,6 +36,9 @@ class TokenRecord:
     importance_N: Tensor | None
     correction_N: Tensor | None
     packed: int
+    loss: Tensor
+    policy_loss: Tensor
+    kl_loss: Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
