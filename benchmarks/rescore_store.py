@@ -29,7 +29,7 @@ from tooldojo.rollouts.store import ROWS, TrajectoryStore, batches, new_shard
 from tooldojo.verifiers.reward import RewardShape
 
 WORLD = "tooldojo/Orders-v0"
-WORKER = Path(__file__).with_name("rescore_worker.py")
+WORKER = Path(__file__).parent / "referee" / "rescore_worker.py"
 SIZES = {"quick": (512, 5120), "full": (5120, 102_400)}  # rows of the two shards
 
 

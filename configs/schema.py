@@ -44,7 +44,7 @@ class PolicySection(Section):
     """Which model, and its adapter."""
 
     model: str = "default"
-    """`default` (ships with the package), a directory, or a Hugging Face id."""
+    """`default` (ships with the package), a directory, also of an adapter, or a Hugging Face id."""
     call_format: Literal["hermes", "llama3"] = "hermes"
     """How calls are written: what the model's chat template writes."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -97,8 +97,8 @@ class RolloutSection(Section):
     """How trajectories are played."""
 
     engine: Literal["vllm", "transformers", "openai"] = "vllm"
-    """What samples: vLLM, transformers where vLLM is missing, or (evaluation and `rollout` only)
-    the endpoint of the section `endpoint`."""
+    """What samples: vLLM; transformers (`play`, `rollout`, `eval` and `serve` only); or the
+    endpoint of the section `endpoint` (`rollout` and `eval` only)."""
     workers: Positive = 1
     """Engines, each in a Ray actor of its own."""
     transport: Literal["auto", "merged", "adapter"] = "auto"
@@ -301,7 +301,7 @@ class EvalSection(Section):
     """Held-out evaluation."""
 
     tasks: Positive = 300
-    """Held-out tasks of the test split; the harder splits get half as many each."""
+    """Held-out tasks of the test split; the harder splits get a quarter as many each."""
     temperature: Annotated[float, Field(ge=0)] = 0.0
     """0 takes the most likely token."""
     every: Annotated[int, Field(ge=0)] = 10

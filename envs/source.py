@@ -57,6 +57,25 @@ class GeneratedTasks:
         self.ordinal = int(state["ordinal"])  # type: ignore[arg-type]
 
 
+def holding(
+    worlds: Sequence[str], split: Split, seed: int, levels: Sequence[int] = ()
+) -> list[str]:
+    """Those of `worlds` that have tasks of a split at every chosen level; a world that holds no
+    combinations or wordings back has none of those splits.
+    """
+    return [each for each in worlds if _holds(each, split, seed, levels)]
+
+
+def _holds(world: str, split: Split, seed: int, levels: Sequence[int]) -> bool:
+    source = GeneratedTasks([world], split, seed, levels)
+    try:
+        for ordinal in range(len(source.classes[0].levels)):
+            source.task(ordinal)
+    except LookupError:
+        return False
+    return True
+
+
 def take(
     worlds: Sequence[str], split: Split, seed: int, count: int, levels: Sequence[int] = ()
 ) -> list[Task]:

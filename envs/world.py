@@ -8,35 +8,23 @@ refused call changes nothing.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from random import Random
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import gymnasium as gym
 
 from tooldojo.envs import making
-from tooldojo.envs.calls import (
-    MALFORMED,
-    RAN,
-    Admitted,
-    VerifierCrash,
-    WorldCrash,
-    admit,
-    at_once,
-    drive,
-    phases,
-    shown,
-)
+from tooldojo.envs.calls import MALFORMED, VerifierCrash, WorldCrash, drive
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.judging import Components, Judge, JudgeLost, approve
-from tooldojo.envs.limits import ToolDeadline, limited
+from tooldojo.envs.running import of_plain_data, run_calls
 from tooldojo.envs.snapshot import Capabilities, Snapshot, clone
 from tooldojo.envs.spaces import Message, NoCalls, ToolCallSpace
 from tooldojo.envs.task import Split, Task
-from tooldojo.envs.tools import ToolError, ToolLost, ToolSpec, tool_spec
+from tooldojo.envs.tools import ToolLost, ToolSpec, tool_spec
 from tooldojo.envs.tracked import StateTree
 from tooldojo.envs.users import User, UserSide, converse, replies
 from tooldojo.envs.verdict import Verdict
@@ -44,7 +32,6 @@ from tooldojo.verifiers.canonical import text_hash
 from tooldojo.verifiers.combine import Verifier, state_and_answer
 from tooldojo.verifiers.process import RewardPart
 from tooldojo.verifiers.records import (
-    CallOutcome,
     Evidence,
     ExpectedCall,
     Goal,
@@ -55,10 +42,14 @@ from tooldojo.verifiers.records import (
 )
 from tooldojo.verifiers.reward import TurnReward, process_rewards, weighing
 
-T = TypeVar("T")
 _compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 __all__ = ["MALFORMED", "VerifierCrash", "World", "WorldCrash"]
+
+# What an instance holds beside the attributes of its class.
+_HELD = """action_space answer calls gathered hashes level messages observation_space score split
+    state_tree states stop task turn turn_limit"""
+HELD = frozenset(_HELD.split())
 
 
 class World(gym.Env[tuple[str, ...], dict]):
@@ -107,7 +98,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         self.level = level
         self.turn_limit = self._own_turn_limit = max_turns or self.max_turns
         self.render_mode = render_mode
-        self._tree = StateTree({})
+        self.state_tree = StateTree({})
         self.observation_space = gym.spaces.Sequence(Message())
         specs = list(self.tool_specs().values())
         calls = gym.spaces.Sequence(ToolCallSpace(specs)) if specs else NoCalls()
@@ -167,8 +158,14 @@ class World(gym.Env[tuple[str, ...], dict]):
         found: dict[str, ToolSpec] = {}
         for base in reversed(cls.__mro__):
             for name, value in vars(base).items():
-                if hasattr(value, "__tool_mark__"):
-                    found[name] = tool_spec(value)
+                if not hasattr(value, "__tool_mark__"):
+                    continue
+                if hasattr(World, name) or name in HELD:
+                    raise TypeError(
+                        f"{cls.__name__}: no tool can be called {name!r}, for that is something "
+                        "that every World has; rename it"
+                    )
+                found[name] = tool_spec(value)
         if not found and not cls.tool_less:
             raise TypeError(f"{cls.__name__} has no tools; mark a method with @tool(mutates=...)")
         return found
@@ -250,7 +247,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         if self.stop is not None:
             raise RuntimeError(f"this task has ended ({self.stop.value}); call reset first")
         message = action.get("message") or ""
-        done = await self._run(action.get("calls", ()))
+        done = await run_calls(self, action.get("calls", ()))
         if done and message:
             self.messages.append(message)
         if not done:
@@ -259,7 +256,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         self.turn += 1
         self.hashes.append(self.chain_hash(self.hashes[-1], done, self.state_hash()))
         if self.components().keep_states:
-            self.states.append(self._tree.frozen())
+            self.states.append(self.state_tree.frozen())
         if not done:
             await self.afinish(StopReason.ANSWERED, message)
         elif self.out_of_turns():
@@ -360,17 +357,17 @@ class World(gym.Env[tuple[str, ...], dict]):
     @property
     def state(self) -> dict[str, Any]:
         """Plain data that knows what changed in it; see `tracked`."""
-        return self._tree.root
+        return self.state_tree.root
 
     @state.setter
     def state(self, state: dict[str, Any]) -> None:
-        self._tree.root = state
+        self.state_tree.root = state
 
     def snapshot(self) -> Snapshot:
         """The state between two turns; later steps do not change it."""
         return Snapshot(
             self.task,
-            self._tree.frozen(),
+            self.state_tree.frozen(),
             tuple(self.calls),
             tuple(self.hashes),
             self.turn,
@@ -381,7 +378,7 @@ class World(gym.Env[tuple[str, ...], dict]):
     def restore(self, snapshot: Snapshot) -> None:
         """Go to a snapshot, of this instance or another one."""
         self.task, self.turn = snapshot.task, snapshot.turn
-        self._tree = StateTree(snapshot.state)
+        self.state_tree = StateTree(snapshot.state)
         self.calls: list[ToolCall] = list(snapshot.calls)
         self.hashes: list[str] = list(snapshot.hashes) or [self.state_hash()]
         self.messages: list[str] = list(snapshot.messages)
@@ -398,63 +395,10 @@ class World(gym.Env[tuple[str, ...], dict]):
         Raises:
             WorldCrash: where a tool left something in it that is no plain data.
         """
-        return self._of_plain_data(self._tree.digest)
-
-    def _of_plain_data(self, work: Callable[[], T]) -> T:
-        try:
-            return work()
-        except ValueError as error:
-            raise WorldCrash(f"a tool of {self.env_id} left a bad state: {error}") from error
+        return of_plain_data(self.env_id, self.state_tree.digest)
 
     @staticmethod
     def chain_hash(previous: str, calls: Sequence[ToolCall], state_hash: str) -> str:
         """The next link of a trajectory's hash chain: what was before, the calls, the state."""
         link = [previous, [call.to_json() for call in calls], state_hash]
         return text_hash(_compact_json(link))
-
-    # Calls
-
-    async def _run(self, wanted: Sequence[dict]) -> list[ToolCall]:
-        specs, faults, first = self.tool_specs(), self.task.faults, len(self.calls)
-        ran = (
-            Counter(call.name for call in self.calls if call.outcome in RAN)
-            if faults
-            else Counter()
-        )
-        for phase in phases([admit(call, specs, ran, faults) for call in wanted]):
-            if len(phase) > 1 and any(call.waits for call in phase):
-                self.calls += await at_once([self._call(call) for call in phase])
-            else:
-                for call in phase:
-                    self.calls.append(await self._call(call))
-        return self.calls[first:]
-
-    async def _call(self, call: Admitted) -> ToolCall:
-        if call.spec is None:
-            return self._record(call, call.refusal, call.reason)
-        if call.writes:
-            self._of_plain_data(self._tree.begin)
-        try:
-            work = self.perform(call.spec, call.checked)
-            text = shown(await limited(self.env_id, call.spec, work))
-        except BaseException as error:  # a cancelled write leaves nothing behind, either
-            if call.writes:
-                self._tree.rollback()
-                self.on_load()
-            if isinstance(error, ToolError):
-                return self._record(call, CallOutcome.TOOL_ERROR, str(error))
-            lost = isinstance(error, ToolLost | ToolDeadline)
-            if lost or not isinstance(error, Exception):
-                raise
-            raise WorldCrash(
-                f"tool {call.name!r} failed: {type(error).__name__}: {error}"
-            ) from error
-        mutated = call.writes and self._of_plain_data(self._tree.commit)
-        return self._record(call, CallOutcome.OK, text, mutated)
-
-    def _record(
-        self, call: Admitted, outcome: CallOutcome, text: str, mutated: bool = False
-    ) -> ToolCall:
-        if outcome is not CallOutcome.OK:
-            text = json.dumps({"error": text}, ensure_ascii=False)
-        return ToolCall(call.name, call.arguments, self.turn, outcome, mutated, text)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 
@@ -68,7 +69,7 @@ def run_training(recipe: Recipe, resume: bool, console: Console) -> dict[str, Js
         return {
             "dir": recipe.run.dir,
             "steps": learning.step,
-            "adapter": f"adapters/v{learning.version}",
+            "adapter": str(Path(recipe.run.dir) / "adapters" / f"v{learning.version}"),
         }
 
 

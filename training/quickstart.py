@@ -17,7 +17,7 @@ from rich.console import Console
 
 from tooldojo.configs.schema import Recipe
 from tooldojo.envs.seeding import derive_seed
-from tooldojo.envs.source import take
+from tooldojo.envs.source import holding, take
 from tooldojo.envs.task import Split, Task
 from tooldojo.training.evaluation.evaluate import Evaluation, compare, read_evaluation
 from tooldojo.training.loop import train
@@ -29,7 +29,7 @@ from tooldojo.training.session import Session, open_session
 from tooldojo.training.stages.sft import warm_start
 from tooldojo.verifiers.records import Json
 
-HELD_OUT = (Split.TEST, Split.TEST_COMBOS, Split.TEST_WORDINGS)
+FURTHER = (Split.TEST_COMBOS, Split.TEST_WORDINGS)  # reported apart from new instances
 
 
 class Stages:
@@ -57,13 +57,15 @@ class Stages:
 
 
 def held_out_tasks(recipe: Recipe) -> list[Task]:
-    """Evaluation tasks drawn per run seed: the test split, a quarter as many of each further split,
-    and transfer worlds.
+    """Evaluation tasks drawn per run seed: the test split, a quarter as many of each further split
+    that a world has, and transfer worlds.
     """
     seed, count = derive_seed(recipe.run.seed, "held-out"), recipe.eval.tasks
     tasks = take(recipe.task.worlds, Split.TEST, seed, count, recipe.task.levels)
-    for split in (Split.TEST_COMBOS, Split.TEST_WORDINGS):
-        tasks += take(recipe.task.worlds, split, seed, count // 4, recipe.task.levels)
+    for split in FURTHER:
+        worlds = holding(recipe.task.worlds, split, seed, recipe.task.levels)
+        if worlds:
+            tasks += take(worlds, split, seed, count // 4, recipe.task.levels)
     if recipe.eval.transfer_worlds:
         tasks += take(recipe.eval.transfer_worlds, Split.TEST, seed, recipe.eval.transfer_tasks)
     return tasks
@@ -140,8 +142,10 @@ def summarise(
     worlds = recipe.task.worlds
     test = {name: each.within(worlds).of_split(Split.TEST) for name, each in stages.items()}
     apart: dict[str, Json] = {}
-    for split in (Split.TEST_COMBOS, Split.TEST_WORDINGS):
-        apart[split.value] = _figures({name: each.of_split(split) for name, each in stages.items()})
+    for split in FURTHER:
+        parts = {name: each.of_split(split) for name, each in stages.items()}
+        if all(part.rows for part in parts.values()):  # a world need not hold anything back
+            apart[split.value] = _figures(parts)
     for world in recipe.eval.transfer_worlds:
         apart[f"transfer {world}"] = _figures(
             {name: each.within([world]) for name, each in stages.items()}
@@ -186,4 +190,6 @@ def show_summary(console: Console, summary: dict, directory: Path) -> None:
         gain = summary["paired_rl_minus_sft"]
         low, high = gain["ci95"]
         console.print(f"RL - SFT, paired  {gain['diff']:+.3f}  [{low:+.3f}, {high:+.3f}]")
-    console.print(f"everything is in {directory}, the page is {directory / 'report.html'}")
+    page = directory / "report.html"
+    where = f", the page is {page}" if page.exists() else ""
+    console.print(f"everything is in {directory}{where}")

@@ -138,7 +138,7 @@ def no_rollback(base: type[World]) -> dict[str, Any]:
 
     def restore(self: World, snapshot: Snapshot) -> None:
         base.restore(self, snapshot)
-        tree: Any = self._tree
+        tree: Any = self.state_tree
         tree.rollback = tree.commit
 
     async def perform(self: World, spec: ToolSpec, arguments: dict[str, Any]) -> object:

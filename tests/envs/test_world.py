@@ -15,7 +15,7 @@ from tooldojo.envs.registry import register, world_class
 from tooldojo.envs.source import GeneratedTasks, take
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError, tool
-from tooldojo.envs.world import World, WorldCrash
+from tooldojo.envs.world import HELD, World, WorldCrash
 from tooldojo.verifiers.records import CallOutcome, Score, StopReason
 
 
@@ -328,3 +328,22 @@ def test_messages_beside_calls_are_evidence_and_survive_a_snapshot() -> None:
     assert other.evidence().messages == ("one moment",)
     assert other.evidence().answer == "the end"
     assert world.evidence().messages == ("one moment",)
+
+
+@pytest.mark.parametrize("name", ["step", "state", "calls", "gather", "close"])
+def test_a_tool_may_not_hide_what_every_world_has(name: str) -> None:
+    def work(self: World) -> str:
+        """Do something."""
+        return "done"
+
+    hiding = type("Hiding", (Counter,), {name: tool(mutates=False)(work)})
+    with pytest.raises(TypeError, match=rf"^Hiding: no tool can be called '{name}'.*rename it"):
+        hiding.tool_specs()
+
+
+def test_all_that_an_instance_holds_is_known() -> None:
+    world = Counter()
+    world.reset(seed=0)
+    own = {name for name in vars(world) if not name.startswith("_")}
+    assert own - HELD <= set(vars(World)) | set(dir(World)) | {"total"}
+    assert own >= HELD - set(dir(World))

@@ -54,7 +54,7 @@ def sft(
     output.kept = Path(resolved.run.dir) / "config.toml"
     from tooldojo.training.stages.sft import run_sft
 
-    output.emit(run_sft(resolved, resume, output.console))
+    _emit_adapter(output, run_sft(resolved, resume, output.console))
 
 
 def train(
@@ -71,7 +71,12 @@ def train(
     output.kept = Path(resolved.run.dir) / "config.toml"
     from tooldojo.training.loop import run_training
 
-    output.emit(run_training(resolved, resume, output.console))
+    _emit_adapter(output, run_training(resolved, resume, output.console))
+
+
+def _emit_adapter(output: Output, figures: dict[str, Any]) -> None:
+    output.console.print(f"the adapter is {figures['adapter']}")
+    output.emit(figures)
 
 
 def evaluate(
