@@ -1,7 +1,7 @@
 """Keys that need other keys, or exclude each other.
 
-Invariant: a key that would have no effect, or no meaning, is refused with one line that says what
-to set; nothing is silently ignored.
+Invariant: a key that would have no meaning beside another, or no effect, is refused with one line
+that says what to set. Keys of a command's other sections are not looked at.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tooldojo.configs.schema import ObjectiveSection, Recipe
+from tooldojo.configs.schema import LearnerSection, ObjectiveSection, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ NEEDS = (
     Need("gae_lambda", "advantage", ("gae",)),
     Need("value_clip", "advantage", ("gae",)),
     Need("dual_clip", "loss", ("clip",)),
+    Need("constant_length", "aggregation", ("constant",)),
+    Need("max_oversampling", "dynamic_sampling", (True,)),
     Need("correction", "proximal", ("learner",)),
     Need("correction_max", "correction", CORRECTIONS),
 )
@@ -56,6 +58,12 @@ def contradictions(recipe: Recipe) -> Iterator[str]:
         yield (
             f"rollout.over_issue = {recipe.rollout.over_issue:g} needs rollout.eta of 1 or more: "
             "with rollout.eta = 0 nothing may be played ahead; set rollout.eta=1 or leave it out"
+        )
+    critic_rate = LearnerSection.model_fields["critic_learning_rate"].default
+    if recipe.learner.critic_learning_rate != critic_rate and section.advantage != "gae":
+        yield (
+            f"learner.critic_learning_rate = {recipe.learner.critic_learning_rate:g} has no effect "
+            "without a critic; set objective.advantage=gae or leave it out"
         )
     yield from _ranks(recipe)
     if recipe.rollout.eta > 1 and section.proximal == "sampler":

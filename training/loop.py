@@ -46,7 +46,7 @@ def train(session: Session, learning: Learning, on_step: OnStep) -> None:
             session.record_players()
             session.store.append(batch.groups, TRAIN, learning.step - 1)
         timings = clock.timings(batch, recipe.rollout)
-        metrics = batch.statistics() | figures | timings.to_metrics()
+        metrics = figures | batch.statistics() | timings.to_metrics()
         metrics |= session.fleet.usage().to_metrics()
         learning.metrics.write(learning.step, metrics)
         on_step(learning.step, metrics, bottleneck_line(timings))

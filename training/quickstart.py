@@ -123,7 +123,8 @@ def run_stages(session: Session, stages: Stages, until: str) -> dict[str, Evalua
         if until == "sft":
             return results
         if not stages.done("rl"):
-            with stages("rl", f"GRPO, {recipe.learner.steps} steps"):
+            method = recipe.objective.method.upper().replace("_", " ")
+            with stages("rl", f"{method}, {recipe.learner.steps} steps"):
                 with step_reporter(stages.console, recipe.learner.steps) as report:
                     train(session, learning, report)
                 session.save_adapter("rl")

@@ -218,8 +218,11 @@ class DynamicSampler:
         live = sum(not group.dead for group in played)
         if self.section.dynamic_sampling and live < self.section.groups / 2 and len(played) < cap:
             played += self._play(min(wanted, cap - len(played)), version, eta, on_group)
+            check_failed(played, self.max_failed)
             live = sum(not group.dead for group in played)
-        self.live_rate = 0.7 * self.live_rate + 0.3 * live / len(played)
+        told = sum(bool(group.scored) for group in played)  # what failed says nothing about tasks
+        if told:
+            self.live_rate = 0.7 * self.live_rate + 0.3 * live / told
         check_staleness(played, version, self.eta)
         return StepBatch(tuple(sorted(played, key=lambda group: group.ordinal)), version)
 

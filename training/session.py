@@ -201,9 +201,14 @@ class OpenPolicy:
 
 @contextmanager
 def open_policy(
-    recipe: Recipe, resume: bool, adapter: Path | None = None, extra_worlds: Sequence[str] = ()
+    recipe: Recipe,
+    resume: bool,
+    adapter: Path | None = None,
+    extra_worlds: Sequence[str] = (),
+    device: str | None = None,
 ) -> Iterator[OpenPolicy]:
     """Lock the run directory and load the policy; adapter: what to start from, else a fresh one.
+    device: see `load_policy`.
 
     Raises:
         RecipeError: for an endpoint, on which nothing can train, and a world that may not train.
@@ -222,8 +227,7 @@ def open_policy(
         tune_process(recipe.learner.threads, recipe.run.deterministic)
         seed = derive_seed(recipe.run.seed, "adapter") % 2**31
         worlds = [*recipe.task.worlds, *extra_worlds]
-        home = first_home(recipe.learner)
-        policy = load_policy(recipe.policy, conventions_of(chat, worlds), adapter, seed, home)
+        policy = load_policy(recipe.policy, conventions_of(chat, worlds), adapter, seed, device)
         yield OpenPolicy(run, chat, policy)
     finally:
         run.close()
@@ -245,7 +249,7 @@ def open_session(
         )
     model, _ = base_and_adapter(recipe, adapter)
     with (
-        open_policy(recipe, resume, adapter, extra_worlds) as opened,
+        open_policy(recipe, resume, adapter, extra_worlds, first_home(recipe.learner)) as opened,
         open_fleet(recipe, model, [*recipe.task.worlds, *extra_worlds]) as fleet,
     ):
         store = TrajectoryStore(opened.run / "trajectories")

@@ -18,9 +18,8 @@ from tooldojo.configs.study import StudyRun
 from tooldojo.training.evaluation.results import read_evaluation
 from tooldojo.training.evaluation.stats import Mean, student_mean
 from tooldojo.training.runs.metrics import NAME, read_metrics
+from tooldojo.training.runs.run_dir import check_same
 from tooldojo.verifiers.records import Json
-
-STAGE = "study"
 
 
 class StudyError(RuntimeError):
@@ -62,18 +61,29 @@ class CellResult:
     gain: Mean | None
 
 
+def stage_of(run: StudyRun) -> str:
+    """Under which name the evaluation of a run's last version is kept."""
+    return f"study_v{run.recipe.learner.steps + 1}"
+
+
 def pending(run: StudyRun) -> list[list[str]]:
-    """The commands that are missing, as arguments of `tooldojo`; none for a finished run."""
+    """The commands that are missing, as arguments of `tooldojo`; none for a finished run.
+
+    Raises:
+        RunDirectoryError: where the directory holds a run of another recipe.
+    """
     commands = []
-    directory, steps = run.directory, run.recipe.learner.steps
-    adapter = directory / "adapters" / f"v{steps + 1}"
+    directory, stage = run.directory, stage_of(run)
+    adapter = directory / "adapters" / f"v{run.recipe.learner.steps + 1}"
+    started = (directory / "config.toml").exists()
+    if started:
+        check_same(directory / "config.toml", run.recipe)
     if not adapter.exists():
-        resume = ["--resume"] if (directory / "config.toml").exists() else []
-        commands.append(["train", *run.keys, *resume])
-    if not (directory / "eval" / f"{STAGE}.json").exists():
-        resume = ["--resume"] if (directory / "eval" / f"{STAGE}.toml").exists() else []
+        commands.append(["train", *run.keys, *(["--resume"] if started else [])])
+    if not (directory / "eval" / f"{stage}.json").exists():
+        resume = ["--resume"] if (directory / "eval" / f"{stage}.toml").exists() else []
         out = str(directory / "eval")
-        options = ["--adapter", str(adapter), "--stage", STAGE, "--out", out]
+        options = ["--adapter", str(adapter), "--stage", stage, "--out", out]
         commands.append(["eval", *run.keys, *options, *resume])
     return commands
 
@@ -103,9 +113,10 @@ def run_study(
 
 def read_outcome(run: StudyRun) -> Outcome:
     """What a finished run says."""
-    evaluation = read_evaluation(run.directory / "eval" / f"{STAGE}.json")
+    evaluation = read_evaluation(run.directory / "eval" / f"{stage_of(run)}.json")
     success = evaluation.summary().success
-    rows = read_metrics(run.directory / NAME)
+    steps = run.recipe.learner.steps  # another study may have gone on from here
+    rows = [row for row in read_metrics(run.directory / NAME) if _number(row, "step") <= steps]
     played = list(accumulate(_number(row, "rollout/trajectories") for row in rows))
     name = "val/success" if any("val/success" in row for row in rows) else "success"
     points = [(x, _number(row, name)) for x, row in zip(played, rows, strict=True) if name in row]

@@ -22,7 +22,7 @@ from tooldojo.training.report import (
 )
 from tooldojo.training.report.plots import Series, draw, nice_ticks
 from tooldojo.training.report.provenance import Origin, check_origins
-from tooldojo.training.report.views import sentence
+from tooldojo.training.report.views import sentence, training_failures
 
 VOID = {"meta", "br", "img", "line", "circle", "polyline", "polygon", "link"}
 
@@ -162,3 +162,11 @@ def test_a_chart_names_its_numbers() -> None:
     with pytest.raises(ValueError, match="no values"):
         draw("Empty", [Series("x", (), ())])
     assert "polyline" in draw("Flat", [Series("x", (3,), (1.0,))]).svg
+
+
+def test_endings_of_training_add_up() -> None:
+    """What is cut off is a share of what has a verdict, not of all that was played."""
+    lost = {"rollout/trajectories": 100, "failed/env": 0, "failed/infra": 50, "truncated": 1.0}
+    row = training_failures([lost, {"rollout/trajectories": 10, "truncated": 0.5}])
+    assert row is not None
+    assert (row.trajectories, row.answered, row.truncated, row.infra) == (110, 5, 55, 50)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tooldojo.configs.loading import RecipeError
+from tooldojo.configs.schema import Recipe
 from tooldojo.configs.study import StudyRun, load_study, study_runs
 from tooldojo.training.evaluation.stats import student_mean
+from tooldojo.training.runs.run_dir import RunDirectoryError, write_recipe
 from tooldojo.training.study import (
-    STAGE,
     Outcome,
     budget_of,
     compare_cells,
     draw_study,
     pending,
     read_outcome,
+    stage_of,
 )
 
 GRID = """
@@ -74,17 +77,31 @@ def test_a_bad_study_is_refused_before_anything_runs(
         runs(tmp_path, GRID.replace(*change))
 
 
+def with_steps(recipe: Recipe, steps: int) -> Recipe:
+    return recipe.model_copy(update={"learner": recipe.learner.model_copy(update={"steps": steps})})
+
+
 def test_what_is_done_is_not_done_again(tmp_path: Path, finished_run: Path) -> None:
     run, *_ = runs(tmp_path)
+    run = replace(run, recipe=with_steps(run.recipe, 1000))
     (train, evaluate) = pending(run)
     assert train[0] == "train" and evaluate[0] == "eval" and "--resume" not in train + evaluate
     assert f'run.dir="{run.directory}"' in train
     shutil.copytree(finished_run, run.directory)
+    write_recipe(run.directory / "config.toml", run.recipe)
     assert [command[-1] == "--resume" for command in pending(run)] == [True, False]
     (run.directory / "adapters" / f"v{run.recipe.learner.steps + 1}").mkdir(parents=True)
     assert [command[0] for command in pending(run)] == ["eval"]
-    shutil.copy(run.directory / "eval" / "rl.json", run.directory / "eval" / f"{STAGE}.json")
+    results = run.directory / "eval"
+    shutil.copy(results / "rl.json", results / f"{stage_of(run)}.json")
     assert pending(run) == []
+    shorter = replace(run, recipe=with_steps(run.recipe, run.recipe.learner.steps - 1))
+    assert [command[0] for command in pending(shorter)] == ["train", "eval"]
+    other = run.recipe.model_copy(
+        update={"objective": run.recipe.objective.model_copy(update={"kl_coef": 0.5})}
+    )
+    with pytest.raises(RunDirectoryError, match="kl_coef"):
+        pending(replace(run, recipe=other))
     outcome = read_outcome(run)
     assert outcome.tasks == 24 and outcome.samples_S == (1840.0, 3680.0)  # validated twice
     assert outcome.at(2000) == outcome.curve_S[0] and outcome.at(1e9) == outcome.curve_S[1]

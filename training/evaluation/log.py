@@ -1,8 +1,8 @@
 """An evaluation under way, stored in parts so that an interrupted one goes on: `EvaluationLog`.
 
 Owns a stage of a trajectory store while it is being evaluated. Refuses to mix: what another policy
-or other seeds left under the stage's name is deleted. Invariant: after `with`, every finished group
-is stored once.
+or other seeds left under the stage's name is deleted, and so is what ended without a verdict, to be
+played again. Invariant: after `with`, every finished group is stored once.
 """
 
 from __future__ import annotations
@@ -42,8 +42,13 @@ class EvaluationLog:
             rows = []
         if not rows:
             store.discard_after(stage, -1)
+        scored = [row for row in rows if row.trajectory.score is not None]
+        self.earlier = tuple(Group(r.trajectory.ordinal, r.task, (r.trajectory,)) for r in scored)
         self._part = 1 + max((row.step for row in rows), default=-1)
-        self.earlier = tuple(Group(r.trajectory.ordinal, r.task, (r.trajectory,)) for r in rows)
+        if len(scored) < len(rows):
+            store.discard_after(stage, -1)
+            store.append(self.earlier, stage, 0)
+            self._part = 1
 
     def add(self, group: Group) -> None:
         """Keep a finished group."""

@@ -1,6 +1,6 @@
 """Policy terms, aggregations, KL and entropy as small pure functions; one loss from all of them.
 
-A new method adds one policy term to `POLICY_TERMS` (or an advantage, see `training.advantages`);
+A new method adds one policy term to `POLICY_TERMS` (or an advantage to `advantages.ADVANTAGES`);
 nothing else changes. Invariant: the loss is a plain sum of weight * term over tokens, with weights
 from the whole optimiser step, so the way a step is cut into micro-batches cannot change it. Shapes:
 _B trajectories, _N trainable tokens.

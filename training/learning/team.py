@@ -25,6 +25,7 @@ from tooldojo.training.learning.ranks import join_ranks, leave_ranks, shard_base
 from tooldojo.training.policy import Policy, load_policy
 
 _LAST_WORDS = 10.0  # seconds that a rank gets to say why it failed
+_LEFT = ("gloo", "NCCL", "onnection closed", "onnection reset")  # only that another rank is gone
 
 
 class LearnerLost(RuntimeError):
@@ -43,6 +44,8 @@ class Orders:
     temperature: float
     address: str
     device: str
+    base_digest: str
+    scales: tuple[float, ...]
 
 
 class Follower:
@@ -50,10 +53,23 @@ class Follower:
 
     def __init__(self, index: int, orders: Orders) -> None:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
-        policy = load_policy(
-            orders.policy, orders.conventions, device=_first_home(orders.learner, orders.device)
-        )
-        self.learner = _joined(Learner, index, policy, orders)
+        home = first_home(orders.learner) or orders.device
+        policy = load_policy(orders.policy, orders.conventions, device=home)
+        if policy.card.base_digest != orders.base_digest:
+            raise LearnerLost(
+                f"it found other weights for {orders.policy.model!r} than rank 0; give all nodes "
+                "the same files"
+            )
+        if tuple(linear.scale for linear in policy.linears) != orders.scales:
+            raise LearnerLost(
+                "learner.ranks above 1 takes plain LoRA on all linear layers, and the adapter is "
+                "another; set learner.ranks=1"
+            )
+        self._index, self._policy, self._orders = index, policy, orders
+
+    def join(self) -> None:
+        """Meet the other ranks."""
+        self.learner: Learner = _joined(Learner, self._index, self._policy, self._orders)
 
     def update(self, groups: Sequence[Group]) -> str:
         """Take part in an update; returns the digest of what came out."""
@@ -70,7 +86,11 @@ class Follower:
 
     def logprobs(self, sequences: Sequence[Sequence[int]]) -> None:
         """Take part in a forward pass through a base that is sharded."""
-        self.learner.logprobs(sequences)
+        try:
+            self.learner.logprobs(sequences)
+        except BaseException:
+            leave_ranks()
+            raise
 
 
 class TeamLearner(Learner):
@@ -109,7 +129,15 @@ class TeamLearner(Learner):
             temperature,
             f"tcp://{ray.util.get_node_ip_address()}:{_free_port()}",
             device,
+            policy.card.base_digest,
+            tuple(linear.scale for linear in policy.linears),
         )
+        free = ray.available_resources().get("GPU", 0.0)
+        if device == "cuda" and free < learner.ranks - 1:
+            raise LearnerLost(
+                f"learner.ranks={learner.ranks} needs {learner.ranks - 1} GPUs beside the driver's "
+                f"and the engines', Ray has {free:g} free; lower learner.ranks"
+            )
         actor: Any = ray.remote(Follower)
         place = {
             "num_cpus": 1 if on_cluster() else 0,
@@ -117,12 +145,19 @@ class TeamLearner(Learner):
             "scheduling_strategy": "SPREAD",
         }
         followers = [actor.options(**place).remote(i, orders) for i in range(1, learner.ranks)]
+        waiting = [follower.__ray_ready__.remote() for follower in followers]
         try:
+            ray.get(waiting)
+            waiting = [follower.join.remote() for follower in followers]
             team = _joined(cls, 0, policy, orders)
+            team.followers = followers
+            team.load_state_dict(team.state_dict())
         except Exception as error:
-            raise _why([f.__ray_ready__.remote() for f in followers], error) from error
-        team.followers = followers
-        team.load_state_dict(team.state_dict())
+            leave_ranks()
+            why = _why(waiting, error)
+            for follower in followers:
+                ray.kill(follower)
+            raise why from error
         return team
 
     followers: list[Any]
@@ -181,10 +216,6 @@ def first_home(learner: LearnerSection) -> str | None:
     return "cpu" if learner.shard_base else None
 
 
-def _first_home(learner: LearnerSection, device: str) -> str:
-    return first_home(learner) or device
-
-
 def _joined(kind: type, index: int, policy: Policy, orders: Orders) -> Any:
     """A learner on `policy` as rank `index`; returns when all ranks have met."""
     learner = orders.learner
@@ -198,10 +229,11 @@ def _joined(kind: type, index: int, policy: Policy, orders: Orders) -> Any:
         raise
 
 
-def _why(waiting: Sequence[Any], error: Exception) -> Exception:
-    """What a failed collective comes from: the first rank that says why, else the error itself."""
+def _why(waiting: Sequence[Any], error: Exception) -> LearnerLost:
+    """What a failed collective comes from: the rank that says more than that another one left."""
     import ray
 
+    reasons = {0: _last_line(error)}
     ready, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=_LAST_WORDS)
     for index, each in enumerate(waiting, start=1):
         if each not in ready:
@@ -209,12 +241,17 @@ def _why(waiting: Sequence[Any], error: Exception) -> Exception:
         try:
             ray.get(each)
         except Exception as own:
-            reason = (str(own).strip() or repr(own)).splitlines()[-1]
-            return LearnerLost(
-                f"learner rank {index} failed: {reason}; the step was not finished: resume from "
-                "the last checkpoint"
-            )
-    return error
+            reasons[index] = _last_line(own)
+    telling = {i: r for i, r in reasons.items() if not any(word in r for word in _LEFT)}
+    index, reason = next(iter((telling or reasons).items()))
+    return LearnerLost(
+        f"learner rank {index} failed: {reason}; the step was not finished: resume from the last "
+        "checkpoint"
+    )
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[-1]
 
 
 def _threads(ranks: int) -> int:

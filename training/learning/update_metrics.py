@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tooldojo.rollouts.records import Group
-from tooldojo.training.learning.batch import Column, Member, trainable
+from tooldojo.training.learning.batch import Column, Member
 from tooldojo.training.learning.critic import CriticRecord, explained_variance
 from tooldojo.training.learning.mismatch import correction_figures, mismatch_figures, quantile
 
@@ -75,9 +75,7 @@ def update_metrics(
         "advantage_std": float(advantage.std(correction=0)),
         "advantage_max": float(advantage.abs().max()),
         "reward_mean": float(rewards.mean()),
-        "dead_groups": float(sum(group.dead for group in groups)),
         "trajectories": float(len(members)),
-        "failed": float(sum(len(g.trajectories) - len(trainable(g)) for g in groups)),
         "seconds": seconds,
         "tokens_per_second": figures["packed_tokens"] / seconds,
     }

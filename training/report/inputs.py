@@ -17,6 +17,7 @@ from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.evaluation.results import Evaluation, read_evaluation
+from tooldojo.training.players import recipe_chat
 from tooldojo.training.report.provenance import Provenance, check_provenance
 from tooldojo.training.report.views import STAGES, stage_label
 from tooldojo.training.runs.metrics import NAME, read_metrics
@@ -66,7 +67,8 @@ def read_run(directory: Path, chat: Chat | None = None) -> RunData:
         raise ReportError(f"{directory} holds no run: it has no config.toml; give a run directory")
     recipe = load_recipe(str(directory / "config.toml"))
     provenance = check_provenance(directory)
-    evaluations = {path.stem: read_evaluation(path) for path in directory.glob("eval/*.json")}
+    results = (path for path in directory.glob("eval/*.json") if "." not in path.stem)  # no usage
+    evaluations = {path.stem: read_evaluation(path) for path in results}
     store = TrajectoryStore(directory / "trajectories")
     played = {stage: _groups(store, stage, recipe) for stage in STAGES if store.shards(stage)}
     return RunData(
@@ -77,7 +79,7 @@ def read_run(directory: Path, chat: Chat | None = None) -> RunData:
         read_metrics(directory / NAME),
         evaluations,
         provenance,
-        make_pairs(played, chat or _chat(recipe)) if len(played) > 1 else (),
+        make_pairs(played, chat or recipe_chat(recipe)) if len(played) > 1 else (),
     )
 
 
@@ -93,12 +95,6 @@ def _groups(store: TrajectoryStore, stage: str, recipe: Recipe) -> dict[str, Gro
 
 def _json(path: Path) -> dict[str, Json]:
     return json.loads(path.read_text()) if path.exists() else {}
-
-
-def _chat(recipe: Recipe) -> Chat:
-    from tooldojo.training.policy import find_model
-
-    return Chat.load(find_model(recipe.policy.model), recipe.policy.call_format)
 
 
 def make_pairs(

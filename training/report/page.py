@@ -25,6 +25,7 @@ from tooldojo.training.report.inputs import Pair, RunData, read_run
 from tooldojo.training.report.plots import Chart
 from tooldojo.training.report.provenance import Provenance
 from tooldojo.training.runs.metrics import bottleneck_line, total_timings
+from tooldojo.training.runs.run_dir import write_text
 from tooldojo.verifiers.records import Json
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -122,7 +123,7 @@ def write_report(run: Path, chat: Chat | None = None) -> Path:
         ReportError: where there is no run. ProvenanceError: where a trajectory came from elsewhere.
     """
     target = run / "report.html"
-    target.write_text(render(build_page(read_run(run, chat))), encoding="utf-8")
+    write_text(target, render(build_page(read_run(run, chat))))
     return target
 
 
@@ -163,8 +164,7 @@ def _lead(run: RunData) -> str:
     if "sft" in run.evaluations:
         parts.append(f"warmed up on {recipe.task.demos} verified demonstrations")
     if run.metrics:
-        named = objective.advantage if objective.method == "dapo" else objective.method
-        method = named.upper().replace("_", " ")
+        method = objective.method.upper().replace("_", " ")
         parts.append(
             f"trained for {run.metrics[-1]['step']} steps of {method} on {objective.groups} groups "
             f"of {objective.group_size} trajectories"

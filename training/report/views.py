@@ -292,15 +292,21 @@ def failure_rows(evaluations: Sequence[Evaluation]) -> tuple[FailureRow, ...]:
 def training_failures(metrics: Sequence[Mapping[str, Json]]) -> FailureRow | None:
     """How the trajectories of training ended, from the logged counts."""
 
-    def total(key: str, scale: str | None = None) -> float:
-        values = [(row.get(key), row.get(scale) if scale else 1) for row in metrics]
-        return sum(v * w for v, w in values if isinstance(v, int | float) and w)  # type: ignore
+    def of(row: Mapping[str, Json], key: str) -> float:
+        value = row.get(key)
+        return float(value) if isinstance(value, int | float) else 0.0
+
+    def total(key: str) -> float:
+        return sum(of(row, key) for row in metrics)
+
+    def scored(row: Mapping[str, Json]) -> float:
+        return of(row, "rollout/trajectories") - of(row, "failed/env") - of(row, "failed/infra")
 
     played = total("rollout/trajectories")
     if not played:
         return None
     env, infra = total("failed/env"), total("failed/infra")
-    truncated = total("truncated", "rollout/trajectories")
+    truncated = sum(of(row, "truncated") * scored(row) for row in metrics)  # a share of those
     answered = played - env - infra - truncated
     counts = (round(x) for x in (played, answered, truncated, env, infra))
     return FailureRow("Training", *counts)

@@ -41,9 +41,8 @@ class Checkpoint:
     """Everything that the next step depends on.
 
     step: learner steps done. source: the task source's state. sampler: the state of what fills
-    batches, with the tasks that were being played. policy: the published version. trained: ordinals
-    settled so far that a source cannot know by itself. groups: finished groups that no step has
-    trained on yet.
+    batches, with the tasks that were being played. policy: the published version. groups: finished
+    groups that no step has trained on yet.
     """
 
     step: int
@@ -51,7 +50,6 @@ class Checkpoint:
     source: dict[str, Json]
     policy: PolicyRef
     sampler: dict[str, Json] = field(default_factory=dict)
-    trained: tuple[int, ...] = ()
     groups: tuple[Group, ...] = ()
 
 
@@ -62,7 +60,9 @@ def save_checkpoint(root: Path, checkpoint: Checkpoint, keep: int) -> Path:
     folder = root / f"step-{checkpoint.step:06d}"
     with atomic_directory(folder) as draft:
         _write(draft, checkpoint)
-    for old in _folders(root)[max(keep, 1) :]:
+    newer = [other for other in _folders(root) if other.name > folder.name]  # passed over: damaged
+    older = [other for other in _folders(root) if other not in newer]
+    for old in [*newer, *older[max(keep, 1) :]]:
         shutil.rmtree(old)
     return folder
 
@@ -105,7 +105,6 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         source=state["source"],
         policy=PolicyRef(**state["policy"]),
         sampler=state["sampler"],
-        trained=tuple(state["trained"]),
         groups=pickle.loads((folder / GROUPS).read_bytes()),
     )
 
@@ -120,7 +119,6 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
         "source": checkpoint.source,
         "sampler": checkpoint.sampler,
         "policy": asdict(checkpoint.policy),
-        "trained": checkpoint.trained,
     }
     (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
     save_file({n: t.contiguous() for n, t in learner.tensors.items()}, folder / TENSORS)

@@ -158,6 +158,7 @@ class StepTimings:
             **{f"trajectory_seconds/{name}": v for name, v in asdict(self.inside).items()},
             "rollout/inflight": self.inflight,
             "rollout/max_inflight": self.max_inflight,
+            "rollout/overlapped": float(self.overlapped),
             "rollout/trajectories": self.trajectories,
             "groups/played": self.played,
             "groups/trained": self.trained,
@@ -184,6 +185,7 @@ def total_timings(rows: Sequence[Mapping[str, Json]]) -> StepTimings | None:
         int(sums.get("groups/trained", 0)),
         int(sums.get("rollout/trajectories", 0) / steps),
         int(max((_number(row.get("rollout/max_inflight")) for row in rows), default=0)),
+        overlapped=sums.get("rollout/overlapped", 0.0) > 0,
     )
 
 

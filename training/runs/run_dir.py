@@ -111,6 +111,8 @@ RESUMABLE = {
     ("rollout", "deadline"),
     ("rollout", "max_failed"),
     ("learner", "threads"),
+    ("learner", "ranks"),
+    ("learner", "shard_base"),
 }
 NOT_BIT_FOR_BIT = {("rollout", "max_inflight"), ("learner", "threads")}  # of them, other sums
 

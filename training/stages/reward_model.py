@@ -136,8 +136,9 @@ def _trunk(section: PolicySection, card: AdapterCard) -> torch.nn.Module:
 def with_learned_reward(
     groups: Sequence[Group], model: RewardModel, weight: float = 1.0
 ) -> tuple[Group, ...]:
-    """The same groups with `weight` x the learned score + (1 - weight) x the own reward; both stand
-    in the reward's parts. Scores, and trajectories that cannot be scored, stay as they are.
+    """The same groups with `weight` x the learned score, for the last turn, + (1 - weight) x the
+    own reward, part by part and turn by turn. Scores, and trajectories that cannot be scored, stay
+    as they are.
     """
     members = [t for group in groups for t in group.scored]
     learned = dict(zip(map(id, members), model.score(members), strict=True))
@@ -156,5 +157,9 @@ def _rewarded(trajectory: Trajectory, learned: float | None, weight: float) -> T
     own = trajectory.reward
     if learned is None or own is None:
         return trajectory
-    parts = {"learned": weight * learned, "own": (1 - weight) * own.total}
-    return replace(trajectory, reward=Reward(sum(parts.values()), own.turns, parts))
+    parts = {name: (1 - weight) * part for name, part in own.parts.items()}
+    parts["learned"] = weight * learned
+    turns = [(1 - weight) * turn for turn in own.turns]
+    turns[-1:] = [turn + weight * learned for turn in turns[-1:]]
+    total = (1 - weight) * own.total + weight * learned
+    return replace(trajectory, reward=Reward(total, tuple(turns), parts))

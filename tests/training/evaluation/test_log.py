@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from tooldojo.envs.task import IssuedTask, Task
+from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.local_fleet import LocalFleet
 from tooldojo.rollouts.records import Group, PolicyRef
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.evaluation.evaluate import evaluate
 from tooldojo.training.evaluation.log import EvaluationLog
 from tooldojo.training.evaluation.results import Evaluation
+from tooldojo.verifiers.records import StopReason
 
 POLICY = PolicyRef("policy", 1, f"{1:016x}")  # what `skilled(..., 1)` plays
 Skilled = Callable[..., LocalFleet]
@@ -65,6 +67,28 @@ def test_it_goes_on_where_it_stopped(skilled: Skilled, heldout: HeldOut, tmp_pat
     again = Stopping(skilled(0.5, 1), None)
     run(store, again, tasks)
     assert again.asked == 0 and len(stored(store)) == 16
+
+
+def test_what_ended_without_a_verdict_is_played_again(
+    skilled: Skilled, heldout: HeldOut, tmp_path: Path
+) -> None:
+    store, tasks = TrajectoryStore(tmp_path), heldout(8)
+    groups: list[Group] = []
+    run(store, Stopping(skilled(0.5, 1), None), tasks)
+    for row in store.read("rl"):
+        played, lost = row.trajectory, row.trajectory.ordinal < 3
+        if lost:
+            played = replace(
+                played, score=None, reward=None, ending=ENDINGS[StopReason.ENGINE_LOST]
+            )
+        groups.append(Group(played.ordinal, row.task, (played,)))
+    store.discard_after("rl", -1)
+    store.append(groups, "rl", 0)
+    player = Stopping(skilled(0.5, 1), None)
+    done = run(store, player, tasks)
+    assert player.asked == 3 and len(done.scored) == 8
+    assert stored(store) == list(range(8))
+    assert all(row.trajectory.score is not None for row in store.read("rl"))
 
 
 def test_what_another_policy_left_goes(skilled: Skilled, heldout: HeldOut, tmp_path: Path) -> None:

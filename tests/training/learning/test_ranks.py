@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -132,6 +133,15 @@ def test_a_killed_rank_is_named(
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(LearnerLost, match=r"^learner rank 1 failed: .*resume from the last"):
         team.update(make_groups())
+
+
+def test_a_rank_without_the_same_base_is_named(
+    open_team: Callable[..., TeamLearner], make_policy: Callable[..., Policy]
+) -> None:
+    policy = make_policy()
+    policy.card = replace(policy.card, base_digest="another")
+    with pytest.raises(LearnerLost, match=r"^learner rank 1 failed: .*other weights"):
+        open_team(policy)
 
 
 def test_a_rank_that_holds_something_else_is_noticed(

@@ -34,9 +34,7 @@ def small(step: int) -> Checkpoint:
     tensors = {"adapter/a": torch.randn(200, 200), "rng": torch.get_rng_state()}
     learner = LearnerState(tensors, step, {step - 1: (-1.5,), step: (-0.1, -1 / 3)})
     policy = PolicyRef("policy", step, "digest")
-    return Checkpoint(
-        step, learner, {"next": step * 8, "nested": {"rate": 0.5}}, policy, trained=(1, 2)
-    )
+    return Checkpoint(step, learner, {"next": step * 8, "nested": {"rate": 0.5}}, policy)
 
 
 def in_child(work: Callable[[], object]) -> int:
@@ -56,11 +54,10 @@ def test_round_trip(tmp_path: Path, make_groups: Callable[..., list[Group]]) -> 
     save_checkpoint(tmp_path, written, keep=2)
     read = latest(tmp_path)
     assert read is not None
-    assert (read.step, read.source, read.policy, read.trained) == (
+    assert (read.step, read.source, read.policy) == (
         3,
         written.source,
         written.policy,
-        (1, 2),
     )
     assert read.learner.probes == written.learner.probes
     assert all(torch.equal(read.learner.tensors[n], t) for n, t in written.learner.tensors.items())
@@ -180,3 +177,13 @@ def test_a_resumed_learner_goes_on_bit_for_bit(
     assert a.probes == b.probes
     assert a.tensors.keys() == b.tensors.keys()
     assert all(torch.equal(a.tensors[n], b.tensors[n]) for n in a.tensors)
+
+
+def test_a_damaged_newer_one_does_not_crowd_out_the_next(tmp_path: Path) -> None:
+    """After falling back behind a damaged checkpoint, the run saves an older step again."""
+    damaged = save_checkpoint(tmp_path, small(20), keep=1)
+    (damaged / "state.json").write_text("{")
+    save_checkpoint(tmp_path, small(15), keep=1)
+    found = latest(tmp_path)
+    assert found is not None and found.step == 15
+    assert not damaged.exists()

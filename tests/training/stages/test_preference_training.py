@@ -233,4 +233,8 @@ def test_learned_rewards_stand_beside_the_own_ones(
             assert old.reward is not None and new.reward is not None
             expected = 0.25 * score + 0.75 * old.reward.total
             assert new.reward.total == pytest.approx(expected, abs=1e-4)
-            assert new.reward.parts["own"] == 0.75 * old.reward.total
+            for name, part in old.reward.parts.items():
+                assert new.reward.parts[name] == 0.75 * part
+            assert new.reward.parts["learned"] == pytest.approx(0.25 * score, abs=1e-4)
+            *early, last = (0.75 * turn for turn in old.reward.turns)
+            assert new.reward.turns == pytest.approx((*early, last + 0.25 * score), abs=1e-4)
