@@ -232,6 +232,25 @@ def gradient_spikes(s: Symptoms) -> Finding | None:
     return Finding("gradient_spikes", False, seen, advice)
 
 
+def noisy_gradient(s: Symptoms) -> Finding | None:
+    """Steps that are mostly noise move a policy at random; see `learning.noise`."""
+    signal, noise = sum(s.values("grad_signal")), sum(s.values("grad_noise"))
+    groups = s.values("groups/trained")
+    if len(groups) < 4 or not noise:
+        return None
+    each, scale = sum(groups) / len(groups), noise / signal if signal > 0 else float("inf")
+    if scale <= 10 * each:
+        return None
+    needed = f"about {scale:,.0f}" if signal > 0 else "more than could be told"
+    return Finding(
+        "noisy_gradient", False,
+        f"a step of {each:.0f} groups is mostly noise: for as much signal as noise it takes "
+        f"{needed}",
+        "raise objective.groups and learner.steps, or lower learner.learning_rate; with tasks of "
+        "several turns try objective.method=gigpo",
+    )  # fmt: skip
+
+
 def no_progress(s: Symptoms) -> Finding | None:
     """Twenty steps should show."""
     success = s.trend("success", least=20)
@@ -316,6 +335,7 @@ RULES: tuple[Rule, ...] = (
     overfitting,
     mismatch,
     gradient_spikes,
+    noisy_gradient,
     no_progress,
     growing_length,
     staleness,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -36,8 +37,9 @@ from tooldojo.training.learning.batch import (
 )
 from tooldojo.training.learning.critic import Critic, CriticRecord, value_loss
 from tooldojo.training.learning.lora import effective_weights, prefers_merged
-from tooldojo.training.learning.moments import load_moments, moments
-from tooldojo.training.learning.objectives import Loss, Tokens, policy_loss, token_weights
+from tooldojo.training.learning.moments import LearnerState, load_moments, moments
+from tooldojo.training.learning.noise import GradientNoise, middle, noise_between
+from tooldojo.training.learning.objectives import Tokens, policy_loss, token_weights
 from tooldojo.training.learning.packed_attention import packed_states
 from tooldojo.training.learning.ranks import Ranks
 from tooldojo.training.learning.scoring import TokenScores, score_tokens
@@ -47,23 +49,25 @@ from tooldojo.training.learning.self_check import (
     require_same,
     whole_sequence,
 )
-from tooldojo.training.learning.update_metrics import StepRecord, TokenRecord, update_metrics
+from tooldojo.training.learning.update_metrics import (
+    StepRecord,
+    TokenRecord,
+    token_record,
+    update_metrics,
+)
 from tooldojo.training.policy import Policy
 from tooldojo.training.runs.runtime import tune_process
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LearnerState:
-    """Everything a learner needs to go on.
 
-    tensors: `adapter/...`, `reference/...`, `optimiser/...`, `rng`, and `critic/...` and
-    `critic_optimiser/...` where there is a critic. probes: logprobs on the probe of the last
-    published versions.
-    """
+@dataclass(frozen=True, slots=True)
+class StepGradients:
+    """What there is to say of the gradients of one optimiser step. records: of its micro-batches;
+    their losses sum to the step's. noise: None where one group makes the whole step."""
 
-    tensors: dict[str, Tensor]
-    step: int
-    probes: dict[int, tuple[float, ...]]
+    records: list[TokenRecord]
+    noise: GradientNoise | None
 
 
 class Learner:
@@ -142,26 +146,63 @@ class Learner:
         """The trajectories that train, with every column that the objective asks for."""
         return with_advantages(self._foreseen(members_of(groups)), self.objective)
 
-    def gradients(self, members: Sequence[Member]) -> list[TokenRecord]:
-        """Add the gradients of one optimiser step, of all ranks, to the factors' `.grad`; the
-        records' losses sum to the step's."""
-        batches, records = self._batches(members), {}
+    def gradients(self, members: Sequence[Member]) -> StepGradients:
+        """The gradients of one optimiser step, of all ranks, into the factors' `.grad`."""
+        start = middle(members)
+        halves = [[m for m in members if start is None or m.group < start]]
+        if start is not None:
+            halves.append([m for m in members if m.group >= start])
+        weight_B, records, parts, done = self._weight(members), [], [], 0
+        for half in halves:
+            here_B = weight_B[done : done + len(half)]
+            done += len(half)
+            self._optimiser.zero_grad()
+            records += self._half_gradients(self._cut(half, here_B))
+            held = self._parameters.values()
+            parts.append([torch.zeros_like(p) if p.grad is None else p.grad for p in held])
+        if start is None:
+            return StepGradients(records, None)
+        for parameter, one, two in zip(self._parameters.values(), *parts, strict=True):
+            parameter.grad = one + two
+        counts = [len({m.group for m in half if m.length}) for half in halves]
+        return StepGradients(records, noise_between(*parts, (counts[0], counts[1])))
+
+    def _half_gradients(self, batches: Sequence[Batch]) -> list[TokenRecord]:
+        def work(batch: Batch) -> tuple[Tensor, TokenRecord]:
+            scores = self._score(batch, self.temperature)
+            loss = policy_loss(self._tokens(batch, scores), self.objective)
+            return loss.total, token_record(batch, scores, loss)
+
         with self._weights() as hand_over:
-            for share in self.ranks.shares(batches):
-                scores = self._score(share.batch, self.temperature)
-                loss = policy_loss(self._tokens(share.batch, scores), self.objective)
-                (loss.total if share.counts else 0.0 * loss.total).backward()
-                if share.counts:
-                    records[share.index] = _record(share.batch, scores, loss)
+            records = self._backward(batches, work)
             hand_over()
         self.ranks.sum_gradients(self._parameters.values())
         return self.ranks.joined(records, len(batches))
 
-    def _batches(self, members: Sequence[Member]) -> list[Batch]:
+    def _backward(
+        self, batches: Sequence[Batch], work: Callable[[Batch], tuple[Tensor, T]]
+    ) -> dict[int, T]:
+        """Differentiate the loss of each micro-batch that this rank has; what `work` says beside
+        it, by index."""
+        said = {}
+        for share in self.ranks.shares(batches):
+            loss, words = work(share.batch)
+            (loss if share.counts else 0.0 * loss).backward()
+            if share.counts:
+                said[share.index] = words
+        return said
+
+    def _weight(self, members: Sequence[Member]) -> Tensor:
+        """What each trajectory's tokens are multiplied with, [B], from the whole step."""
         lengths_B = torch.tensor([m.length for m in members], device=self.policy.device)
-        weight_B = token_weights(lengths_B, self.objective)
+        return token_weights(lengths_B, self.objective)
+
+    def _cut(self, members: Sequence[Member], weight_B: Tensor) -> list[Batch]:
         tokens = self.ranks.tokens(packed_tokens(members), self.section.tokens_per_microbatch)
         return list(microbatches(members, weight_B, tokens))
+
+    def _batches(self, members: Sequence[Member]) -> list[Batch]:
+        return self._cut(members, self._weight(members))
 
     @torch.no_grad()
     def _foreseen(self, members: list[Member]) -> list[Member]:
@@ -195,17 +236,18 @@ class Learner:
     def _improve(self, critic: Critic, members: Sequence[Member]) -> CriticRecord:
         """One optimiser step of the critic on the members' returns."""
         asked = sum(int(np.isfinite(m.columns[Column.RETURN]).sum()) for m in members)
-        batches, losses = self._batches(members), {}
+
+        def work(batch: Batch) -> tuple[Tensor, float]:
+            return_N = batch.columns[Column.RETURN]
+            here = torch.isfinite(return_N)
+            value_N = critic.values(self._states(batch))[here]
+            before_N, clip = batch.columns[Column.VALUE][here], self.objective.value_clip
+            loss = value_loss(value_N, before_N, return_N[here], clip).sum() / asked
+            return loss, float(loss.detach())
+
+        batches = self._batches(members)
         with critic.in_place(), self._weights() as hand_over:
-            for share in self.ranks.shares(batches):
-                return_N = share.batch.columns[Column.RETURN]
-                here = torch.isfinite(return_N)
-                value_N = critic.values(self._states(share.batch))[here]
-                before_N, clip = share.batch.columns[Column.VALUE][here], self.objective.value_clip
-                loss = value_loss(value_N, before_N, return_N[here], clip).sum() / asked
-                (loss if share.counts else 0.0 * loss).backward()
-                if share.counts:
-                    losses[share.index] = float(loss.detach())
+            losses = self._backward(batches, work)
             hand_over()
         self.ranks.sum_gradients(critic.parameters.values())
         total = sum(self.ranks.joined(losses, len(batches)))
@@ -216,8 +258,8 @@ class Learner:
         rate = self.section.learning_rate * min(1.0, (self.step + 1) / warmup if warmup else 1.0)
         for parameters in self._optimiser.param_groups:
             parameters["lr"] = rate
-        self._optimiser.zero_grad()
-        records = self.gradients(members)
+        gradients = self.gradients(members)
+        records = gradients.records
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.section.max_grad_norm)
         if not torch.isfinite(norm):
             raise FloatingPointError(
@@ -234,6 +276,7 @@ class Learner:
             kl_loss=float(sum(record.kl_loss for record in records)) * self.objective.kl_coef,
             critic=critic,
             grad_norm=float(norm),
+            noise=gradients.noise,
             learning_rate=rate,
         )
 
@@ -362,20 +405,3 @@ def _parts(groups: int, count: int) -> list[range]:
     """Indices of groups in order, cut into at most `count` parts of nearly equal size."""
     bounds = [round(i * groups / count) for i in range(count + 1)]
     return [range(a, b) for a, b in pairwise(bounds) if a < b]
-
-
-def _record(batch: Batch, scores: TokenScores, loss: Loss) -> TokenRecord:
-    return TokenRecord(
-        logprob_N=scores.logprob_N.detach(),
-        old_N=batch.old_N,
-        ratio_N=loss.term.ratio_N,
-        clipped_N=loss.term.clipped_N,
-        entropy_N=scores.entropy_N.detach(),
-        kl_N=loss.kl_N,
-        importance_N=loss.importance_N,
-        correction_N=loss.correction_N,
-        packed=batch.layout.tokens,
-        loss=loss.total.detach(),
-        policy_loss=loss.policy,
-        kl_loss=loss.kl,
-    )

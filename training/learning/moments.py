@@ -1,13 +1,28 @@
-"""AdamW's state as plain named tensors, so that it can lie beside an adapter in one file."""
+"""What a learner needs to go on, as plain named tensors: `LearnerState`, and AdamW's part of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's state of one parameter
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LearnerState:
+    """Everything a learner needs to go on.
+
+    tensors: `adapter/...`, `reference/...`, `optimiser/...`, `rng`, and `critic/...` and
+    `critic_optimiser/...` where there is a critic. probes: logprobs on the probe of the last
+    published versions.
+    """
+
+    tensors: dict[str, Tensor]
+    step: int
+    probes: dict[int, tuple[float, ...]]
 
 
 def moments(

@@ -20,7 +20,8 @@ from tooldojo.configs.schema import LearnerSection, ObjectiveSection, PolicySect
 from tooldojo.rollouts.cluster import on_cluster
 from tooldojo.rollouts.records import Group
 from tooldojo.training.card import Conventions
-from tooldojo.training.learning.learner import Learner, LearnerState
+from tooldojo.training.learning.learner import Learner
+from tooldojo.training.learning.moments import LearnerState
 from tooldojo.training.learning.ranks import join_ranks, leave_ranks, shard_base
 from tooldojo.training.policy import Policy, load_policy
 

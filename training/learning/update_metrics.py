@@ -3,8 +3,8 @@ micro-batches.
 
 Names: `ratio`, `clip_fraction`, `approx_kl`, `mismatch`, `correction` and `entropy` are about
 trainable tokens; `advantage` and `reward` about trajectories; `value` and `critic` about tokens
-that the critic is asked at. Invariant: failed trajectories count in `failed` and
-nowhere else.
+that the critic is asked at; `grad_noise` / `grad_signal`, each added up over steps, is the gradient
+noise scale in groups. Invariant: failed trajectories count nowhere.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ import torch
 from torch import Tensor
 
 from tooldojo.rollouts.records import Group
-from tooldojo.training.learning.batch import Column, Member
+from tooldojo.training.learning.batch import Batch, Column, Member
 from tooldojo.training.learning.critic import CriticRecord, explained_variance
 from tooldojo.training.learning.mismatch import correction_figures, mismatch_figures, quantile
+from tooldojo.training.learning.noise import GradientNoise
+from tooldojo.training.learning.objectives import Loss
+from tooldojo.training.learning.scoring import TokenScores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +44,24 @@ class TokenRecord:
     kl_loss: Tensor
 
 
+def token_record(batch: Batch, scores: TokenScores, loss: Loss) -> TokenRecord:
+    """What is kept of a micro-batch once its gradient is taken."""
+    return TokenRecord(
+        logprob_N=scores.logprob_N.detach(),
+        old_N=batch.old_N,
+        ratio_N=loss.term.ratio_N,
+        clipped_N=loss.term.clipped_N,
+        entropy_N=scores.entropy_N.detach(),
+        kl_N=loss.kl_N,
+        importance_N=loss.importance_N,
+        correction_N=loss.correction_N,
+        packed=batch.layout.tokens,
+        loss=loss.total.detach(),
+        policy_loss=loss.policy,
+        kl_loss=loss.kl,
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StepRecord:
     """One optimiser step: its members, its micro-batches, and what the optimiser did."""
@@ -52,6 +73,7 @@ class StepRecord:
     kl_loss: float
     critic: CriticRecord | None
     grad_norm: float
+    noise: GradientNoise | None
     learning_rate: float
 
 
@@ -66,6 +88,10 @@ def update_metrics(
     advantage = torch.tensor([member.advantage for member in members], dtype=torch.float64)
     rewards = torch.tensor([r for group in groups for r in group.rewards], dtype=torch.float64)
     figures = _token_figures(steps) | _critic_figures(steps)
+    noises = [step.noise for step in steps if step.noise is not None]
+    if noises:
+        figures["grad_signal"] = _mean([noise.signal for noise in noises])
+        figures["grad_noise"] = _mean([noise.noise for noise in noises])
     return figures | {
         "loss": _mean([step.loss for step in steps]),
         "policy_loss": _mean([step.policy_loss for step in steps]),

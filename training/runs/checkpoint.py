@@ -18,7 +18,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from tooldojo.rollouts.records import Group, PolicyRef
-from tooldojo.training.learning.learner import LearnerState
+from tooldojo.training.learning.moments import LearnerState
 from tooldojo.training.runs.atomic import atomic_directory, file_digest, remove_leftovers
 from tooldojo.verifiers.records import Json
 

@@ -35,7 +35,7 @@ def of_members(learner: Learner, members: Sequence[Member]) -> tuple[float, Grad
     parameters = learner.policy.parameters()
     for parameter in parameters.values():
         parameter.grad = None
-    total = sum(float(record.loss) for record in learner.gradients(members))
+    total = sum(float(record.loss) for record in learner.gradients(members).records)
     return total, {n: p.grad.clone() for n, p in parameters.items() if p.grad is not None}
 
 

@@ -122,7 +122,7 @@ def compare(
     parameters = learner.policy.parameters()
     for parameter in parameters.values():
         parameter.grad = None
-    records = learner.gradients(members)
+    records = learner.gradients(members).records
     mine = gradients(parameters)
     for parameter in parameters.values():
         parameter.grad = None

@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from tooldojo.rollouts.records import Group, PolicyRef
-from tooldojo.training.learning.learner import Learner, LearnerState
+from tooldojo.training.learning.learner import Learner
+from tooldojo.training.learning.moments import LearnerState
 from tooldojo.training.runs.atomic import atomic_directory
 from tooldojo.training.runs.checkpoint import (
     GROUPS,
