@@ -59,10 +59,11 @@ class StepBatch:
         """
         scored = [t for g in self.groups for t in g.scored]
         failed = [t for g in self.groups for t in g.trajectories if t.score is None]
+        told = [g for g in self.groups if g.scored]  # one that failed as a whole says nothing
         count = max(1, len(scored))
         figures = {
             "groups/played": float(len(self.groups)),
-            "groups/dead": sum(g.dead for g in self.groups) / max(1, len(self.groups)),
+            "groups/dead": sum(g.dead for g in told) / max(1, len(told)),
             "success": sum(t.score.success for t in scored if t.score) / count,
             "reward": sum(t.reward.total for t in scored if t.reward) / count,
             "truncated": sum(t.ending.truncated for t in scored) / count,
