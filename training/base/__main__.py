@@ -30,7 +30,7 @@ from tooldojo.training.base.template import segments
 from tooldojo.training.base.tokenizer import train_tokenizer, wrap
 from tooldojo.training.base.train import Plan, State, Trainer, keep_memory
 
-VOCAB = 4864
+VOCAB = 5632
 PROBE_SEED, FINAL_SEED, PLAY_SEED = 900_001, 900_002, 900_003
 console = Console()
 

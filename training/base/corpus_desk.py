@@ -82,6 +82,11 @@ class Desk:
     topics: list[str]
     label: str
     codes: dict[str, str]
+    add: str
+    add_key: str
+    numbered: bool  # lists give "1 of 3", "2 of 3" ... instead of ids as keys
+    repeats: bool  # the first thought repeats the clause that gives the reason
+    has: str  # how thoughts name a limit, behind the label that it is for
 
     def line(self, *parts: str) -> str:
         """A closing line."""
@@ -151,6 +156,9 @@ def plural(noun: str) -> str:
     return noun + ("es" if noun.endswith(("s", "sh", "ch", "x")) else "s")
 
 
+SUMS = ("figures", "values", "costs", "prices", "sums", "numbers")
+
+
 def make_desk(draw: Draw) -> Desk:
     """A random desk."""
     thing, part, _ = draw.pick(senses.TRADES)
@@ -204,6 +212,11 @@ def make_desk(draw: Draw) -> Desk:
             "old": draw.pick(("too_late", "too_old", "over_limit", "window_closed")),
             "stock": draw.pick(("no_stock", "sold_out", "none_left")),
         },
+        add=_name(draw, ["add", "sum", "add_up", "sum_up", "total"], draw.pick(SUMS), taken),
+        add_key=draw.pick(SUMS),
+        numbered=draw.chance(0.5),
+        repeats=draw.chance(0.6),
+        has=draw.pick(("has", "allows", "gets", "up to")),
     )
 
 
@@ -333,6 +346,7 @@ def _tools(draw: Draw, k: Desk) -> list[Json]:
             key,
         ),
         k.stock: (f"What is in stock, by {k.value_key}.", {k.item_key: text("its name")}),
+        k.add: ("The sum of all.", {k.add_key: {"type": "array", "items": {"type": "string"}}}),
         k.whole.tool: (f"{recase(k.whole.verb)} a {k.thing}.", with_reason(k.whole, key)),
         k.partial.tool: (f"{recase(k.partial.verb)} one {k.part}.", with_reason(k.partial, part)),
         k.change.tool: (f"{recase(k.change.verb)} one {k.part} for another.", change),

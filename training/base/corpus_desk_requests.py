@@ -73,7 +73,7 @@ def whole(v: Visit) -> Document:
     deed, thing = v.k.whole, v.thing()
     label, clause = reason(v.draw, deed)
     v.ask(frame(v.draw, v.draw.pick(deed.sense.asks).format(x=pointed_at(v, thing)), clause))
-    v.asked(deed.verb, deed.verb, label)
+    v.asked(deed.verb, deed.verb, label, clause)
     v.reach(thing)
     if refusal := v.barred(deed, thing, label):
         return refusal
@@ -88,7 +88,7 @@ def partly(v: Visit) -> Document:
     part, said, named = part_of(v, thing)
     ask = v.draw.pick(deed.sense.asks).format(x=joined(v, said, pointed_at(v, thing)))
     v.ask(frame(v.draw, ask, clause))
-    v.asked(f"{deed.verb} {said}", deed.verb, label)
+    v.asked(f"{deed.verb} {said}", deed.verb, label, clause)
     v.reach(thing)
     if refusal := v.barred(deed, thing, label):
         return refusal
@@ -116,7 +116,7 @@ def change(v: Visit) -> Document:
         ask = draw.pick(senses.SOLD_OUT).format(one=ask, two=other)
         plan, brief = f"{plan} or else {k.partial.verb}", f"{brief} or {k.partial.verb}"
     v.ask(frame(draw, ask, clause))
-    v.asked(plan, brief, label)
+    v.asked(plan, brief, label, clause)
     v.reach(thing)
     if refusal := v.barred(deed, thing, label):
         return refusal
@@ -146,21 +146,22 @@ def change_any(v: Visit) -> Document:
     wish = draw.pick(senses.ANY).format(l=k.value_key)
     ask = draw.pick(deed.sense.asks).format(x=joined(v, said, pointed_at(v, thing)), v=wish)
     v.ask(frame(draw, ask, clause))
-    v.asked(f"{deed.verb} {said} for another", f"{deed.verb} for another", label)
+    v.asked(f"{deed.verb} {said} for another", f"{deed.verb} for another", label, clause)
     v.reach(thing)
     if refusal := v.barred(deed, thing, label):
         return refusal
     others = [each for each in k.values if each != held]
     kept = draw.pick(others) if draw.chance(0.6) else ""
     levels = {x: draw.randint(1, 9) if x in (kept, held) else 0 for x in k.values}
+    counts = ", ".join(f"{x} {n}" for x, n in levels.items())
     because = v.allowed(deed, thing, label)
-    thought = f"{because}, so first see what there is of the {name}."
+    thought = f"{because}, so first see what there is of the {name}, now {held}."
     v.call(thought, k.stock, {k.item_key: name}, levels)
     if not kept:
-        because = f"The {name} has no other {k.value_key} left"
+        because = f"{held} is held, there is {counts}, no other one"
         return v.close(f"{because}, hence a refusal.", "refused", k.codes["stock"], thing.code)
     arguments = {k.key: thing.code, k.part_key: part, k.value_key: kept}
-    because = f"Only {kept} is left besides"
+    because = f"{held} is held, there is {counts}, so {kept} is free"
     v.call(
         f"{because}, hence {deed.verb} {named}.",
         deed.tool,
@@ -186,7 +187,7 @@ def whole_or_part(v: Visit) -> Document:
     one = draw.pick(k.whole.sense.asks).format(x=x)
     v.ask(frame(draw, draw.pick(senses.ORELSE).format(one=one, two=two, good=k.whole.good), clause))
     brief = f"{k.whole.verb} or {k.partial.verb}"
-    v.asked(f"{brief} the cheapest", brief, label)
+    v.asked(f"{brief} the cheapest", brief, label, clause)
     v.reach(thing)
     if thing.status == k.whole.good:
         v.do_whole(thing, label)
@@ -194,7 +195,7 @@ def whole_or_part(v: Visit) -> Document:
     if refusal := v.barred(k.partial, thing, label):
         return refusal
     part = min(thing.parts, key=lambda each: thing.parts[each][2])
-    named = f"the cheapest, {thing.parts[part][0]}, {part}"
+    named = f'the cheapest, "{k.parts}": {{"{thing.parts[part][0]}": "{part}'
     return v.do_part(thing, part, label, v.allowed(k.partial, thing, label), named)
 
 
@@ -209,7 +210,7 @@ def dearer(v: Visit) -> Document:
     label, clause = reason(draw, k.whole)
     both = draw.pick(senses.DEARER).format(a=pair[0].code, b=pair[1].code)
     v.ask(frame(draw, draw.pick(k.whole.sense.asks).format(x=both), clause))
-    v.asked(f"{k.whole.verb} the dearer", f"{k.whole.verb} the dearer", label)
+    v.asked(f"{k.whole.verb} the dearer", f"{k.whole.verb} the dearer", label, clause)
     first, second = pair
     v.read(f"Both totals count, {first.code} first.", first)
     v.read(f"{first.code} costs {first.total:.2f}, next {second.code}.", second)
@@ -231,6 +232,11 @@ def add_up(v: Visit) -> Document:
     v.asked("total", "total")
     if v.access == "id":
         about = " ".join(t.code for t in things)
+        count = len(things)
+        v.asked(
+            f"total, {', '.join(f'{i} of {count} {t.code}' for i, t in enumerate(things, 1))}",
+            "total",
+        )
         x = f"{', '.join(t.code for t in things[:-1])} and {things[-1].code}"
         v.ask(recase(draw.pick(senses.TOTAL_ASKS).format(x=draw.pick((x, f"the {k.things} {x}")))))
     else:
@@ -240,17 +246,15 @@ def add_up(v: Visit) -> Document:
         v.ask(recase(draw.pick(senses.TOTAL_ASKS).format(x=x)))
         v.find(f"First find the {k.mail_key}.", things)
         things = things[::-1] if k.newest_first else things
-    said, amount = "The totals count", 0.0
-    for thing in things:
-        v.read(f"{said}, read {thing.code}.", thing)
-        total = amount + thing.total
-        said = (
-            f"{amount:.2f} + {thing.total:.2f} = {total:.2f}"
-            if amount
-            else f"{thing.code} costs {thing.total:.2f}"
-        )
-        amount = total
-    return v.close(f"{said} is the total.", "total", f"{amount:.2f}", about)
+    costs: list[str] = []
+    for i, thing in enumerate(things, 1):
+        so_far = f"so far {' '.join(costs)}, " if costs else ""
+        v.read(f"{so_far}{i} of {len(things)} is {thing.code}: read it.", thing)
+        costs.append(f"{thing.total:.2f}")
+    last = f"{len(things)} of {len(things)} is done"
+    amount = f"{sum(thing.total for thing in things):.2f}"
+    v.call(f"{last}, so far {' '.join(costs)}: add them.", k.add, {k.add_key: costs}, amount)
+    return v.close(f"Together {amount}.", "total", amount, about)
 
 
 def all_whole(v: Visit) -> Document:
@@ -264,16 +268,21 @@ def all_whole(v: Visit) -> Document:
     label, clause = reason(draw, deed)
     x = draw.pick(senses.ALL).format(good=deed.good, t=k.thing, ts=k.things)
     v.ask(frame(draw, draw.pick(deed.sense.asks).format(x=x), clause))
-    v.asked(f"{deed.verb} all {deed.good}", f"{deed.verb} all", label)
+    v.asked(f"{deed.verb} all {deed.good}", f"{deed.verb} all", label, clause)
     v.find(f"First find the {k.mail_key}.", rows)
-    fit = [t for t in (rows[::-1] if k.newest_first else rows) if t.status == deed.good]
-    if not fit:
-        thought = f"{v.owner} has no {deed.good} {k.thing}, hence a refusal."
+    rows = rows[::-1] if k.newest_first else rows
+    done: list[str] = []
+    read: list[str] = []  # what the thought says of the list, from where the last one stopped
+    for thing, (place, entry) in zip(rows, v.entries(rows).items(), strict=True):
+        read.append(f"{place} is {entry}" if k.numbered else f"{thing.code} is {thing.status}")
+        if thing.status == deed.good:
+            v.do_whole(thing, label, ", ".join(read))
+            done.append(thing.code)
+            read = [f"{' '.join(done)} done, {place}"]
+    if not done:
+        thought = f"{', '.join(read)}: none is {deed.good}, hence a refusal."
         return v.close(thought, "refused", k.codes["early"], v.owner)
-    for i, thing in enumerate(fit):
-        v.do_whole(thing, label, f"{thing.code} is {'also' if i else 'the first'} {deed.good}")
-    codes = [t.code for t in fit]
-    return v.close(f"No other {k.thing} is {deed.good} after {codes[-1]}.", deed.done, *codes)
+    return v.close(f"{', '.join(read)}, that was all.", deed.done, *done)
 
 
 GOALS: dict[Callable[[Visit], Document], float] = {

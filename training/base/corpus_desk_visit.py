@@ -83,9 +83,11 @@ class Visit:
         """The last turn of the request."""
         return self.d.finish(self.reminded(thought), "", self.k.line(*parts))
 
-    def asked(self, plan: str, brief: str, label: str = "") -> None:
+    def asked(self, plan: str, brief: str, label: str = "", clause: str = "") -> None:
         """What the first thought says in full and the later ones in brief."""
-        self.plan = ", ".join(filter(None, (plan, label)))
+        if label and clause and self.k.repeats:
+            plan = f"{plan} as {clause}, that is"
+        self.plan = ", ".join(filter(None, (plan, label))).replace(", that is,", ", that is")
         self.brief = ", ".join(filter(None, (brief, label)))
 
     def reminded(self, thought: str) -> str:
@@ -106,10 +108,17 @@ class Visit:
         self.call(thought, k.find, {k.mail_key: self.mail}, found)
         rows = things[::-1] if k.newest_first else things
         listed: object = {t.code: t.status for t in rows}
-        if self.draw.chance(0.25):
+        if k.numbered:
+            listed = self.entries(rows)
+        elif self.draw.chance(0.25):
             listed = [{k.key: t.code, k.status: t.status} for t in rows]
         then = f"{self.person if 'name' in found else 'The ' + k.owner} is {self.owner}"
         self.call(f"{then}: list the {k.things}.", k.list_, {k.owner_key: self.owner}, listed)
+
+    @staticmethod
+    def entries(rows: list[Thing]) -> dict[str, str]:
+        """A numbered list of records, in the given order."""
+        return {f"{i} of {len(rows)}": f"{t.code}, {t.status}" for i, t in enumerate(rows, 1)}
 
     def read(self, thought: str, thing: Thing) -> None:
         """See a record, once."""
@@ -161,8 +170,10 @@ class Visit:
 
     def window(self, deed: Deed, thing: Thing, label: str) -> str:
         """The figures from which the verdict can be read off."""
-        claim = f" for {label}" if deed.exempt and label == deed.exempt else ""
-        return f"{thing.code} is {thing.age} days old, limit{claim} {deed.limit_for(label)}"
+        limit = f"limit {deed.limit_for(label)}"
+        if label:
+            limit = f"{label} {self.k.has} {deed.limit_for(label)}"
+        return f"{thing.code} is {thing.age} days old, {limit}"
 
     def allowed(self, deed: Deed, thing: Thing, label: str) -> str:
         """Why a deed may be done."""
@@ -190,10 +201,13 @@ class Visit:
 
 def article(draw: Draw) -> str:
     """What a part is called: one invented word or two words."""
-    if draw.chance(0.2):
+    if draw.chance(0.15):
         return draw.word()
-    first = draw.pick(words.MATERIALS) if draw.chance(0.7) else draw.word()
-    return f"{first} {draw.pick(words.THINGS)}"
+    noun = draw.pick(words.GOODS if draw.chance(0.6) else words.THINGS)
+    if draw.chance(0.25):  # a trait is never beside goods, which is how evaluated shops name theirs
+        noun = draw.pick(words.THINGS)
+        return f"{draw.pick(words.TRAITS)} {noun}"
+    return f"{draw.pick(words.MATERIALS) if draw.chance(0.7) else draw.word()} {noun}"
 
 
 def person(draw: Draw) -> tuple[str, str]:

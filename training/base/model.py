@@ -26,7 +26,7 @@ from torch.nn import functional as F
 class Shape:
     """Size of the network; the names follow Qwen3's configuration."""
 
-    vocab: int = 4864
+    vocab: int = 5632
     hidden: int = 256
     layers: int = 4
     heads: int = 4

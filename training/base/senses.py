@@ -288,7 +288,20 @@ def spaced_words() -> frozenset[str]:
     said += [*FRAMES, *STATUS_ASKS, *STOCK_ASKS, *TOTAL_ASKS, *DEARER, *ORELSE, *SOLD_OUT, *ANY]
     said += [*ALL, *EMAILS, *(noun for trade in TRADES for noun in trade), *OWNERS]
     found = {word for text in said for word in re.findall(r"(?<![{\w])[a-z]+(?![}\w])", text)}
+    return frozenset({*found, *words.PLAIN_WORDS} - _values() | {*words.FUNCTION_WORDS})
+
+
+@cache
+def content_words() -> frozenset[str]:
+    """Further lower-case words, mostly values: one token each, the space in front apart, so that a
+    value has the same tokens in prose and in JSON.
+    """
+    others = {*words.COMMON, *words.VERBS, *FIRST_NAMES, *LAST_NAMES}
+    return frozenset(word for word in _values() | others if word.isalpha()) - spaced_words()
+
+
+def _values() -> set[str]:
+    """Words that occur as values of fields."""
     labels = {label for names, _ in REASONS.values() for label in names}
     values = {*labels, *TOPICS, *EARLY, *MIDDLE, *LATE, *words.ADJECTIVES, *words.COLOURS}
-    values |= {*words.MATERIALS, *words.SIZES, *words.THINGS}
-    return frozenset({*found, *words.PLAIN_WORDS} - values | {*words.FUNCTION_WORDS})
+    return values | {*words.MATERIALS, *words.SIZES, *words.THINGS, *words.GOODS, *words.TRAITS}

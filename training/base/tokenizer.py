@@ -18,14 +18,14 @@ from functools import cache
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from tooldojo.training.base.senses import spaced_words
+from tooldojo.training.base.senses import content_words, spaced_words
 from tooldojo.training.base.template import CHAT_TEMPLATE, END_OF_TURN, PAD, SPECIALS
 
-# JSON glue with its inner spaces | plain word with its space | end of a sentence | opening mark
-# with its space | lower-case letters | other letters | digits by three | the rest alone
+# JSON glue with its spaces, unless a word follows | plain word with its space | end of a sentence |
+# opening mark with its space | lower-case letters | other letters | digits by three | the rest
 SPLIT = (
-    r'(?:["{}\[\],:]+ ?)+'
-    r"| (?:WORDS)(?![\p{L}\p{N}_\-@]|\.\S)"
+    r'(?:["{}\[\],:]+(?: (?!\p{L}))?)+'
+    r"| (?:I|WORDS)(?![\p{L}\p{N}_\-@]|\.\S)"
     r"|\.(?: |\n+)|; | [<(+=/]"
     r"|\p{Ll}+|\p{Lu}+\p{Ll}*|\p{L}+|\p{N}{1,3}|\n+|\s|[^\s\p{L}\p{N}]"
 ).replace("WORDS", "|".join(sorted(spaced_words(), key=len, reverse=True)))
@@ -33,14 +33,15 @@ SPACE = "Ġ"
 
 
 def train_tokenizer(texts: Iterable[str], vocab: int) -> Tokenizer:
-    """BPE with `vocab` tokens: specials, bytes, digit runs, plain words in three forms, learned
-    pieces.
+    """BPE with `vocab` tokens: specials, bytes, digit runs, plain words in three forms, other words
+    in one, learned pieces.
 
     A whole piece of the split that is in the vocabulary is one token, whatever pairs would merge.
     """
     digits = [f"{i:0{n}d}" for n in (1, 2, 3) for i in range(10**n)]
     plain = sorted(spaced_words())
     fixed = [*digits, *plain, *(SPACE + w for w in plain), *(w.capitalize() for w in plain)]
+    fixed += [SPACE + "I", *sorted(content_words())]
     fixed = list(dict.fromkeys(fixed))
     learned = Tokenizer(models.BPE())
     learned.pre_tokenizer = _splitter()

@@ -102,6 +102,32 @@ THINGS = _list(
     canvas fresco mosaic exhibit relic trophy medal match league coach referee
     """
 )
+# What shops, offices and homes are full of, and what such things are like.
+GOODS = _list(
+    """
+    lamp chair mug vase clock basket kettle table pillow rug backpack umbrella bottle tray bench
+    jacket shirt sweater coat robe vest hoodie dress skirt scarf belt sock boot glove cap ring
+    bracelet necklace sofa bed stool shelf drawer cupboard curtain carpet blanket towel candle
+    plate bowl cup glass spoon fork knife pan pot toaster blender grill fridge freezer washer
+    dryer iron vacuum heater fan radio phone tablet laptop printer scanner monitor keyboard mouse
+    cable charger battery speaker microphone camera lens tripod drill hammer saw wrench ladder
+    rope nail screw brush bucket hose rake shovel seed flower rose tulip apple pear plum cherry
+    lemon carrot potato onion bread cheese butter milk coffee tea sugar salt pepper rice pasta
+    soup cake cookie chocolate bicycle scooter helmet tent kayak paddle ski sledge racket ball
+    puzzle doll kite guitar piano flute drum notebook pencil pen ruler eraser envelope stapler
+    folder binder map globe suitcase wallet purse key door window garage gate fence roof wall
+    """
+)
+TRAITS = _list(
+    """
+    bright slim round soft plain rapid smooth sturdy modern simple gentle curved folding classic
+    compact square thick thin sharp blunt fresh dried frozen sweet bitter sour spicy mild strong
+    weak deep shallow steep flat hollow solid rough shiny dull pale dark striped dotted woven
+    knitted printed painted carved hand made local foreign rural urban ancient digital manual
+    electric magnetic portable foldable washable waterproof elegant fancy cosy airy sunny shady
+    lucky famous rare usual common special daily weekly monthly yearly early single double triple
+    """
+)
 VERBS = _list(
     """
     weigh polish tune seal release archive inspect calibrate retire rename promote mend label
