@@ -151,7 +151,7 @@ def total(archive: Archive, condition: str) -> Sketch:
         story.search(names[1])
     story.open(f"Now the {what} of {names[1]}, in {articles[1]}.", articles[1])
     why = f"The two values are {values[0]} and {values[1]}, which I add."
-    story.do(why, "add_values", values=list(values))
+    story.do(why, "total_of_values", values=list(values))
     for article, value in zip(articles, values, strict=True):
         story.cite(article, str(value))
     fields = _pair(articles, names) | {"fact": what}

@@ -80,7 +80,7 @@ class Retrieval(World):
         return f"{table['of']}: {rows}"
 
     @tool(mutates=False, idempotent=True)
-    def add_values(self, values: list[int]) -> int:
+    def total_of_values(self, values: list[int]) -> int:
         """Sum of some values."""
         return sum(values)
 

@@ -75,7 +75,7 @@ def test_reads_show_what_is_asked() -> None:
     assert world.find_passage("W1000", "Flood") == "A flood is recorded for 1811."
     assert world.find_passage("W1000", "floo") == "floo is not in W1000"
     assert world.lookup_table("W1000") == "inhabitants: 1980: 700, 1990: 900"
-    assert world.add_values([1, 20, 300]) == 321
+    assert world.total_of_values([1, 20, 300]) == 321
     assert world.state == _world().state
 
 

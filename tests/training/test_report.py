@@ -57,7 +57,7 @@ def test_the_page_says_what_happened(page: str, finished_run: Path) -> None:
     assert sentence(compare(stages["sft"], stages["rl"])).split(":")[0] in page
     rate = stages["rl"].summary().success
     assert f"{rate.successes} of {rate.trials} tasks" in page
-    assert "All 72 stored trajectories" in page and "GRPO" in page
+    assert "All 72 stored trajectories" in page and "DAPO" in page
     assert "rollout 69 % of the step" in page
 
 

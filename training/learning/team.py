@@ -234,7 +234,7 @@ def _why(waiting: Sequence[Any], error: Exception) -> LearnerLost:
     """What a failed collective comes from: the rank that says more than that another one left."""
     import ray
 
-    reasons = {0: _last_line(error)}
+    reasons = {} if isinstance(error, ray.exceptions.RayError) else {0: _last_line(error)}
     ready, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=_LAST_WORDS)
     for index, each in enumerate(waiting, start=1):
         if each not in ready:
@@ -244,7 +244,7 @@ def _why(waiting: Sequence[Any], error: Exception) -> LearnerLost:
         except Exception as own:
             reasons[index] = _last_line(own)
     telling = {i: r for i, r in reasons.items() if not any(word in r for word in _LEFT)}
-    index, reason = next(iter((telling or reasons).items()))
+    index, reason = next(iter((telling or reasons or {0: _last_line(error)}).items()))
     return LearnerLost(
         f"learner rank {index} failed: {reason}; the step was not finished: resume from the last "
         "checkpoint"

@@ -89,7 +89,7 @@ def test_two_ranks_update_as_one(
     assert second.keys() == first.keys()
     for name in ("loss", "grad_norm", "entropy", "clip_fraction"):
         if name in first:
-            assert second[name] == pytest.approx(first[name], rel=1e-5, abs=1e-7), name
+            assert second[name] == pytest.approx(first[name], rel=1e-5, abs=1e-6), name
     one, two = moved(alone, groups), moved(team, groups)
     differ = {name: one[name] - two[name] for name in one}
     assert norm_of(one) > 0
