@@ -1,4 +1,5 @@
-"""Judges made from functions: `CallableJudge`, and `NamedJudge`, which crosses processes by name.
+"""Judges made from functions: `CallableJudge`, and `NamedJudge`, which crosses processes by name;
+`patient` gives any judge a deadline.
 
 Refuses to know any model or endpoint: the function asks whatever it likes, an LLM or a reward
 model. Invariant: an answer that comes too late or is no number in [0, 1] is a failure, never a 0.
@@ -13,8 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import cast
 
-from tooldojo.envs.judging import Opinion, Question
+from tooldojo.envs.judging import Judge, Opinion, Question
 from tooldojo.envs.registry import load_reference
+from tooldojo.rollouts.host import ToolThreads
 
 Answer = Opinion | float | tuple[float, str]
 JudgeFunction = Callable[[Question], Answer | Awaitable[Answer]]
@@ -25,7 +27,8 @@ class CallableJudge:
     """A judge from a function of a `Question`, which may be `async def`.
 
     It returns a value in [0, 1], a pair of value and reason, or an `Opinion`. A function that is
-    not asynchronous runs in a thread. deadline: seconds for one answer.
+    not asynchronous runs on a thread of its own, which is left behind at the deadline. deadline:
+    seconds for one answer.
     """
 
     function: JudgeFunction
@@ -42,7 +45,8 @@ class CallableJudge:
             if inspect.iscoroutinefunction(inspect.unwrap(self.function)):
                 answer = self.function(question)
             else:
-                answer = await asyncio.to_thread(self.function, question)
+                work = ToolThreads(limit=1).run(lambda: self.function(question), self.deadline)
+                answer = await work
             return _opinion(await answer if isinstance(answer, Awaitable) else answer)
 
 
@@ -56,6 +60,16 @@ class NamedJudge:
     async def __call__(self, question: Question) -> Opinion:
         """The opinion of the function behind the reference; see `CallableJudge`."""
         return await CallableJudge(judge_function(self.reference), self.deadline)(question)
+
+
+def patient(judge: Judge, deadline: float) -> Judge:
+    """The same judge; `TimeoutError` where it takes longer than so many seconds."""
+
+    async def within(question: Question) -> Opinion:
+        async with asyncio.timeout(deadline):
+            return await judge(question)
+
+    return within
 
 
 @cache

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +162,38 @@ def test_a_failing_judge_is_no_zero(
         assert trajectory.failure is not None
         assert trajectory.evidence is not None  # kept, so that it can be judged later
     assert group.scored == ()
+
+
+@pytest.mark.parametrize(
+    ("own", "changes"),
+    [
+        (0.5, {}),  # asked after a message
+        (60.0, {"max_turns": 1}),  # after a call
+        (60.0, {"max_turn_tokens": 10}),  # after a turn that was cut off
+    ],
+)
+def test_a_judge_that_takes_as_long_as_anything_may_is_lost_and_its_evidence_kept(
+    own: float,
+    changes: dict,
+    polite: type,
+    chat: Chat,
+    limits: Limits,
+    tasks: Callable[..., Task],
+) -> None:
+    judge, limits = CallableJudge(never, own), replace(limits, deadline=0.5, **changes)
+    for trajectory in played(polite, chat, limits, tasks, judge).trajectories:
+        assert trajectory.ending.stop is StopReason.JUDGE_LOST
+        assert trajectory.evidence is not None
+
+
+def test_a_judge_that_blocks_is_left_behind_at_its_deadline() -> None:
+    forever = threading.Event()
+    judge = CallableJudge(lambda question: forever.wait(30), deadline=0.1)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        asyncio.run(judge(Question("tone", "?")))
+    assert time.monotonic() - began < 15
+    forever.set()
 
 
 def test_gates_take_judged_components_as_given(polite: type, tasks: Callable[..., Task]) -> None:
