@@ -38,7 +38,8 @@ def strict(evidence: Evidence, goal: Goal) -> Score:
 
 
 def judges(verifier: Callable | None) -> Judges:
-    return Judges(verifier, reward, {"verifier": str(verifier), "reward": "double"})
+    about = {"verifier": str(verifier), "reward": "double"}
+    return Judges(verifier, RewardShape(), about, reward=reward)
 
 
 @pytest.fixture
