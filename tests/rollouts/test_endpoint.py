@@ -22,7 +22,8 @@ from starlette.routing import Route
 
 from tooldojo.configs.loading import load_recipe
 from tooldojo.configs.schema import EndpointSection
-from tooldojo.envs.task import Call, IssuedTask, Task
+from tooldojo.envs.registry import world_class
+from tooldojo.envs.task import Call, IssuedTask, Split, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endpoint import (
     Completion,
@@ -287,6 +288,20 @@ def test_a_trajectory_is_scored_and_stored_but_has_no_logprobs(
     assert first_mismatch(row, chat) is None
     with pytest.raises(ValueError, match=r"reported none\. What an endpoint played is for eval"):
         members_of([group])
+
+
+def test_what_was_said_to_a_user_is_sent_back_without_its_thought(
+    endpoint: Callable[..., Endpoint], chat: Chat
+) -> None:
+    world = world_class("tooldojo/Dialogue-v0")
+    task = next(t for i in range(99) if (t := world.make_task(1, Split.TRAIN, 1, i)).gold[0].message
+                and len(t.gold) > 1)  # fmt: skip
+    asked, closing = task.gold[0].message, task.gold[-1].message
+    them = Them(said(asked, reasoning_content="hm"), said(closing))
+    (played,) = play(endpoint(them), chat, task).trajectories
+    assert played.turns == 2 and played.ending.stop is StopReason.ANSWERED
+    first, reply = them.asked[1]["messages"][-2:]
+    assert first == {"role": "assistant", "content": asked} and reply["role"] == "user"
 
 
 def test_endings_of_an_endpoint(endpoint: Callable[..., Endpoint], chat: Chat, task: Task) -> None:
