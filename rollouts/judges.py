@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import cast
@@ -41,7 +42,7 @@ class CallableJudge:
             TimeoutError: after the deadline.
             ValueError: for an answer that is no value in [0, 1].
         """
-        async with asyncio.timeout(self.deadline):
+        async with _within(self.deadline):
             if inspect.iscoroutinefunction(inspect.unwrap(self.function)):
                 answer = self.function(question)
             else:
@@ -66,10 +67,22 @@ def patient(judge: Judge, deadline: float) -> Judge:
     """The same judge; `TimeoutError` where it takes longer than so many seconds."""
 
     async def within(question: Question) -> Opinion:
-        async with asyncio.timeout(deadline):
+        async with _within(deadline):
             return await judge(question)
 
     return within
+
+
+@asynccontextmanager
+async def _within(deadline: float) -> AsyncIterator[None]:
+    timer = asyncio.timeout(deadline)
+    try:
+        async with timer:
+            yield
+    except TimeoutError as error:
+        if not timer.expired():
+            raise  # the judge's own
+        raise TimeoutError(f"no answer within {deadline:g} s") from error
 
 
 @cache
