@@ -321,7 +321,7 @@ class _Player:
         self.about.now(f"waits for {calls or 'the verifier'}", self.turn)
         began = time.perf_counter()
         if self.threads is None:  # each call and question has its own deadline, once it has a place
-            async with asyncio.timeout(None if calls else allowed):
+            async with asyncio.timeout(None if names else allowed):
                 results = (await world.astep(action))[0]
         else:
             what, specs = f"{calls} of {self.task.env}", world.tool_specs()
