@@ -157,7 +157,8 @@ class EndpointSection(Section):
     patience: Annotated[float, Field(gt=0)] = 600.0
     """Seconds for one answer with all retries and waits; stands for `rollout.deadline`."""
     requests_per_minute: Annotated[int, Field(ge=0)] = 0
-    """Requests are spread out so that there are no more; 0 sets no limit."""
+    """Requests are spread out so that there are no more; 0 sets no limit. So few trajectories play
+    at once that none waits longer than half of `patience` for its request."""
     input_price: Annotated[float, Field(ge=0)] = 0.0
     """US dollars per million tokens read."""
     output_price: Annotated[float, Field(ge=0)] = 0.0

@@ -59,7 +59,7 @@ async def _call(world: World, call: Admitted) -> ToolCall:
         of_plain_data(world.env_id, world.state_tree.begin)
     try:
         work = world.perform(call.spec, call.checked)
-        text = shown(await limited(world.env_id, call.spec, work))
+        text = shown(await limited(world.env_id, call.spec, work, world.call_deadline))
     except BaseException as error:  # a cancelled write leaves nothing behind, either
         if call.writes:
             world.state_tree.rollback()

@@ -77,6 +77,7 @@ class World(gym.Env[tuple[str, ...], dict]):
     user: User | None = None  # rollouts may put another one into an instance
 
     judge: Judge | None = None  # who answers judged components; whoever plays the world sets it
+    call_deadline: float | None = None  # seconds, for a tool that declares none; set likewise
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

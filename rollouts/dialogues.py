@@ -2,9 +2,10 @@
 
 A client of a chat API sends text back, and tokenising text again may give other tokens than the
 policy sampled. So each reply is remembered with its ids: whoever sends it back, followed by tool
-results alone, gets the very tokens that our own player would have. What follows a malformed reply
-counts as its result, though it has no call that a tool message could answer: so it was in training.
-Any other conversation is what the template writes. Refuses nothing that the template takes.
+results alone, or a message by what a user says, gets the very tokens that our own player would
+have. What follows a malformed reply counts as its result, though it has no call that a tool message
+could answer: so it was in training. Any other conversation is what the template writes. Refuses
+nothing that the template takes.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ REMEMBERED = 4096  # replies; a conversation that is forgotten is only rendered 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A remembered reply: its name, every id up to its stop token, and whether a call in it could
-    not be read.
+    """A remembered reply: its name, every id up to its stop token, whether a call in it could not
+    be read, and whether it is a message alone.
     """
 
     name: str
     ids: tuple[int, ...]
     malformed: bool
+    spoken: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,13 @@ class Dialogues:
             TemplateError: for messages that the template refuses.
         """
         results = _results_at_end(messages)
-        answered = len(results) or 1  # a malformed reply is followed by one message of the user
+        answered = len(results) or 1  # without calls to answer one message of the user follows
         reply = self._replies.get(_key(messages[:-answered], tools))
-        if reply is not None and (results or reply.malformed):
+        heard = not results and messages[-1]["role"] == "user"
+        if reply is not None and (results or (heard and (reply.malformed or reply.spoken))):
             results = results or [str(messages[-1]["content"])]
-            return Prompt((*reply.ids, *self.chat.observation_ids(results)), reply.name)
+            observed = self.chat.observation_ids(results, heard and reply.spoken)
+            return Prompt((*reply.ids, *observed), reply.name)
         roles = [message["role"] for message in messages]
         if roles in (["user"], ["system", "user"]):
             system = str(messages[0]["content"]) if len(messages) == 2 else ""

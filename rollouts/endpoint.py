@@ -13,7 +13,8 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tooldojo.configs.schema import EndpointSection
@@ -84,6 +85,14 @@ class Completion:
     cut: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What belongs to one event loop: connections, and whose request is the next to start."""
+
+    client: AsyncOpenAI
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class Endpoint:
     """A client that may be used from any event loop, one at a time. `usage` grows with answers."""
 
@@ -102,13 +111,19 @@ class Endpoint:
         if importlib.util.find_spec("openai") is None:
             raise EndpointError("an endpoint needs the package openai; install tooldojo[endpoint]")
         self.section, self.usage = section, Usage()
-        self._clients: dict[asyncio.AbstractEventLoop, AsyncOpenAI] = {}
+        self._lines: dict[asyncio.AbstractEventLoop, _Line] = {}
         self._free = 0.0  # when the next request may start, of time.monotonic
 
     @property
     def name(self) -> str:
         """Model and address."""
         return f"{self.section.model}@{self.section.url}"
+
+    def at_once(self, wanted: int) -> int:
+        """How many of `wanted` requests may be open: as many as start within half of `patience`."""
+        per_minute = self.section.requests_per_minute
+        most = int(per_minute * self.section.patience / 120)
+        return min(wanted, max(1, most)) if per_minute else wanted
 
     async def check(self) -> None:
         """Find out whether anything answers there.
@@ -151,9 +166,10 @@ class Endpoint:
         body = {key: value for key, value in body.items() if key not in section.leave_out}
         if tools:
             body["tools"] = list(tools)
-        await self._paced()
+        line = await self._line()
+        await self._paced(line.turn)
         try:
-            answer: ChatCompletion = await self._opened().chat.completions.create(
+            answer: ChatCompletion = await line.client.chat.completions.create(
                 model=section.model,
                 messages=messages,  # type: ignore[arg-type]
                 max_completion_tokens=section.max_turn_tokens,
@@ -183,12 +199,18 @@ class Endpoint:
 
         return ask
 
-    def _opened(self) -> AsyncOpenAI:
-        """The client of the running loop; connections cannot be carried to another one."""
+    async def _line(self) -> _Line:
+        """That of the running loop, for connections cannot be carried to another one; those of
+        loops that have ended are dropped.
+        """
         loop = asyncio.get_running_loop()
-        if loop not in self._clients:
-            self._clients[loop] = self._new(self.section.retries)
-        return self._clients[loop]
+        if loop not in self._lines:
+            ended = [self._lines.pop(each) for each in list(self._lines) if each.is_closed()]
+            self._lines[loop] = _Line(self._new(self.section.retries))
+            for line in ended:
+                with suppress(RuntimeError):  # its connections cannot say goodbye without a loop
+                    await line.client.close()
+        return self._lines[loop]
 
     def _new(self, retries: int) -> AsyncOpenAI:
         from openai import AsyncOpenAI
@@ -200,12 +222,12 @@ class Endpoint:
             max_retries=retries,
         )
 
-    async def _paced(self) -> None:
+    async def _paced(self, turn: asyncio.Lock) -> None:
+        """Wait in line; who is cancelled there leaves the place to the next."""
         if self.section.requests_per_minute:
-            now = time.monotonic()
-            at = max(now, self._free)
-            self._free = at + 60 / self.section.requests_per_minute
-            await asyncio.sleep(at - now)
+            async with turn:
+                await asyncio.sleep(self._free - time.monotonic())
+                self._free = time.monotonic() + 60 / self.section.requests_per_minute
 
     def _count(self, answer: ChatCompletion) -> None:
         read = answer.usage.prompt_tokens if answer.usage else 0

@@ -60,7 +60,7 @@ class EndpointSampler:
 
 def conversation(task: Task, history: Sequence[PastTurn], form: CallFormat) -> list[Message]:
     """A trajectory so far as messages; a malformed turn's error comes from the user, since there is
-    no call that it could answer. Thoughts are left out.
+    no call that it could answer. Thoughts are left out, except of such a turn.
     """
     system = world_class(task.env).system_prompt
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
@@ -68,7 +68,8 @@ def conversation(task: Task, history: Sequence[PastTurn], form: CallFormat) -> l
     for number, past in enumerate(history):
         parsed = form.parse(past.text)
         if not parsed.calls:
-            messages.append({"role": "assistant", "content": past.text})
+            said = past.text if parsed.malformed else parsed.message
+            messages.append({"role": "assistant", "content": said})
             messages.append({"role": "user", "content": "\n".join(past.results)})
             continue
         ids = [f"call_{number}_{place}" for place in range(len(parsed.calls))]

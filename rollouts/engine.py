@@ -246,13 +246,15 @@ class VllmSampler:
         return Prepared(prompt, params, route.lora, route.policy)
 
     def _publish(self, engine: LLMEngine, update: PolicyUpdate) -> DeliveryReceipt:
+        def answer(policy: PolicyRef, probe: Probe) -> tuple[float, ...]:
+            return self._answer(engine, policy, probe)
+
+        self._prover.look(update.probe, answer)
         began = time.perf_counter()
         digest = self.delivery.deliver(engine, update)
         swapped = time.perf_counter()
         transport = self.delivery.transport
-        error, stale, decisive = self._prover.prove(
-            update, transport, digest, lambda policy, probe: self._answer(engine, policy, probe)
-        )
+        error, stale, decisive = self._prover.prove(update, transport, digest, answer)
         return DeliveryReceipt(
             self.engine.engine,
             update.ref,

@@ -47,6 +47,7 @@ _START = 900.0  # seconds in which a worker must have loaded its model
 _DELIVERY = 3.0  # deadlines that a delivery may take: it waits for turns under way, then proves
 _PARTING = 5.0  # seconds in which engines may end what they are in when the fleet closes
 _DUMPED = 20  # stuck trajectories of a worker that are logged
+_CALLS = 100_000  # open at once in a worker; of Ray's own 1,000, groups in line would leave none
 _PATIENCE = 20.0  # seconds without a finished group before the workers are asked whether they live
 
 
@@ -230,7 +231,6 @@ class Fleet:
     def pump(self, wait: bool) -> None:
         """Put the groups of finished jobs where they belong; `wait`: until there are any."""
         import ray
-        from ray.exceptions import OutOfMemoryError, RayActorError
 
         running = self._scheduler.tickets
         if not running:
@@ -245,7 +245,7 @@ class Fleet:
                 continue  # lost with a worker that was replaced just now
             try:
                 groups = ray.get(play)
-            except (RayActorError, OutOfMemoryError, EngineLost) as error:
+            except _losses() as error:
                 self._replace(self._seats[self._scheduler.seat_of(play)], _why(error))
             else:
                 self._scheduler.ended(play).done.extend(groups)
@@ -257,6 +257,7 @@ class Fleet:
 
         for play in self._scheduler.abandon(done):
             ray.cancel(play)
+        self._send(self._scheduler.next_suspect())  # it may have waited for one of these
 
     def _at_once(self, group_size: int) -> int:
         """Groups per job: lockstep needs all that play at once in one."""
@@ -280,6 +281,7 @@ class Fleet:
         handle = actor.options(
             num_cpus=1 if on_cluster() else 0,
             num_gpus=section.gpus_per_worker,
+            max_concurrency=_CALLS,
             runtime_env={"env_vars": variables},
             scheduling_strategy="SPREAD",
         ).remote(*self._arguments)
@@ -308,11 +310,11 @@ class Fleet:
 
     def _receipt(self, seat: _Seat, receipt: ObjectRef) -> DeliveryReceipt | None:
         import ray
-        from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError, RayTaskError
+        from ray.exceptions import GetTimeoutError, RayTaskError
 
         try:
             return ray.get(receipt, timeout=_DELIVERY * self.section.deadline)
-        except (RayActorError, OutOfMemoryError, EngineLost, GetTimeoutError) as error:
+        except (*_losses(), GetTimeoutError) as error:
             return self._replace(seat, _why(error))
         except RayTaskError as error:
             if isinstance(error.cause, DeliveryError):
@@ -345,28 +347,38 @@ class Fleet:
         return receipt
 
     def _check_alive(self) -> None:
-        """Ask every worker what it is at; one that does not answer within the deadline is replaced.
+        """Ask every worker that ever answered what it is at; one that does not answer within the
+        deadline is replaced.
 
         What has waited for longer than the deadline goes to the log, longest first.
         """
         import ray
-        from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError
+        from ray.exceptions import GetTimeoutError
 
         deadline = self.section.deadline
         for seat in list(self._seats):
+            if seat.engine is None:
+                continue  # it may still be loading, for which `_ready` has its own patience
             try:
                 stuck = ray.get(seat.handle.under_way.remote(deadline), timeout=deadline)
-            except (RayActorError, OutOfMemoryError, EngineLost, GetTimeoutError) as error:
+            except (*_losses(), GetTimeoutError) as error:
                 self._replace(seat, _why(error))
             else:
                 for line in stuck[:_DUMPED]:
-                    LOG.warning("%s: %s", seat.engine.engine if seat.engine else "worker", line)
+                    LOG.warning("%s: %s", seat.engine.engine, line)
 
     def _end_ray(self) -> None:
         import ray
 
         if self._owns_ray:
             ray.shutdown()
+
+
+def _losses() -> tuple[type[Exception], ...]:
+    """What says that a worker is gone, or what it left in the store of a node that is."""
+    from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError
+
+    return RayActorError, OutOfMemoryError, ObjectLostError, EngineLost
 
 
 def _why(error: BaseException) -> str:

@@ -285,9 +285,6 @@ def _number(word: str) -> float:
     return value
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_number)
-
-
 def _check_plain(value: Json, depth: int) -> None:
     """Refuse what later layers cannot carry: deep nesting, and half of a surrogate pair."""
     if depth < 0:

@@ -1,4 +1,5 @@
-"""Judges made from functions: `CallableJudge`, and `NamedJudge`, which crosses processes by name.
+"""Judges made from functions: `CallableJudge`, and `NamedJudge`, which crosses processes by name;
+`patient` gives any judge a deadline.
 
 Refuses to know any model or endpoint: the function asks whatever it likes, an LLM or a reward
 model. Invariant: an answer that comes too late or is no number in [0, 1] is a failure, never a 0.
@@ -8,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import cast
 
-from tooldojo.envs.judging import Opinion, Question
+from tooldojo.envs.judging import Judge, Opinion, Question
 from tooldojo.envs.registry import load_reference
+from tooldojo.rollouts.host import ToolThreads
 
 Answer = Opinion | float | tuple[float, str]
 JudgeFunction = Callable[[Question], Answer | Awaitable[Answer]]
@@ -25,7 +28,8 @@ class CallableJudge:
     """A judge from a function of a `Question`, which may be `async def`.
 
     It returns a value in [0, 1], a pair of value and reason, or an `Opinion`. A function that is
-    not asynchronous runs in a thread. deadline: seconds for one answer.
+    not asynchronous runs on a thread of its own, which is left behind at the deadline. deadline:
+    seconds for one answer.
     """
 
     function: JudgeFunction
@@ -38,11 +42,12 @@ class CallableJudge:
             TimeoutError: after the deadline.
             ValueError: for an answer that is no value in [0, 1].
         """
-        async with asyncio.timeout(self.deadline):
+        async with _within(self.deadline):
             if inspect.iscoroutinefunction(inspect.unwrap(self.function)):
                 answer = self.function(question)
             else:
-                answer = await asyncio.to_thread(self.function, question)
+                work = ToolThreads(limit=1).run(lambda: self.function(question), self.deadline)
+                answer = await work
             return _opinion(await answer if isinstance(answer, Awaitable) else answer)
 
 
@@ -56,6 +61,28 @@ class NamedJudge:
     async def __call__(self, question: Question) -> Opinion:
         """The opinion of the function behind the reference; see `CallableJudge`."""
         return await CallableJudge(judge_function(self.reference), self.deadline)(question)
+
+
+def patient(judge: Judge, deadline: float) -> Judge:
+    """The same judge; `TimeoutError` where it takes longer than so many seconds."""
+
+    async def within(question: Question) -> Opinion:
+        async with _within(deadline):
+            return await judge(question)
+
+    return within
+
+
+@asynccontextmanager
+async def _within(deadline: float) -> AsyncIterator[None]:
+    timer = asyncio.timeout(deadline)
+    try:
+        async with timer:
+            yield
+    except TimeoutError as error:
+        if not timer.expired():
+            raise  # the judge's own
+        raise TimeoutError(f"no answer within {deadline:g} s") from error
 
 
 @cache

@@ -158,10 +158,12 @@ async def _cancelled(tasks: Sequence[asyncio.Task[Group]]) -> None:
 
 
 def transformers_delivery(sampler: TransformersSampler) -> Deliver:
-    """Merged weights into the sampler's model, proven like an engine's."""
+    """Merged weights into the sampler's model, proven like an engine's; a turn that is being
+    sampled ends under the version that began it.
+    """
     prover = Prover(sampler.engine.engine, str(sampler.model.dtype).removeprefix("torch."))
 
-    def deliver(update: PolicyUpdate) -> DeliveryReceipt:
+    def swap(update: PolicyUpdate) -> DeliveryReceipt:
         began = perf_counter()
         digest = _load_merged(sampler, update)
         sampler.policy = update.ref
@@ -181,7 +183,7 @@ def transformers_delivery(sampler: TransformersSampler) -> Deliver:
             perf_counter() - swapped,
         )
 
-    return deliver
+    return lambda update: sampler.between_batches(lambda: swap(update))
 
 
 def vllm_delivery(sampler: VllmSampler) -> Deliver:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from tooldojo.configs.schema import RolloutSection
 from tooldojo.envs.judging import Judge, JudgeLost
+from tooldojo.envs.limits import places
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.snapshot import Snapshot
@@ -26,6 +27,7 @@ from tooldojo.rollouts.buffer import TokenBuffer
 from tooldojo.rollouts.chat import Chat, ParsedTurn
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.host import Host, UnderWay
+from tooldojo.rollouts.judges import patient
 from tooldojo.rollouts.records import (
     Branch,
     Failure,
@@ -44,7 +46,7 @@ from tooldojo.rollouts.sampler import (
     SampleRequest,
     SamplingSpec,
 )
-from tooldojo.verifiers.records import Evidence, ScoreStatus, StopReason
+from tooldojo.verifiers.records import CallOutcome, Evidence, ScoreStatus, StopReason
 from tooldojo.verifiers.reward import RewardShape, TurnReward, shape_reward
 
 T = TypeVar("T")
@@ -52,7 +54,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one trajectory may use: turns, tokens, and seconds (`deadline`) for an answer or step.
+    """What one trajectory may use: turns, tokens, and seconds (`deadline`) for an answer, a call,
+    a verdict and a judge's opinion.
 
     The recipe's `max_turns` counts, not the world's own default.
     """
@@ -139,7 +142,8 @@ async def play(
     """
     began = time.perf_counter()
     world = _world_at(task, start, limits)
-    world.judge = judge
+    world.judge = None if judge is None else patient(judge, limits.deadline)
+    world.call_deadline = limits.deadline
     if user is not None and world.user is not None:
         world.user = user
     host = host or Host()
@@ -232,25 +236,18 @@ class _Player:
     """The moving parts of one trajectory."""
 
     def __init__(
-        self,
-        task: Task,
-        world: World,
-        prompt: tuple[int, ...],
-        sampler: Sampler,
-        chat: Chat,
-        limits: Limits,
-        key: PlayKey,
-        policy: PolicyRef,
-        host: Host,
-        about: UnderWay,
-    ) -> None:
+        self, task: Task, world: World, prompt: tuple[int, ...], sampler: Sampler, chat: Chat,
+        limits: Limits, key: PlayKey, policy: PolicyRef, host: Host, about: UnderWay,
+    ) -> None:  # fmt: skip
         self.task, self.world, self.sampler, self.chat = task, world, sampler, chat
         self.limits, self.key, self.policy = limits, key, policy
         self.threads = host.threads if world.slow_tools else None
         self.about = about
         self.task_id = task.id  # a hash of the whole task, so taken once
         self.turn = world.turn
-        self.malformed = 0
+        self.malformed = sum(call.outcome is CallOutcome.MALFORMED for call in world.calls)
+        judged = world.judge is not None and bool(world.components().judged)
+        self.grace = limits.deadline if judged else 0.0  # the judge's own, after all else
         self.history: list[PastTurn] = []
         self.buffer = TokenBuffer(world.turn)
         self.prompt_tokens = len(prompt)
@@ -317,22 +314,24 @@ class _Player:
         return replace(sampled, finish="stop" if stopped else "length")
 
     async def _step(self, parsed: ParsedTurn) -> tuple[str, ...]:
-        action = action_of(parsed)
-        calls = ", ".join(dict.fromkeys(call["name"] for call in action["calls"]))
-        allowed = self.world.seconds_allowed(action["calls"], self.limits.deadline)
+        action, world = action_of(parsed), self.world
+        names = dict.fromkeys(call["name"] for call in action["calls"])
+        calls = ", ".join(names)
+        allowed = world.seconds_allowed(action["calls"], self.limits.deadline) + self.grace
         self.about.now(f"waits for {calls or 'the verifier'}", self.turn)
         began = time.perf_counter()
-        if self.threads is None:
-            async with asyncio.timeout(allowed):
-                results = (await self.world.astep(action))[0]
+        if self.threads is None:  # each call and question has its own deadline, once it has a place
+            async with asyncio.timeout(None if names else allowed):
+                results = (await world.astep(action))[0]
         else:
-            what = f"{calls} of {self.task.env}"
-            results = (await self.threads.run(lambda: self.world.step(action), allowed, what))[0]
+            what, specs = f"{calls} of {self.task.env}", world.tool_specs()
+            async with places(world.env_id, [specs[name] for name in names if name in specs]):
+                results = (await self.threads.run(lambda: world.step(action), allowed, what))[0]
         self.buffer.took(time.perf_counter() - began)
         return results
 
     async def _finish(self, stop: StopReason) -> StopReason:
-        deadline = self.limits.deadline
+        deadline = self.limits.deadline + self.grace
         if self.threads is None:
             async with asyncio.timeout(deadline):
                 await self.world.afinish(stop)

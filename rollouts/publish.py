@@ -208,6 +208,13 @@ class Prover:
         self._resolution = 1e-5 if exact else 3e-2
         self._last: tuple[tuple[int, ...], str, np.ndarray] | None = None  # probe, digest, answer
 
+    def look(self, probe: Probe, answer: Callable[[PolicyRef, Probe], tuple[float, ...]]) -> None:
+        """Before a first delivery: note what the engine answers without any, so that a swap without
+        effect shows.
+        """
+        if self._last is None:
+            self._last = (probe.ids, BASE.digest, np.asarray(answer(BASE, probe)))
+
     def check_digest(self, update: PolicyUpdate, transport: Transport, digest: str) -> None:
         """Raise unless the loaded tensors are the published ones."""
         expected = update.ref.digest if transport is Transport.ADAPTER else update.merged_digest

@@ -27,8 +27,7 @@ class SpanKind(IntEnum):
     THINK = 1
     CALL = 2
     ANSWER = 3
-    OBSERVATION = 4
-    FORCED = 5  # written by the chat template between turns
+    OBSERVATION = 4  # with what the chat template writes between turns
 
 
 SAMPLED_KINDS = frozenset({SpanKind.THINK, SpanKind.CALL, SpanKind.ANSWER})
@@ -47,8 +46,8 @@ class PolicyRef:
 
 @dataclass(frozen=True, slots=True)
 class EngineId:
-    """Where tokens were sampled: a unique engine id, its kind (`vllm`, `transformers`, `scripted`)
-    and process.
+    """Where tokens were sampled: a unique engine id, its kind (`vllm`, `transformers`, `scripted`,
+    `simulated`, `openai`) and process.
     """
 
     engine: str

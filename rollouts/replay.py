@@ -13,15 +13,19 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from tooldojo.envs.judging import JudgeLost, recorded
+from tooldojo.envs.limits import ToolDeadline
 from tooldojo.envs.registry import world_class
+from tooldojo.envs.tools import ToolLost
 from tooldojo.envs.users import RecordedUser
-from tooldojo.envs.world import VerifierCrash, World, WorldCrash
+from tooldojo.envs.world import World, WorldCrash
 from tooldojo.rollouts.chat import Chat, ParsedTurn
 from tooldojo.rollouts.player import action_of
 from tooldojo.rollouts.records import Segment, SpanKind, Trajectory, Turn
 from tooldojo.rollouts.store import StoredRow, TrajectoryStore
 from tooldojo.verifiers.canonical import differences
 from tooldojo.verifiers.records import StopReason, ToolCall
+
+_NO_VERDICT = (WorldCrash, JudgeLost, ToolLost, ToolDeadline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +117,9 @@ def _mismatches(row: StoredRow, chat: Chat) -> Iterator[Mismatch]:
             break  # cut off, or lost: this turn never ran
         try:
             results = world.step(action_of(parsed[-1]))[0]
-        except (WorldCrash, JudgeLost) as crash:
-            judged = isinstance(crash, VerifierCrash | JudgeLost)
-            if not (judged and played.score is None):
+        except _NO_VERDICT as crash:
+            ended = world.stop is not None  # all calls ran; what failed is the verdict
+            if not (ended and played.score is None):
                 yield Mismatch(number, "crash", str(crash))
                 return
             results = ()  # stored without a verdict, and there is still none
@@ -168,7 +172,7 @@ def _compare_score(world: World, played: Trajectory) -> Iterator[Mismatch]:
         if world.stop is None:
             world.turn = played.turns
             world.finish(played.ending.stop)
-    except (WorldCrash, JudgeLost) as crash:
+    except _NO_VERDICT as crash:
         yield Mismatch(last, "crash", str(crash))
         return
     if world.stop is not played.ending.stop:
@@ -205,7 +209,7 @@ def _play_on(row: StoredRow, chat: Chat, world: World, number: int) -> None:
             return
         try:
             world.step(action_of(chat.parse(segment.ids_T[turn.start : turn.end].tolist())))
-        except (WorldCrash, JudgeLost):
+        except _NO_VERDICT:
             return
 
 

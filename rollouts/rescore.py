@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from tooldojo.rollouts.store import (
     new_shard,
 )
 from tooldojo.verifiers.records import Evidence, Goal, Reward, Score, ScoreStatus, StopReason
+from tooldojo.verifiers.reward import RewardShape, process_rewards, shape_reward, weighing
 
 Judge = Callable[[Evidence, Goal], Score]
 Rewarder = Callable[[Score, Evidence, bool], Reward]  # the flag: whether a limit ended it
@@ -44,14 +46,16 @@ class RescoreError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """Who judges. verifier: None takes that of each row's own world. about: what they are called;
-    kept with every shard. asked: who answers judged components anew; None keeps stored answers.
+    """Who judges. verifier: None takes that of each row's own world. shape: what the reward is made
+    of, the worlds' own parts included, unless `reward` makes it. about: what they are called; kept
+    with every shard. asked: who answers judged components anew; None keeps stored answers.
     """
 
     verifier: Judge | None
-    reward: Rewarder
+    shape: RewardShape
     about: dict[str, str]
     asked: judging.Judge | None = None
+    reward: Rewarder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,36 +98,44 @@ def rescore(
 ) -> RescoreReport:
     """Judge the rows of a stage again and write them as the stage `into`, shard by shard.
 
-    resume: leave the shards alone that an interrupted rescoring has written; they count again.
+    resume: leave the shards alone that an interrupted rescoring has written; their rows are not
+    counted.
 
     Raises:
-        RescoreError: when `into` exists already, or `stage` does not.
+        ValueError: when `into` cannot name files.
+        RescoreError: when it exists already, or `stage` does not.
     """
+    shards, written = _shards(store, stage, into, resume), store.shards(into)
+    schema = SCHEMA.with_metadata({**(SCHEMA.metadata or {}), _NOTE: _note(stage, judges)})
+    report = RescoreReport()
+    with closing(asyncio.Runner()) as runner:  # one loop, so that judges keep their connections
+        for shard in shards:
+            target = shard.with_name(into + shard.name.removeprefix(stage))
+            if target in written:
+                _check_same(target, schema)
+                continue
+            with new_shard(target, schema) as writer:
+                for rows in batches(shard):
+                    judged, counts = _judged(rows, into, judges, runner)
+                    writer.write_batch(judged.cast(schema))
+                    report += counts
+                    on_rows(rows.num_rows)
+    return report
+
+
+def _shards(store: TrajectoryStore, stage: str, into: str, resume: bool) -> list[Path]:
+    """What is to be judged, once nothing stands in the way."""
     check_stage(into)
     shards = store.shards(stage)
     if not shards:
         raise RescoreError(f"{store.directory} holds no stage {stage!r}")
-    written = store.shards(into)
-    if written and not resume:
+    if store.shards(into) and not resume:
         raise RescoreError(
             f"the stage {into!r} exists already; choose another, nothing is replaced"
         )
     for left in store.directory.glob(f".{into}-*.tmp"):
         left.unlink()  # half written by a killed one
-    schema = SCHEMA.with_metadata({**(SCHEMA.metadata or {}), _NOTE: _note(stage, judges)})
-    report = RescoreReport()
-    for shard in shards:
-        target = shard.with_name(into + shard.name.removeprefix(stage))
-        if target in written:
-            _check_same(target, schema)
-            continue
-        with new_shard(target, schema) as writer:
-            for rows in batches(shard):
-                judged, counts = _judged(rows, into, judges)
-                writer.write_batch(judged.cast(schema))
-                report += counts
-                on_rows(rows.num_rows)
-    return report
+    return shards
 
 
 def _note(stage: str, judges: Judges) -> bytes:
@@ -140,7 +152,7 @@ def _check_same(shard: Path, schema: pa.Schema) -> None:
 
 
 def _judged(
-    rows: pa.RecordBatch, into: str, judges: Judges
+    rows: pa.RecordBatch, into: str, judges: Judges, runner: asyncio.Runner
 ) -> tuple[pa.RecordBatch, RescoreReport]:
     columns: dict[str, list[object]] = {"stage": [into] * rows.num_rows}
     report = RescoreReport()
@@ -150,7 +162,7 @@ def _judged(
         evidence, task = rows["evidence"][index].as_py(), rows["task"][index].as_py()
         after = before
         if evidence is not None:
-            after = _verdict(Evidence.from_json(json.loads(evidence)), task, judges)
+            after = _verdict(Evidence.from_json(json.loads(evidence)), task, judges, runner)
         report += _counted(before, after, evidence is None)
         for name in names:
             columns.setdefault(name, []).append(after[name])
@@ -160,37 +172,55 @@ def _judged(
     return rows, report
 
 
-def _verdict(evidence: Evidence, stored: str, judges: Judges) -> dict[str, object]:
-    """The columns of a new verdict. What the verifier raises is no verdict, as in play."""
+def _verdict(
+    evidence: Evidence, stored: str, judges: Judges, runner: asyncio.Runner
+) -> dict[str, object]:
+    """The columns of a new verdict. What verifier, reward parts and judge raise is no verdict, as
+    in play.
+    """
     task = Task.from_json(json.loads(stored))
-    world = world_class(task.env)
+    world, shape = world_class(task.env), judges.shape
     verifier = judges.verifier or world.verifier
     try:
         if judges.asked is not None:
-            evidence = _asked_anew(judges.asked, world, task, evidence)
+            evidence = _asked_anew(judges.asked, world, task, evidence, runner)
         score = verifier(evidence, task.goal)
+        parts = () if judges.reward else weighing(world.rewards, shape.weights)
+        process = process_rewards(parts, evidence, world.reward_goal(task))
+    except judging.JudgeLost as lost:
+        return _unjudged(type(lost).__name__, str(lost), evidence, StopReason.JUDGE_LOST)
     except Exception as error:  # a verifier may be anybody's
         return _unjudged(type(error).__name__, str(error), evidence)
     if score.status is not ScoreStatus.SCORED:
         return _unjudged(score.status.value, score.why, evidence)
-    reward = judges.reward(score, evidence, ENDINGS[evidence.stop].truncated)
+    truncated = ENDINGS[evidence.stop].truncated
+    if judges.reward is not None:
+        reward = judges.reward(score, evidence, truncated)
+    else:
+        reward = shape_reward(score, evidence, shape, truncated, process)
     return judged_columns(score, reward, None, evidence.stop)
 
 
 def _asked_anew(
-    judge: judging.Judge, world: type[World], task: Task, evidence: Evidence
+    judge: judging.Judge,
+    world: type[World],
+    task: Task,
+    evidence: Evidence,
+    runner: asyncio.Runner,
 ) -> Evidence:
     """The evidence with the judge's answers for the components of this world that need them."""
     components = world.components()
     if not components.judged:
         return evidence
-    answers = asyncio.run(components.ask(judge, evidence, world.reward_goal(task)))
+    answers = runner.run(components.ask(judge, evidence, world.reward_goal(task)))
     return replace(evidence, gathered={**evidence.gathered, **answers})
 
 
-def _unjudged(kind: str, message: str, evidence: Evidence) -> dict[str, object]:
+def _unjudged(
+    kind: str, message: str, evidence: Evidence, stop: StopReason = StopReason.VERIFIER_CRASH
+) -> dict[str, object]:
     failure = Failure(kind, message, max(0, evidence.turns - 1))
-    return judged_columns(None, None, failure, StopReason.VERIFIER_CRASH)
+    return judged_columns(None, None, failure, stop)
 
 
 def _counted(

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from tooldojo.envs.task import IssuedTask
+from tooldojo.envs.tracked import state_digest
 from tooldojo.rollouts.buffer import TokenBuffer
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.player import PlaySettings
 from tooldojo.rollouts.records import EngineId, Failure, Group, PolicyRef, Trajectory
-from tooldojo.verifiers.canonical import content_hash
 from tooldojo.verifiers.records import StopReason
 
 SUSPECT = 2  # losses after which a job is played apart from others like it
@@ -71,7 +71,7 @@ def given_up(issued: IssuedTask, job: Job, engine: EngineId, policy: PolicyRef, 
             score=None,
             reward=None,
             evidence=None,
-            hashes=(content_hash(task.world),),
+            hashes=(state_digest(task.world),),
             engine=engine,
             policy=policy,
             prompt_tokens=0,

@@ -183,7 +183,7 @@ class StepLoop:
         with self._lock:
             if self._lost is not None:
                 raise EngineLost(self._lost)
-            if not self._open:
+            if self._idle:
                 self._progress = time.monotonic()
             self._open.update(futures)
         for future in futures:
@@ -197,13 +197,18 @@ class StepLoop:
         for future in left:
             _fail(future, EngineLost(self._lost))
 
+    @property
+    def _idle(self) -> bool:
+        """Whether nothing is left to do: a cancelled request is, until the engine has let it go."""
+        return not (self._open or self._running or self._waiting) and self._inbox.empty()
+
     def _watch(self) -> None:
         while not self._stopping.wait(min(1.0, self._deadline / 4)):
             stuck = time.monotonic() - self._progress
-            if self._open and stuck > self._deadline:
+            if not self._idle and stuck > self._deadline:
                 self._lose(
                     f"the engine made no progress for {stuck:.0f} s (rollout.deadline="
-                    f"{self._deadline:g}); it has {len(self._open)} requests waiting"
+                    f"{self._deadline:g}); {len(self._open)} requests wait for it"
                 )
                 return
 

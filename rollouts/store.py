@@ -18,6 +18,7 @@ Columns:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -129,12 +130,8 @@ class TrajectoryStore:
             },
             schema=SCHEMA,
         )
-        identity: list[Json] = [
-            [t.task_id, t.ordinal, t.member, t.attempt, t.policy.digest, t.hashes[-1]]
-            for g in groups
-            for t in g.trajectories
-        ]
-        path = self.directory / f"{stage}-{step:06d}-{content_hash(identity)}.parquet"
+        identity = content_hash([_identity(t) for g in groups for t in g.trajectories])
+        path = self.directory / f"{stage}-{step:06d}-{identity}.parquet"
         with new_shard(path) as writer:
             writer.write_table(table, row_group_size=ROWS)
         return path
@@ -205,6 +202,15 @@ def judged_columns(
         "reward_parts": _text(asdict(reward)) if reward else None,
         "failure": _text(asdict(failure)) if failure else None,
     }
+
+
+def _identity(t: Trajectory) -> Json:
+    """What makes a trajectory another one: who played what, from which seed, and what was said."""
+    said = hashlib.blake2b(digest_size=8)
+    for segment in t.segments:
+        said.update(b"%d:" % len(segment.ids_T) + segment.ids_T.tobytes())
+    played = [t.task_id, t.ordinal, t.member, t.attempt, t.seed, t.hashes[-1], said.hexdigest()]
+    return [*played, t.policy.name, t.policy.version, t.policy.digest]
 
 
 def _text(value: Json) -> str:

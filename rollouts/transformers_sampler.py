@@ -13,10 +13,10 @@ import itertools
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.records import EngineId, PolicyRef
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
+T = TypeVar("T")
 _numbers = itertools.count()
 
 
@@ -50,7 +51,7 @@ class TransformersSampler:
     """Collects concurrent requests for `wait` seconds and decodes them together.
 
     policy: what the model's weights are; answers carry it, or the request's where it is None. Set
-    it when the weights change.
+    it when the weights change, and change them in `between_batches` alone.
     """
 
     def __init__(
@@ -100,6 +101,10 @@ class TransformersSampler:
             for (_, answer), each in zip(batch, sampled, strict=True):
                 if not answer.done():
                     answer.set_result(each)
+
+    def between_batches(self, work: Callable[[], T]) -> T:
+        """The result of `work` on the thread that decodes; waits for the batch under way."""
+        return self._thread.submit(work).result()
 
     def decode(self, requests: Sequence[SampleRequest]) -> list[Sampled]:
         """Decode requests together, in their order; blocks until the longest has ended."""

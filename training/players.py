@@ -182,7 +182,7 @@ def _endpoint_player(
         chat,
         PlaySettings(limits, reward_shape(recipe), seed, reward_judge(recipe)),
         policy=ref,
-        max_inflight=recipe.rollout.max_inflight,
+        max_inflight=endpoint.at_once(recipe.rollout.max_inflight),
     )
     return OpenPlayer(fleet, chat, ref, endpoint)
 

@@ -13,19 +13,14 @@ from pathlib import Path
 
 from tooldojo.rollouts.rescore import Judges, rescore
 from tooldojo.rollouts.store import TrajectoryStore
-from tooldojo.verifiers.records import Evidence, Reward, Score
-from tooldojo.verifiers.reward import RewardShape, shape_reward
-
-
-def reward(score: Score, evidence: Evidence, truncated: bool) -> Reward:
-    """The score's value."""
-    return shape_reward(score, evidence, RewardShape(), truncated)
+from tooldojo.verifiers.reward import RewardShape
 
 
 def main() -> None:
     """Judge the stage `gold` by the world's verifier; print speed and peak memory."""
     began = time.perf_counter()
-    report = rescore(TrajectoryStore(sys.argv[1]), "gold", "again", Judges(None, reward, {}))
+    judges = Judges(None, RewardShape(), {})
+    report = rescore(TrajectoryStore(sys.argv[1]), "gold", "again", judges)
     seconds = time.perf_counter() - began
     assert report.changed == report.failed == 0
     print(json.dumps({"rows_per_s": round(report.rows / seconds), "peak_mib": peak_mib()}))

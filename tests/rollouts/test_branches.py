@@ -16,6 +16,7 @@ from tooldojo.rollouts.player import Limits, PlaySettings, play_group
 from tooldojo.rollouts.publish import BASE
 from tooldojo.rollouts.records import EngineId, Group, SpanKind
 from tooldojo.rollouts.sampler import Sampled, SampleRequest
+from tooldojo.verifiers.records import StopReason
 from tooldojo.verifiers.reward import RewardShape
 
 
@@ -89,6 +90,27 @@ def test_turn_advantages_share_out_the_reward(
     assert turn_advantages(parent, issued, groups | {start.ordinal: empty})[0] is None
     with pytest.raises(BranchError, match="no reward"):
         turn_advantages(replace(parent, reward=None), issued, groups)
+
+
+@dataclass
+class Stammering(Wavering):
+    """Plays malformed calls until turn `at`, then the answer."""
+
+    async def sample(self, request: SampleRequest) -> Sampled:
+        said = request.task.gold[-1].message or ""
+        ids = tuple(self.chat.turn_ids("<tool_call>" if request.turn < self.at else said))
+        return Sampled(ids, (-0.5,) * len(ids), "stop", request.policy, 0.0, 0.0)
+
+
+def test_a_branch_counts_the_malformed_turns_before_it(
+    chat: Chat, tasks: Callable[..., Task], play: Play
+) -> None:
+    task = tasks(level=2)
+    parent = play(IssuedTask(4, task), 1, Stammering(chat, at=3)).trajectories[0]
+    branch = issue_branches(task, parent, chat)[3]
+    assert parent.ending.stop is StopReason.ANSWERED  # three are allowed
+    (again,) = play(branch, 1, Stammering(chat, at=9)).trajectories
+    assert again.ending.stop is StopReason.MALFORMED and again.turns == 1
 
 
 def test_what_cannot_be_branched_says_why(

@@ -25,6 +25,10 @@ SAID: Message = {"role": "assistant", "content": "", "tool_calls": [CALL]}
 RESULTS: list[Message] = [{"role": "tool", "content": each} for each in ("r1", "r2")]
 
 
+SPOKEN: Message = {"role": "assistant", "content": "Which one?"}
+HEARD: Message = {"role": "user", "content": "the <tool_call> one"}
+
+
 def remembered(chat: Chat, malformed: bool = False) -> tuple[Dialogues, tuple[int, ...]]:
     """A reply in tokens that no tokenizer would write, and all ids up to its end."""
     dialogues = Dialogues(chat)
@@ -32,7 +36,7 @@ def remembered(chat: Chat, malformed: bool = False) -> tuple[Dialogues, tuple[in
     assert prompt.ids == tuple(chat.prompt_ids("s", TOOLS, "<tool_call> u"))
     assert prompt.continues is None
     ids = (*prompt.ids, 300, 301, 302, chat.stop_ids[0])
-    dialogues.remember(ASKED, TOOLS, SAID, Reply("first", ids, malformed))
+    dialogues.remember(ASKED, TOOLS, SAID, Reply("first", ids, malformed, False))
     return dialogues, ids
 
 
@@ -66,7 +70,19 @@ def test_what_follows_a_malformed_reply_is_its_result(chat: Chat) -> None:
     assert prompt.ids == (*ids, *chat.observation_ids(["no JSON"]))
 
 
+def test_a_user_continues_the_tokens_of_what_was_said_to_them(chat: Chat) -> None:
+    dialogues = Dialogues(chat)
+    ids = (*dialogues.prompt(ASKED, TOOLS).ids, 300, 301, chat.stop_ids[0])
+    dialogues.remember(ASKED, TOOLS, SPOKEN, Reply("spoken", ids, False, True))
+    prompt = dialogues.prompt([*ASKED, SPOKEN, HEARD], TOOLS)
+    assert prompt.continues == "spoken"
+    assert prompt.ids == (*ids, *chat.observation_ids(["the <tool_call> one"], spoken=True))
+    rule: Message = {"role": "system", "content": "r"}
+    assert dialogues.prompt([*ASKED, SPOKEN, HEARD, HEARD], TOOLS).continues is None
+    assert dialogues.prompt([*ASKED, SPOKEN, rule], TOOLS).continues is None
+
+
 def test_a_reply_that_was_cut_off_cannot_go_on(chat: Chat) -> None:
     dialogues = Dialogues(chat)
-    dialogues.remember(ASKED, TOOLS, SAID, Reply("cut", (1, 2, 300), False))
+    dialogues.remember(ASKED, TOOLS, SAID, Reply("cut", (1, 2, 300), False, False))
     assert dialogues.prompt([*ASKED, SAID, *RESULTS], TOOLS).continues is None

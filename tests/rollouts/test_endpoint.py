@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import math
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,8 +20,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from tooldojo.configs.loading import load_recipe
 from tooldojo.configs.schema import EndpointSection
-from tooldojo.envs.task import Call, IssuedTask, Task
+from tooldojo.envs.registry import world_class
+from tooldojo.envs.task import Call, IssuedTask, Split, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endpoint import (
     Completion,
@@ -36,6 +40,7 @@ from tooldojo.rollouts.records import Group, PolicyRef
 from tooldojo.rollouts.replay import first_mismatch
 from tooldojo.rollouts.sampler import EngineLost
 from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.training.players import open_player
 from tooldojo.verifiers.records import CallOutcome, StopReason
 from tooldojo.verifiers.reward import RewardShape
 
@@ -157,6 +162,58 @@ def test_requests_are_spread_out(endpoint: Callable[..., Endpoint]) -> None:
     assert them.times[-1] - began >= 0.3  # the fourth waits for three gaps of 0.1 s
 
 
+def test_who_is_cancelled_in_line_leaves_the_place_to_the_next(
+    endpoint: Callable[..., Endpoint],
+) -> None:
+    them = Them(said("x"), said("x"))
+    client = endpoint(them, requests_per_minute=60)
+
+    async def impatient() -> None:
+        user: Any = [{"role": "user", "content": "u"}]
+        jobs = [
+            asyncio.ensure_future(client.complete(user, temperature=0.0, seed=i)) for i in range(4)
+        ]
+        await asyncio.sleep(0.1)
+        for each in jobs[1:3]:
+            each.cancel()
+        assert (await jobs[3]).message == "x"
+
+    asyncio.run(impatient())
+    assert 0.5 < them.times[1] - them.times[0] < 2
+
+
+def test_no_more_play_at_once_than_the_pace_serves_in_time(
+    served: Callable[[Any], str], tasks: Callable[..., Task]
+) -> None:
+    them = Them(*[said("x")] * 8)
+    keys = (
+        *("rollout.engine=openai", f"endpoint.url={served(them.app)}/v1", "endpoint.model=them"),
+        *("endpoint.patience=2", "rollout.deadline=2", "endpoint.requests_per_minute=150"),
+    )
+    with open_player(load_recipe(None, keys), [], temperature=0.0) as opened:
+        (group,) = opened.player.play([IssuedTask(0, tasks())], 8)  # 0.4 s a request
+    assert [t.attempt for t in group.trajectories] == [0] * 8 and len(group.scored) == 8
+    slow = EndpointSection(url="http://x/v1", model="m", requests_per_minute=10)
+    client = Endpoint(slow)
+    assert (client.at_once(128), client.at_once(7)) == (50, 7)
+    assert Endpoint(slow.model_copy(update={"requests_per_minute": 0})).at_once(128) == 128
+
+
+def test_connections_do_not_outlive_their_event_loop(endpoint: Callable[..., Endpoint]) -> None:
+    client = endpoint(Them(*[said("x")] * 4))
+    loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+
+    async def one() -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        user: Any = [{"role": "user", "content": "u"}]
+        await client.complete(user, temperature=0.0, seed=0)
+
+    for _ in range(4):
+        asyncio.run(one())
+    gc.collect()
+    assert sum(loop() is not None for loop in loops) == 1  # the last one's may still be of use
+
+
 def test_an_address_without_a_server_and_a_bad_policy_name() -> None:
     section = EndpointSection(url="http://127.0.0.1:9/v1", model="m")
     with pytest.raises(EndpointError, match=r"cannot be used: .*check endpoint.url"):
@@ -231,6 +288,20 @@ def test_a_trajectory_is_scored_and_stored_but_has_no_logprobs(
     assert first_mismatch(row, chat) is None
     with pytest.raises(ValueError, match=r"reported none\. What an endpoint played is for eval"):
         members_of([group])
+
+
+def test_what_was_said_to_a_user_is_sent_back_without_its_thought(
+    endpoint: Callable[..., Endpoint], chat: Chat
+) -> None:
+    world = world_class("tooldojo/Dialogue-v0")
+    task = next(t for i in range(99) if (t := world.make_task(1, Split.TRAIN, 1, i)).gold[0].message
+                and len(t.gold) > 1)  # fmt: skip
+    asked, closing = task.gold[0].message, task.gold[-1].message
+    them = Them(said(asked, reasoning_content="hm"), said(closing))
+    (played,) = play(endpoint(them), chat, task).trajectories
+    assert played.turns == 2 and played.ending.stop is StopReason.ANSWERED
+    first, reply = them.asked[1]["messages"][-2:]
+    assert first == {"role": "assistant", "content": asked} and reply["role"] == "user"
 
 
 def test_endings_of_an_endpoint(endpoint: Callable[..., Endpoint], chat: Chat, task: Task) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -12,10 +13,16 @@ import pytest
 from tooldojo.envs.draft import Draft, call, steps
 from tooldojo.envs.limits import ToolDeadline
 from tooldojo.envs.registry import register
-from tooldojo.envs.task import Split
+from tooldojo.envs.task import IssuedTask, Split
 from tooldojo.envs.tools import tool
 from tooldojo.envs.world import World
+from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.host import Host, HungTools, ToolThreads, UnderWay
+from tooldojo.rollouts.player import Limits, PlaySettings, play_group
+from tooldojo.rollouts.publish import BASE
+from tooldojo.rollouts.scripted import ScriptedSampler
+from tooldojo.verifiers.records import StopReason
+from tooldojo.verifiers.reward import RewardShape
 
 
 @register("test/Limited-v0")
@@ -45,6 +52,35 @@ class Limited(World):
         return "never"
 
 
+@register("test/Crowded-v0")
+class Crowded(World):
+    """A counter that serves one caller at a time."""
+
+    @classmethod
+    def draft(cls, rng: Random, level: int) -> Draft:
+        word = rng.randint(0, 999)
+        return Draft(f"Queue, then say {word}.", {}, steps(call("queue"), say=f"Said: {word}"))
+
+    @tool(mutates=False, at_once=1)
+    async def queue(self) -> str:
+        """Stand in line."""
+        await asyncio.sleep(0.2)
+        return "served"
+
+
+@register("test/CrowdedThreads-v0")
+class CrowdedThreads(Crowded):
+    """The same with a tool that blocks."""
+
+    slow_tools = True
+
+    @tool(mutates=False, at_once=1)
+    def queue(self) -> str:  # type: ignore[override]
+        """Stand in line."""
+        time.sleep(0.2)
+        return "served"
+
+
 @pytest.fixture
 def worlds() -> list[Limited]:
     task = Limited.make_task(1, Split.TRAIN, 1, 0)
@@ -69,6 +105,19 @@ async def test_a_tool_s_own_deadline_is_no_crash_of_its_world(worlds: list[Limit
     ask = {"name": "ask", "arguments": {"word": "w"}}
     assert world.seconds_allowed([drown, ask, ask], 10.0) == 20.05
     assert world.seconds_allowed([], 10.0) == 10.0
+
+
+@pytest.mark.parametrize("world", [Crowded, CrowdedThreads])
+def test_waiting_for_a_place_is_not_the_tool_s_time(
+    world: type[World], chat: Chat, limits: Limits
+) -> None:
+    issued = IssuedTask(0, world.make_task(1, Split.TRAIN, 1, 0))
+    settings = PlaySettings(replace(limits, deadline=0.9), RewardShape(), 0)
+    sampler, host = ScriptedSampler(chat, "gold", 0), Host(ToolThreads())
+    group = asyncio.run(play_group(issued, 8, sampler, chat, settings, BASE, host))
+    assert [t.ending.stop for t in group.trajectories] == [StopReason.ANSWERED] * 8
+    assert max(t.segments[0].turns[0].timings.tool for t in group.trajectories) > 1.5
+    assert [t.attempt for t in group.trajectories] == [0] * 8
 
 
 @pytest.mark.parametrize("limits", [{"deadline": 0.0}, {"at_once": 0}])

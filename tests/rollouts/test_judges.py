@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +31,8 @@ from tooldojo.verifiers.combine import Part, Verifier
 from tooldojo.verifiers.criteria import answer, final_state
 from tooldojo.verifiers.judged import Judged
 from tooldojo.verifiers.process import RewardPart, milestones
-from tooldojo.verifiers.records import Evidence, Reward, Score, StopReason
-from tooldojo.verifiers.reward import RewardShape, shape_reward
+from tooldojo.verifiers.records import Evidence, Reward, StopReason
+from tooldojo.verifiers.reward import RewardShape
 
 
 def counters() -> type:
@@ -38,10 +41,6 @@ def counters() -> type:
 
 def question(answer: str | None, calls: tuple) -> str:
     return f"{len(calls)} calls, then {answer}: polite?"
-
-
-def rewarded(score: Score, evidence: Evidence, truncated: bool) -> Reward:
-    return shape_reward(score, evidence, RewardShape(), truncated)
 
 
 async def never(question: Question) -> float:
@@ -108,13 +107,42 @@ def test_opinions_enter_the_score_and_the_stored_evidence(
     store = TrajectoryStore(tmp_path)
     store.append([group], "train", 0)
     assert verify(store, chat).exact  # without any judge: the opinions are in the evidence
+    first = group.trajectories[0]
     for judge, into, changed, failed in (
         (None, "same", 0, 0),
         (CallableJudge(lambda question: (1.0, "kind")), "kind", 2, 0),
         (CallableJudge(lambda question: 2.0), "lost", 2, 2),
     ):
-        done = rescore(store, "train", into, Judges(None, rewarded, {}, judge))
+        done = rescore(store, "train", into, Judges(None, RewardShape(), {}, judge))
         assert (done.rows, done.changed, done.failed) == (2, changed, failed)
+    again = {into: next(store.read(into)).trajectory for into in ("same", "kind", "lost")}
+    assert again["same"].reward == first.reward
+    assert again["kind"].reward == Reward(
+        1.25, (0.25, 0.0, 1.0), {"success": 1.0, "progress": 0.25}
+    )
+    assert again["lost"].ending.stop is StopReason.JUDGE_LOST  # nobody's fault, as in play
+
+
+def test_rescoring_weighs_the_parts_of_worlds_as_play_does(
+    polite: type, chat: Chat, limits: Limits, tasks: Callable[..., Task], tmp_path: Path
+) -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def noted(question: Question) -> float:
+        loops.append(asyncio.get_running_loop())
+        return 0.5
+
+    weights = {"progress": 0.5, "tool_selection": 0.25}
+    group = played(polite, chat, limits, tasks, CallableJudge(noted), weights=weights)
+    store = TrajectoryStore(tmp_path)
+    store.append([group], "train", 0)
+    del loops[:]
+    judges = Judges(None, RewardShape(weights=weights), {}, CallableJudge(noted))
+    assert rescore(store, "train", "again", judges).rows == 2
+    for old, new in zip(group.trajectories, store.read("again"), strict=True):
+        assert new.trajectory.reward == old.reward and old.reward is not None
+        assert old.reward.parts == {"success": 0.5, "progress": 0.5, "tool_selection": 0.25}
+    assert len(loops) == 2 and loops[0] is loops[1]  # clients keep their connections
 
 
 def test_weights_reach_components_of_the_verifier(
@@ -159,6 +187,38 @@ def test_a_failing_judge_is_no_zero(
         assert trajectory.failure is not None
         assert trajectory.evidence is not None  # kept, so that it can be judged later
     assert group.scored == ()
+
+
+@pytest.mark.parametrize(
+    ("own", "changes"),
+    [
+        (0.5, {}),  # asked after a message
+        (60.0, {"max_turns": 1}),  # after a call
+        (60.0, {"max_turn_tokens": 10}),  # after a turn that was cut off
+    ],
+)
+def test_a_judge_that_takes_as_long_as_anything_may_is_lost_and_its_evidence_kept(
+    own: float,
+    changes: dict,
+    polite: type,
+    chat: Chat,
+    limits: Limits,
+    tasks: Callable[..., Task],
+) -> None:
+    judge, limits = CallableJudge(never, own), replace(limits, deadline=0.5, **changes)
+    for trajectory in played(polite, chat, limits, tasks, judge).trajectories:
+        assert trajectory.ending.stop is StopReason.JUDGE_LOST
+        assert trajectory.evidence is not None
+
+
+def test_a_judge_that_blocks_is_left_behind_at_its_deadline() -> None:
+    forever = threading.Event()
+    judge = CallableJudge(lambda question: forever.wait(30), deadline=0.1)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
+        asyncio.run(judge(Question("tone", "?")))
+    assert time.monotonic() - began < 15
+    forever.set()
 
 
 def test_gates_take_judged_components_as_given(polite: type, tasks: Callable[..., Task]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.rollouts.chat import Chat
@@ -19,6 +20,7 @@ from tooldojo.rollouts.records import Group, PolicyRef
 from tooldojo.rollouts.rescore import Judges, RescoreError, RescoreReport, judge_of, rescore
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.store import SCHEMA, TrajectoryStore
+from tooldojo.training.cli.main import app
 from tooldojo.verifiers.combine import all_of
 from tooldojo.verifiers.criteria import answer
 from tooldojo.verifiers.records import Evidence, Goal, Reward, Score, StopReason
@@ -38,7 +40,8 @@ def strict(evidence: Evidence, goal: Goal) -> Score:
 
 
 def judges(verifier: Callable | None) -> Judges:
-    return Judges(verifier, reward, {"verifier": str(verifier), "reward": "double"})
+    about = {"verifier": str(verifier), "reward": "double"}
+    return Judges(verifier, RewardShape(), about, reward=reward)
 
 
 @pytest.fixture
@@ -127,6 +130,18 @@ def test_a_crash_leaves_no_shard(store: TrajectoryStore) -> None:
     with pytest.raises(KeyError):
         rescore(store, "train", "again", replace(judges(None), reward=broken))
     assert store.shards("again") == [] and not list(store.directory.glob(".*"))
+
+
+def test_the_command_gives_the_call_rewards_that_the_recipe_weighs(finished_run: Path) -> None:
+    weights = 'objective.reward_weights={"tool_selection": 0.5}'
+    words = ["rescore", str(finished_run), weights, "--stage", "rl", "--json"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["stage"], told["rows"], told["changed"]) == ("rl_rescored", 24, 0)
+    rows = TrajectoryStore(finished_run / "trajectories").read("rl_rescored")
+    solved = [t for row in rows if (t := row.trajectory).score and t.score.success]
+    assert solved and {t.reward.parts["tool_selection"] for t in solved if t.reward} == {0.5}
 
 
 def test_judges_come_by_reference(tmp_path: Path) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from tooldojo.rollouts.publish import BASE
+from tooldojo.rollouts.sampler import EngineLost
 from tooldojo.rollouts.steploop import EngineStats, Prepared, StepLoop
 
 
@@ -39,6 +44,20 @@ class Engine:
         ]
 
 
+@dataclass
+class Stuck(Engine):
+    """Enters its first step and does not come back before it is told to."""
+
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def step(self) -> list[SimpleNamespace]:
+        self.released.wait(30)
+        return []
+
+
+PLAIN = Prepared(None, None, None, BASE)  # type: ignore[arg-type]
+
+
 def refuse() -> Prepared:
     raise ValueError("no room")
 
@@ -47,10 +66,9 @@ def test_a_batch_starts_whole_and_a_refused_request_spoils_no_other() -> None:
     engine = Engine()
     loop = StepLoop(lambda: engine, deadline=10)  # type: ignore[arg-type,return-value]
     loop.start()
-    plain = Prepared(None, None, None, BASE)  # type: ignore[arg-type]
     answers = [
-        *loop.submit([lambda: plain] * 40),
-        *loop.submit([lambda: plain, refuse, lambda: plain]),
+        *loop.submit([lambda: PLAIN] * 40),
+        *loop.submit([lambda: PLAIN, refuse, lambda: PLAIN]),
     ]
     errors = [each.exception(timeout=10) for each in answers]
     loop.stop()
@@ -59,6 +77,22 @@ def test_a_batch_starts_whole_and_a_refused_request_spoils_no_other() -> None:
     first, others = engine.steps[0], [step for step in engine.steps if "41" in step]
     assert first[:40] == [str(i) for i in range(1, 41)]
     assert all("42" in step for step in others) and len(others) == 2
+
+
+def test_an_engine_that_hangs_is_lost_though_nobody_waits_for_it_any_more() -> None:
+    engine = Stuck()
+    loop = StepLoop(lambda: engine, deadline=0.4)  # type: ignore[arg-type,return-value]
+    loop.start()
+    time.sleep(0.6)  # an engine without work makes no progress, either
+    for _ in range(6):  # each is given up before the engine's own deadline, as a player does
+        if loop.lost is None:
+            (asked,) = loop.submit([lambda: PLAIN])
+            time.sleep(0.3)
+            asked.cancel()
+    with pytest.raises(EngineLost, match=r"made no progress .*rollout\.deadline=0\.4"):
+        loop.submit([lambda: PLAIN])
+    engine.released.set()
+    loop.stop()
 
 
 def test_counters_of_periods_and_of_engines_add_up() -> None:

@@ -14,12 +14,14 @@ import pytest
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Call, GoldTurn, IssuedTask, Split, Task
+from tooldojo.envs.tools import ToolLost
 from tooldojo.envs.users import SpokenUser
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.player import Limits, PlaySettings, play_group
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef, SpanKind, Trajectory
 from tooldojo.rollouts.replay import Mismatch, transcript, verify
 from tooldojo.rollouts.sampler import EngineLost, Sampled, SampleRequest
+from tooldojo.rollouts.scheduler import Job, given_up
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.store import SCHEMA, TrajectoryStore
 from tooldojo.verifiers.records import StopReason
@@ -123,6 +125,26 @@ def test_shards_are_whole_idempotent_and_discardable(
     assert list(TrajectoryStore(tmp_path / "new").read()) == []
     with pytest.raises(ValueError, match="stage 'a-b'"):
         store.append([], "a-b", 0)
+
+
+def test_whatever_makes_trajectories_others_keeps_their_shards_apart(
+    chat: Chat, task: Task, limits: Limits, tmp_path: Path
+) -> None:
+    store, gold = TrajectoryStore(tmp_path), gold_group(chat, task, limits)
+    first, second = gold.trajectories
+    (segment,) = first.segments
+    ids_T = segment.ids_T.copy()
+    ids_T[-2] += 1
+    for changed in (
+        first,
+        replace(first, seed=first.seed + 1),
+        replace(first, policy=PolicyRef("other", 0, "base")),
+        replace(first, policy=PolicyRef("base", 1, "base")),
+        replace(first, segments=(replace(segment, ids_T=ids_T),)),
+        first,
+    ):
+        store.append([replace(gold, trajectories=(changed, second))], "rollout", 0)
+    assert len(store.shards()) == 5  # the last replaces the first
 
 
 def test_other_readers_understand_it(mixed: Group, tmp_path: Path) -> None:
@@ -252,17 +274,42 @@ def test_a_changed_world_is_noticed(
     store = TrajectoryStore(tmp_path)
     store.append([gold_group(chat, task, limits)], "train", 0)
 
-    async def doubled(self, call):
-        call.checked["by"] *= 2
-        return await original(self, call)
+    async def doubled(self, spec, arguments):
+        return await original(self, spec, arguments | {"by": 2 * arguments["by"]})
 
     world = world_class(task.env)
-    original = world._call
-    monkeypatch.setattr(world, "_call", doubled)
+    original = world.perform
+    monkeypatch.setattr(world, "perform", doubled)
     report = verify(store, chat)
     assert [(d.mismatch.turn, d.mismatch.what) for d in report.divergences] == [(0, "state")] * 2
     assert "call 0 result" in report.divergences[0].mismatch.detail
     assert "counters.C1" in report.divergences[0].mismatch.detail
+
+
+def test_a_tool_that_is_lost_does_not_end_the_replay_of_others(
+    chat: Chat, task: Task, limits: Limits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = TrajectoryStore(tmp_path)
+    store.append([gold_group(chat, task, limits)], "train", 0)
+
+    async def lost(self, spec, arguments):
+        raise ToolLost("the sandbox is gone")
+
+    monkeypatch.setattr(world_class(task.env), "perform", lost)
+    report = verify(store, chat)
+    assert report.trajectories == 2
+    found = [(d.member, d.mismatch) for d in report.divergences]
+    assert found == [(member, Mismatch(0, "crash", "the sandbox is gone")) for member in (0, 1)]
+
+
+def test_a_group_that_was_given_up_replays(chat: Chat, task: Task, tmp_path: Path) -> None:
+    issued, settings = IssuedTask(4, task), PlaySettings(Limits(), SHAPE, 3)
+    nobody = EngineId("e", "vllm", 1, "n")
+    group = given_up(issued, Job((issued,), 2, settings, losses=3), nobody, BASE, "died")
+    store = TrajectoryStore(tmp_path)
+    store.append([group], "train", 0)
+    report = verify(store, chat)
+    assert report.exact and report.trajectories == 2, report.divergences
 
 
 def test_a_transcript_is_the_whole_text(mixed: Group, chat: Chat) -> None:

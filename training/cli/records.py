@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tooldojo.rollouts.chat import Chat
     from tooldojo.rollouts.rescore import Judges
     from tooldojo.rollouts.store import StoredRow, TrajectoryStore
-    from tooldojo.verifiers.records import Evidence, Reward, Score
 
 RunArgument = Annotated[Path, typer.Argument(help="A run directory.")]
 MODEL_HELP = "Whose tokenizer reads the tokens; by default the run's."
@@ -146,21 +145,17 @@ def _judges(recipe: Recipe, verifier: str | None, reward: str | None, judge: str
     from tooldojo.rollouts.judges import NamedJudge, judge_function
     from tooldojo.rollouts.rescore import Judges, judge_of
     from tooldojo.training.players import reward_shape
-    from tooldojo.verifiers.reward import shape_reward
 
     shape = reward_shape(recipe)
-
-    def shaped(score: Score, evidence: Evidence, truncated: bool) -> Reward:
-        return shape_reward(score, evidence, shape, truncated)
-
     if judge is not None:
         judge_function(judge)
     return Judges(
         judge_of(verifier) if verifier else None,
-        judge_of(reward) if reward else shaped,
+        shape,
         {"verifier": verifier or "the worlds' own", "reward": reward or repr(shape)}
         | ({"judge": judge} if judge else {}),
         None if judge is None else NamedJudge(judge),
+        judge_of(reward) if reward else None,
     )
 
 

@@ -96,7 +96,8 @@ class PolicyService:
             raise RequestError(503, "engine_lost", f"the engine is lost: {error}") from error
         parsed, cut = self.chat.parse(sampled.ids), sampled.finish == "length"
         message = reply_message(name, parsed, cut)
-        reply = Reply(name, (*prompt.ids, *sampled.ids), parsed.malformed is not None)
+        ids, malformed = (*prompt.ids, *sampled.ids), parsed.malformed is not None
+        reply = Reply(name, ids, malformed, parsed.spoken)
         self._dialogues.remember(messages, tools, as_sent_back(message), reply)
         finish = "length" if cut else "tool_calls" if "tool_calls" in message else "stop"
         self._keep(name, request, prompt, ask, sampled, message)

@@ -19,12 +19,13 @@ from tooldojo.rollouts.publish import (
     BASE,
     AdapterDelivery,
     MergedDelivery,
+    Prover,
     Route,
     Transport,
     digest_of,
 )
 from tooldojo.rollouts.records import PolicyRef
-from tooldojo.rollouts.updates import DeliveryError, PolicyUpdate
+from tooldojo.rollouts.updates import DeliveryError, PolicyUpdate, Probe
 
 pytestmark = pytest.mark.engine
 
@@ -165,6 +166,19 @@ async def test_a_dropped_publish_is_caught(fresh, learner) -> None:
     fresh.delivery = DroppedSwap() if merged else DroppedAdapter(fresh.delivery)
     with pytest.raises(DeliveryError, match="still plays the version before policy v2"):
         await fresh.publish(second)
+
+
+async def test_a_first_publish_that_is_dropped_is_caught(fresh, learner, monkeypatch) -> None:
+    if fresh.spec.transport is Transport.ADAPTER:
+        pytest.skip("one way is enough")
+    learner.step()
+    update = learner.step()
+    held = await fresh.logprobs(BASE, update.probe.ids)
+    near = Probe(update.probe.ids, held, tuple(x + 1e-6 for x in held))  # nothing else can tell
+    monkeypatch.setattr(fresh, "_prover", Prover(fresh.engine.engine, "float32"))
+    fresh.delivery = DroppedSwap()
+    with pytest.raises(DeliveryError, match="still plays the version before policy v2"):
+        await fresh.publish(replace(update, probe=near))
 
 
 async def test_a_stale_file_is_caught_by_its_digest(fresh, learner) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
+import ray
+from ray.exceptions import ObjectLostError
 
 from tooldojo.configs.schema import RolloutSection
 from tooldojo.envs.source import take
 from tooldojo.envs.task import IssuedTask, Split, Task
 from tooldojo.rollouts.fleet import Fleet
 from tooldojo.rollouts.publish import BASE
+from tooldojo.rollouts.scheduler import SUSPECT, Job
 from tooldojo.rollouts.simulated import LatencyModel, SimulatedSpec
 
 KILLER = '''
@@ -86,3 +90,51 @@ def test_a_task_that_kills_its_workers_is_given_up_and_harms_no_other(
     assert not groups.pop(2).scored
     assert all(t.score and t.score.success for g in groups.values() for t in g.trajectories)
     assert len(fleet.replaced) == 3
+
+
+@pytest.mark.engine
+def test_closing_a_stream_lets_the_next_suspect_play(fleet: Fleet, world: str) -> None:
+    first, second = (Job((e,), 1, fleet.settings, losses=SUSPECT) for e in issue(world, 2))
+    for job in (first, second):
+        fleet.start(job)
+    fleet.abandon(first.done)
+    fleet.pump(wait=True)
+    assert len(second.done) == 1 and not first.done
+
+
+@pytest.mark.engine
+def test_a_result_that_is_lost_with_its_node_is_played_again(fleet: Fleet, world: str) -> None:
+    @ray.remote(num_cpus=0)
+    def lost() -> None:
+        raise ObjectLostError("0" * 56, None, "")
+
+    job, before = Job(tuple(issue(world, 1)), 2, fleet.settings), len(fleet.replaced)
+    assert len(fleet.engines) == 2  # and both are there
+    fleet._scheduler.started(lost.remote(), job, 0)
+    for _ in range(5):
+        if not job.done:
+            fleet.pump(wait=True)
+    assert len(fleet.replaced) == before + 1 and "ObjectLostError" in fleet.replaced[-1]
+    assert [len(group.scored) for group in job.done] == [2]
+
+
+@pytest.mark.engine
+def test_a_worker_that_is_still_loading_is_not_replaced(lab, world: str) -> None:
+    spec, hasty = SimulatedSpec(str(lab.path)), SECTION.model_copy(update={"deadline": 0.05})
+    with Fleet(hasty, lab.path, "hermes", [world], 5, simulated=spec) as fleet:
+        fleet._check_alive()
+        assert fleet.replaced == []
+
+
+@pytest.mark.engine
+def test_a_worker_answers_whatever_it_has_in_line(lab, world: str) -> None:
+    spec = SimulatedSpec(str(lab.path), LatencyModel(step=10.0))
+    one = SECTION.model_copy(update={"workers": 1})
+    (issued,) = issue(world, 1)
+    with Fleet(one, lab.path, "hermes", [world], 5, simulated=spec) as fleet:
+        stream = fleet.stream(group_size=1, ahead=True)
+        stream.put(IssuedTask(i, issued.task) for i in range(1100))
+        until = time.monotonic() + 40
+        while not (seconds := fleet.usage().seconds) and time.monotonic() < until:
+            pass
+        assert seconds > 0
