@@ -302,6 +302,17 @@ def test_a_users_file_is_a_world(tmp_path: Path) -> None:
         world_class(f"{path}:Lamps")
 
 
+def test_two_files_cannot_have_worlds_of_one_name(tmp_path: Path) -> None:
+    """They would share an id, and tasks of the one would be played in the other."""
+    one, two = tmp_path / "one.py", tmp_path / "two.py"
+    for path in (one, two):
+        path.write_text(LIGHTS.replace("class Lights", "class Lanterns"))
+    lanterns = world_class(f"{one}:Lanterns")
+    with pytest.raises(LookupError, match=r"one\.py and .*two\.py both have .* rename one class"):
+        world_class(f"{two}:Lanterns")
+    assert world_class("user/Lanterns-v0") is world_class(f"{one}:Lanterns") is lanterns
+
+
 @pytest.mark.parametrize(
     ("reference", "complaint"),
     [
