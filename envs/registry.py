@@ -104,10 +104,10 @@ def world_class(reference: str) -> type[World]:
 
 
 def _register_user(found: type[World], name: str) -> None:
-    """Give a user's world an id; loaded again from its own file, the newest definition counts."""
+    """Give a user's world an id; of a file that was moved or loaded again the newest counts."""
     env_id = f"user/{name}-v0"
     place, other = _place(found), _place(_classes.get(env_id, found))
-    if place != other:
+    if place != other and os.path.exists(other):
         raise LookupError(f"{other} and {place} both have a World named {name!r}; rename one class")
     register(env_id)(found)
 
