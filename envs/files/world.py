@@ -27,8 +27,8 @@ Call nothing then.
 Close with one line: Result: <code> <path or folder>. The first code that applies: moved, packed, \
 changed (text), locked, opened, stopped (by a lock), kept <number read>, unknown, none, refused, \
 unsupported; of two files the one moved or changed last. Where a fact is asked, the code is its \
-value, whatever was done; a path is that of the request's start. Named first counts where nothing \
-was done."""
+value, whatever was done; a path is the file's at the start. Named first counts where nothing was \
+done."""
 
 
 @register("tooldojo/Files-v0")

@@ -173,7 +173,7 @@ def test_the_request_and_the_rules_fix_the_closing_line() -> None:
         _, count, path = (task.goal.answer or "").split()
         assert count.isdecimal() and path in task.world["files"]  # type: ignore[operator]
     assert moved and counted
-    rule = "the code is its value, whatever was done; a path is that of the request's start"
+    rule = "the code is its value, whatever was done; a path is the file's at the start"
     assert rule in Files.system_prompt
 
 
