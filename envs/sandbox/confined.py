@@ -34,7 +34,7 @@ class Confined:
     def __init__(self, sock: socket.socket, family: int) -> None:
         self.family = family
         self._sock = sock
-        self._sock.settimeout(START_SECONDS)  # nor does a child that reads nothing hold up
+        self._sock.settimeout(START_SECONDS)  # for a child that reads nothing
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
         self._handle: int | None = None
