@@ -170,7 +170,7 @@ def test_several_orders_are_closed_with_in_the_order_that_the_policy_says() -> N
     found = Counter()
     for task in tasks():
         names = (task.goal.answer or "").split()[2:]
-        if task.template == "cancel_all" and len(names) > 1:
+        if task.template == "cancel_all" and task.condition in ("two", "three"):
             customers: dict = task.world["customers"]  # type: ignore[assignment]
             listed = next(c["orders"] for c in customers.values() if names[0] in c["orders"])
             assert names == [order for order in listed if order in names]
@@ -187,7 +187,7 @@ def test_results_stay_short() -> None:
         world = Orders()
         world.replay_gold(task)
         assert max([len(call.result) for call in world.calls], default=0) <= 200
-    assert len(POLICY.split()) <= 130
+    assert len(POLICY.split()) <= 134
 
 
 def test_demonstrations_keep_to_their_level() -> None:
