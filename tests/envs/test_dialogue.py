@@ -232,7 +232,7 @@ def test_other_words_do_as_well() -> None:
 
 
 def test_demonstrations_earn_the_call_rewards_in_full() -> None:
-    weights = dict.fromkeys(("tool_selection", "argument_accuracy", "call_form"), 1.0)
+    weights = {"tool_selection": 1.0, "argument_accuracy": 1.0, "call_form": 1.0}
     for task in _all():
         world = Dialogue()
         world.replay_gold(task)
