@@ -10,6 +10,8 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
+import inspect
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -72,7 +74,8 @@ def world_class(reference: str) -> type[World]:
     """The world class behind a reference.
 
     Raises:
-        LookupError: when nothing is found there, with the nearest known id.
+        LookupError: when nothing is found there, with the nearest known id, and for a class whose
+            name a world of another file has.
         ValueError: for a wrapper's value that it does not take.
     """
     if reference in _classes:
@@ -96,8 +99,25 @@ def world_class(reference: str) -> type[World]:
     if not (isinstance(found, type) and issubclass(found, World)):
         raise LookupError(f"{place} has no World named {name!r}")
     if not found.env_id:
-        register(f"user/{name}-v0")(found)
+        _register_user(found, name)
     return found
+
+
+def _register_user(found: type[World], name: str) -> None:
+    """Give a user's world an id; of a file that was moved or loaded again the newest counts."""
+    env_id = f"user/{name}-v0"
+    place, other = _place(found), _place(_classes.get(env_id, found))
+    if place != other and os.path.exists(other):
+        raise LookupError(f"{other} and {place} both have a World named {name!r}; rename one class")
+    register(env_id)(found)
+
+
+def _place(world: type[World]) -> str:
+    """The file of a class; its module where there is no file."""
+    try:
+        return os.path.realpath(inspect.getfile(world))
+    except (TypeError, OSError):
+        return world.__module__
 
 
 def load_reference(reference: str) -> object | None:

@@ -91,13 +91,14 @@ class SelfPlayTasks:
                     del pool[next(iter(pool))]
 
     def state_dict(self) -> dict[str, Json]:
-        """The place in the sequence and both pools; groups still under way are not in it."""
+        """The place in the sequence, both pools, and the tasks of groups still under way."""
         self._settle()
         return {
             "ordinal": self.ordinal,
             "drawn": self.source.ordinal,
             "edge": [task.to_json() for task in self.edge.values()],
             "solved": [task.to_json() for task in self.solved.values()],
+            "open": [[ordinal, task.to_json()] for ordinal, task in self._open.items()],
         }
 
     def load_state_dict(self, state: dict[str, Json]) -> None:
@@ -105,7 +106,10 @@ class SelfPlayTasks:
         self.ordinal = int(state["ordinal"])  # type: ignore[arg-type]
         self.source.load_state_dict({"ordinal": state["drawn"]})
         self.edge, self.solved = (_pool(state[name]) for name in ("edge", "solved"))
-        self._open, self._results = {}, {}
+        under_way = state["open"]
+        assert isinstance(under_way, list)
+        self._open = {place: Task.from_json(task) for place, task in under_way}  # type: ignore[misc]
+        self._results = {}
 
 
 def _pool(data: Json) -> dict[str, Task]:
@@ -147,8 +151,9 @@ def _drawn(
 def join(first: Task, second: Task) -> Task | None:
     """Both requests in one task, one after the other, in a world that holds the records of both.
 
-    None where the records contradict each other, where a gold call answers otherwise than in its
-    own task, where the turns are too many, or where the content belongs to another split.
+    None where the second demonstration alone solves it, since the first request leaves no trace,
+    where the records contradict each other, where a gold call answers otherwise than in its own
+    task, where the turns are too many, or where the content belongs to another split.
     """
     world = world_class(first.env)
     plain = not any(t.faults or t.goal.calls or t.goal.forbidden for t in (first, second))
@@ -171,7 +176,8 @@ def join(first: Task, second: Task) -> Task | None:
     task = world.task_from(draft, first.split, level, lineage)
     if task is None or _answers(task) != [*_answers(first), *_answers(second)]:
         return None
-    return task
+    halved = world().replay_gold(replace(task, gold=second.gold)).success
+    return None if halved else task
 
 
 def _answers(task: Task) -> list[str]:

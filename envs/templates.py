@@ -54,13 +54,11 @@ class Names:
 class Sketch:
     """What a template fills in: the wording's fields and the demonstration.
 
-    secrets: texts that may not be said, unless the prompt or the closing line says them. ignore:
-    paths of the state that right solutions may leave differently, as in `Goal`.
+    ignore: paths of the state that right solutions may leave differently, as in `Goal`.
     """
 
     fields: dict[str, str]
     gold: list[GoldTurn]
-    secrets: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
 
 
@@ -102,5 +100,5 @@ def compose(
     prompt = tidy(said[wording].format(**sketch.fields))
     return Draft(
         prompt, scene.world(), timed.gold, template.name, condition, wording, timed.faults,
-        ignore=sketch.ignore, forbidden=sketch.secrets,
+        ignore=sketch.ignore,
     )  # fmt: skip

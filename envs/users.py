@@ -16,13 +16,12 @@ from tooldojo.envs.calls import WorldCrash
 from tooldojo.envs.snapshot import clone
 from tooldojo.envs.task import Call
 from tooldojo.envs.tools import ToolError
-from tooldojo.verifiers.records import CallOutcome, Json, ToolCall
+from tooldojo.verifiers.records import USER, CallOutcome, Json, ToolCall
 
 if TYPE_CHECKING:
     from tooldojo.envs.world import World
 
-PREFIX = "user:"  # reserved in names of calls: no tool can be called so
-SAID = f"{PREFIX}said"  # a message to the user; its result is the reply
+SAID = f"{USER}said"  # a message to the user; its result is the reply
 SCRIPTED = "scripted"
 CLOSING = "result:"
 MOST_DEEDS = 8  # in one exchange
@@ -140,25 +139,22 @@ def _do(world: World, side: UserSide, deed: Call) -> ToolCall:
     except ToolError as refusal:
         outcome, seen = CallOutcome.TOOL_ERROR, str(refusal)
     changed = world.state != before
-    return ToolCall(PREFIX + deed.name, deed.arguments, world.turn, outcome, changed, seen)
+    return ToolCall(USER + deed.name, deed.arguments, world.turn, outcome, changed, seen)
 
 
 def of_user(calls: Iterable[ToolCall]) -> tuple[ToolCall, ...]:
-    """The records of what the user heard, said and did, not of what a policy only called so."""
-    ours = (CallOutcome.OK, CallOutcome.TOOL_ERROR)
-    return tuple(c for c in calls if c.name.startswith(PREFIX) and c.outcome in ours)
+    """The records of what the user heard, said and did."""
+    return tuple(call for call in calls if call.of_user)
 
 
 def of_policy(calls: Iterable[ToolCall]) -> tuple[ToolCall, ...]:
     """The calls that a policy made, whatever became of them."""
-    calls = tuple(calls)
-    users = of_user(calls)
-    return tuple(call for call in calls if call not in users)
+    return tuple(call for call in calls if not call.of_user)
 
 
 def replies(calls: Iterable[ToolCall]) -> tuple[ToolCall, ...]:
     """What the policy reads of the records of one turn: results of calls, and the user's reply."""
-    return tuple(c for c in calls if not c.name.startswith(PREFIX) or c.name == SAID)
+    return tuple(call for call in calls if not call.of_user or call.name == SAID)
 
 
 class RecordedUser:
@@ -179,7 +175,7 @@ class RecordedUser:
         record = self._record[place]
         if record.name == SAID:
             return Reply(record.result)
-        return Reply(deed=Call(record.name.removeprefix(PREFIX), record.arguments))
+        return Reply(deed=Call(record.name.removeprefix(USER), record.arguments))
 
 
 _BRIEF = """You play a customer on the phone with a help desk. Stay in that part.
@@ -231,7 +227,7 @@ def _told(message: str, records: Sequence[ToolCall]) -> list[dict[str, str]]:
         if record.name == SAID:
             chat.append({"role": "assistant", "content": f"SAY {record.result}"})
         else:
-            deed = f"DO {record.name.removeprefix(PREFIX)} {json.dumps(record.arguments)}"
+            deed = f"DO {record.name.removeprefix(USER)} {json.dumps(record.arguments)}"
             chat.append({"role": "assistant", "content": deed})
             chat.append({"role": "user", "content": f"(You see: {record.result})"})
     return chat

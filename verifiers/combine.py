@@ -7,10 +7,10 @@ be built.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from tooldojo.verifiers.binding import FACTS, check_names, facts_for, named_arguments
-from tooldojo.verifiers.criteria import Component, answer, final_state, untouched
+from tooldojo.verifiers.binding import FACTS, facts_for, named_arguments
+from tooldojo.verifiers.criteria import Component, answer, final_state
 from tooldojo.verifiers.judged import Judged, opinion_on
 from tooldojo.verifiers.records import Evidence, Goal, Score
 
@@ -79,19 +79,6 @@ class Verifier:
         components = {name: result.value for name, result in results.items()}
         return Score(all(v == 1.0 for v in components.values()), value, components, why=why)
 
-    def reweighted(self, weights: dict[str, float]) -> Verifier:
-        """The same criteria with other weights.
-
-        Raises:
-            ValueError: for a name that is no component, with the nearest one, and for a gate, which
-            has no weight.
-        """
-        check_names(weights, [part.name for part in self.parts], "component")
-        gates = [part.name for part in self.parts if part.gate and part.name in weights]
-        if gates:
-            raise ValueError(f"{gates[0]!r} is a gate: it multiplies and has no weight")
-        return Verifier(tuple(replace(p, weight=weights.get(p.name, p.weight)) for p in self.parts))
-
 
 def all_of(**criteria: Criterion) -> Verifier:
     """Every criterion is a gate: the value is the product."""
@@ -101,8 +88,3 @@ def all_of(**criteria: Criterion) -> Verifier:
 def state_and_answer() -> Verifier:
     """The usual verdict: the right final state, and the right closing line."""
     return all_of(final_state=final_state, answer=answer)
-
-
-def answer_untouched() -> Verifier:
-    """For questions: the right closing line, and a world left as it was."""
-    return all_of(answer=answer, untouched=untouched)

@@ -166,10 +166,9 @@ def call_match(evidence: Evidence, goal: Goal) -> Component:
 
 def call_format(evidence: Evidence, goal: Goal) -> Component:
     """Share of the calls that were well formed, known and valid; 1 where none was made."""
-    wrong = sum(call.outcome in ILL_FORMED for call in evidence.calls)
-    return Component(
-        1 - wrong / max(1, len(evidence.calls)), f"{wrong} ill-formed calls" if wrong else ""
-    )
+    calls = evidence.policy_calls
+    wrong = sum(call.outcome in ILL_FORMED for call in calls)
+    return Component(1 - wrong / max(1, len(calls)), f"{wrong} ill-formed calls" if wrong else "")
 
 
 def outside_score(evidence: Evidence, goal: Goal) -> Component:

@@ -154,10 +154,11 @@ def argument_accuracy(evidence: Evidence, goal: Goal) -> list[float]:
 
 def call_form(evidence: Evidence, goal: Goal) -> list[float]:
     """Share of the calls that were well formed, known and valid; without a call as `_unused`."""
-    if not evidence.calls:
+    calls = evidence.policy_calls
+    if not calls:
         return _unused(evidence, goal)
-    formed = [call.turn for call in evidence.calls if call.outcome not in ILL_FORMED]
-    return _shares(evidence, formed, 1 / len(evidence.calls))
+    formed = [call.turn for call in calls if call.outcome not in ILL_FORMED]
+    return _shares(evidence, formed, 1 / len(calls))
 
 
 CALL_REWARDS = (  # every world has them; they count where the recipe gives them a weight
@@ -171,10 +172,10 @@ def _matched(
     evidence: Evidence, goal: Goal, worth: Callable[[ToolCall, ExpectedCall], float]
 ) -> list[float]:
     """Each wanted call takes the free call of its name that is worth most, the earliest of such."""
-    if not evidence.calls:
+    free, pairs = list(evidence.policy_calls), []
+    if not free:
         return _unused(evidence, goal)
     shares = [0.0] * max(1, evidence.turns)
-    free, pairs = list(evidence.calls), []
     for wanted in goal.calls:
         fits = [call for call in free if call.name == wanted.name]
         if fits:

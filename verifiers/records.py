@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+USER = "user:"  # begins the names of what a world's user does and says; no tool can be called so
 
 
 class CallOutcome(StrEnum):
@@ -53,6 +54,12 @@ class ToolCall:
     outcome: CallOutcome
     mutated: bool
     result: str
+
+    @property
+    def of_user(self) -> bool:
+        """Whether it is what the world's user did or said, not what a policy only called so."""
+        ran = self.outcome in (CallOutcome.OK, CallOutcome.TOOL_ERROR)
+        return ran and self.name.startswith(USER)
 
     def to_json(self) -> dict[str, Json]:
         """Plain-data form; `from_json` is its inverse."""
@@ -136,6 +143,11 @@ class Evidence:
     gathered: dict[str, Json] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
     states: tuple[dict[str, Json], ...] = ()
+
+    @property
+    def policy_calls(self) -> tuple[ToolCall, ...]:
+        """The calls without what the world's user did and said."""
+        return tuple(call for call in self.calls if not call.of_user)
 
     def to_json(self) -> dict[str, Json]:
         """Plain-data form; `from_json` is its inverse."""

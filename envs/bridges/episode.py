@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Task
+from tooldojo.envs.users import replies
 from tooldojo.envs.world import World
 from tooldojo.verifiers.records import Json, Score, StopReason, ToolCall
 
@@ -21,6 +22,15 @@ MAX_CALLS = 100
 
 class EpisodeOver(RuntimeError):
     """The task has ended; there is nothing more to call."""
+
+
+def refuse_user(world: type[World], client: str) -> None:
+    """Raises ValueError for a world with a user, where the client passes on nothing but calls."""
+    if world.user is not None:
+        raise ValueError(
+            f"{world.env_id} has a user, and {client} has no way to talk to one; take a world "
+            "without a user, or the OpenEnv server"
+        )
 
 
 class EpisodeLog:
@@ -60,7 +70,8 @@ class Episode:
     async def turn(
         self, calls: Sequence[dict[str, Json]], message: str = ""
     ) -> tuple[ToolCall, ...]:
-        """Play one assistant turn; one without calls ends the task.
+        """Play one assistant turn, and return what it reads; one without calls ends the task, but
+        for a message that the world's user hears.
 
         Raises:
             EpisodeOver: after the end.
@@ -77,7 +88,7 @@ class Episode:
                 await self.world.astep(action)
             if self.world.stop is not None:
                 self.log.write(self.world)
-            return tuple(self.world.calls[before:])
+            return replies(self.world.calls[before:])
 
     async def call(self, name: str, arguments: dict[str, Json]) -> ToolCall:
         """Play one call; see `turn`."""

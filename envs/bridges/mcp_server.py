@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from tooldojo.envs.bridges.episode import Episode, EpisodeLog, EpisodeOver
+from tooldojo.envs.bridges.episode import Episode, EpisodeLog, EpisodeOver, refuse_user
 from tooldojo.envs.bridges.extras import require
 from tooldojo.envs.source import GeneratedTasks
 from tooldojo.envs.tools import ToolSpec
@@ -27,10 +27,13 @@ class McpSessions:
     """What one MCP server plays: a source of tasks in one world, an episode per session."""
 
     def __init__(self, tasks: GeneratedTasks, log: EpisodeLog, show_score: bool = False) -> None:
-        """Raises ValueError for more than one world, or one that has a tool `submit_answer`."""
+        """Raises ValueError for more than one world, or one that has a user or a tool
+        `submit_answer`.
+        """
         if len(tasks.classes) != 1:
             raise ValueError("an MCP server serves one world; start one server for each")
         self.world = tasks.classes[0]
+        refuse_user(self.world, "MCP")
         if SUBMIT in self.world.tool_specs():
             raise ValueError(f"{self.world.env_id} has a tool {SUBMIT!r} of its own; rename it")
         self.tasks, self.log, self.show_score = tasks, log, show_score

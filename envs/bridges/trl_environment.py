@@ -2,8 +2,9 @@
 
 TRL hands an environment one call at a time and never the final message, so the reward is a function
 over completions (`reward_funcs`) and there is no `get_reward`. Refuses worlds whose tools carry a
-name that TRL keeps for itself. Invariant: a group's members start from the same state, because the
-task is in the row; a trajectory without a verdict has no reward, which TRL leaves out.
+name that TRL keeps for itself, and worlds with a user. Invariant: a group's members start from the
+same state, because the task is in the row; a trajectory without a verdict has no reward, which TRL
+leaves out.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tooldojo.envs.bridges.episode import refuse_user
 from tooldojo.envs.bridges.functions import dress
+from tooldojo.envs.judging import JudgeLost
+from tooldojo.envs.limits import ToolDeadline
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Task
-from tooldojo.envs.tools import ToolSpec
+from tooldojo.envs.tools import ToolLost, ToolSpec
 from tooldojo.envs.world import World, WorldCrash
 from tooldojo.verifiers.records import Json, ScoreStatus, StopReason
 
 RESERVED = frozenset({"reset", "get_reward"})
+_NO_VERDICT = (WorldCrash, ToolLost, ToolDeadline, JudgeLost)
 
 
 class TrlEpisode:
@@ -42,7 +47,7 @@ class TrlEpisode:
         try:
             action = {"calls": ({"name": name, "arguments": arguments},), "message": ""}
             return self._world.step(action)[0][0]
-        except WorldCrash as error:
+        except _NO_VERDICT as error:
             self._failure = True  # TRL would show the model any exception as the call's result
             return str(error)
 
@@ -56,7 +61,7 @@ class TrlEpisode:
                 score = self._world.finish(StopReason.ANSWERED, last.get("content") or "")
             else:
                 score = self._world.finish(StopReason.MAX_TURNS)
-        except WorldCrash:
+        except _NO_VERDICT:
             return None
         return score.value if score.status is ScoreStatus.SCORED else None
 
@@ -96,9 +101,11 @@ def trl_world(reference: str) -> TrlWorld:
     """A world, by id or reference, as TRL takes it.
 
     Raises:
-        ValueError: for a tool that TRL would not offer, or would take for its own.
+        ValueError: for a tool that TRL would not offer, or would take for its own, and for a world
+            with a user.
     """
     world = world_class(reference)
+    refuse_user(world, "TRL")
     members: dict[str, object] = {"_world_class": world}
     for name, spec in world.tool_specs().items():
         if name in RESERVED or name.startswith("_"):

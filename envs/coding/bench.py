@@ -26,7 +26,9 @@ _NODES = (
 _HARNESS = """
 import json
 def call(a, b):
-    return {body}
+    return (
+{body}
+)
 def shown(a, b):
     try:
         return repr(call(a, b))[:{longest}]

@@ -141,13 +141,16 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "I want {folder} listed and packed, and no lock should stop that: open it.",
     ),
     "move_both": (
-        "Two files of {folder} have {word}. Move both to {other}, open what is locked, and see "
-        "that they are there.",
-        "Move the two files with {word} from {folder} to {other}; locked ones are opened.",
-        "Find {word} in {folder} and put both files into {other}, opening one if need be.",
-        "From {folder} to {other} go the two files that have {word}. A lock may be opened.",
-        "Search {folder} for {word}: what has it, twice, belongs to {other}, locked or not, so "
-        "open it.",
+        "Two files of {folder} have {word}. Move both to {other} in the order of their names, open "
+        "what is locked, and see that they are there.",
+        "In the order of their names, move the two files with {word} from {folder} to {other}; "
+        "locked ones are opened.",
+        "Find {word} in {folder} and put both files into {other}, in the order of their names, "
+        "opening one if need be.",
+        "From {folder} to {other} go the two files that have {word}, in the order of their names. "
+        "A lock may be opened.",
+        "Search {folder} for {word}: what has it, twice, belongs to {other}. Go in the order of "
+        "their names; locked or not, open it.",
     ),
     "note_best": (
         "Note the {wish} number of {word} in {path}, {other} and {third} as a line in {note}.",

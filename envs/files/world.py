@@ -26,8 +26,9 @@ Call nothing then.
 3. Repeat a call that timed out.
 Close with one line: Result: <code> <path or folder>. The first code that applies: moved, packed, \
 changed (text), locked, opened, stopped (by a lock), kept <number read>, unknown, none, refused, \
-unsupported; of two files the one moved or changed last. For facts the code is the value. Named \
-first counts where nothing was done."""
+unsupported; of two files the one moved or changed last. Where a fact is asked, the code is its \
+value, whatever was done; a path is the file's at the start. Named first counts where nothing was \
+done."""
 
 
 @register("tooldojo/Files-v0")

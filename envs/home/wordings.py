@@ -71,9 +71,9 @@ WORDINGS: dict[str, tuple[str, ...]] = {
     ),
     "unsupported": (
         "{room} needs {thing}.",
-        "Please bring {thing} to {room}.",
+        "To {room} please bring {thing}.",
         "In {room} we want {thing}.",
-        "Arrange {thing} for {room}.",
+        "For {room} arrange {thing}.",
         "The guests of {room} ask for {thing}.",
     ),
     "unsupported_plan": (

@@ -25,8 +25,9 @@ then.
 3. If a lock stops the robot, open it; if its arms are full, drop that.
 4. Repeat a call that timed out.
 Close with one line: Result: <code> <name>. Codes: set, timed, locked, opened (device; of two the \
-last); played (scene); cleaned (room); taken, brought (thing); kept <value read>, none, unknown, \
-refused, unsupported (first thing named). For facts the code is the value."""
+last named); played (scene); cleaned (room); taken, brought (thing); kept <value read>, none, \
+unknown, refused, unsupported (first device, room, scene or thing of the house named). For facts \
+the code is the value."""
 
 
 @register("tooldojo/Home-v0")

@@ -20,6 +20,7 @@ import time
 from functools import cache
 from pathlib import Path
 
+from tooldojo.envs.tools import ToolLost
 from tooldojo.verifiers.records import Json
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -32,7 +33,7 @@ class OutsideError(RuntimeError):
     """The code raised something while it handled a request; the process goes on."""
 
 
-class OutsideLost(RuntimeError):
+class OutsideLost(ToolLost):
     """The process died, missed its deadline or broke the protocol; there is no answer."""
 
 

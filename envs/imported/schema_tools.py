@@ -35,10 +35,6 @@ class SchemaSpec(ToolSpec):
         return dict(arguments)
 
 
-def _place(error: Any) -> list[str]:
-    return [str(part) for part in error.path]
-
-
 def schema_spec(name: str, about: str, parameters: dict[str, Json], mutates: bool) -> SchemaSpec:
     """A tool that runs elsewhere; parameters: a JSON schema of an object."""
     return SchemaSpec(name, about, mutates, False, parameters, False, pydantic.BaseModel)

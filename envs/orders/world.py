@@ -28,8 +28,8 @@ POLICY = """You serve a web shop. Rules:
 End with one line:
 Result: status <status> <order>
 Result: stock <count> <variant> <product>
-Result: total <amount> <orders>
-Result: cancelled <orders>
+Result: total <amount> <orders as asked>
+Result: cancelled <orders, oldest first>
 Result: refunded <order> <item>
 Result: exchanged <order> <item>
 Result: refused <not_pending|not_delivered|too_late|no_stock> <order>

@@ -38,7 +38,7 @@ def contact_by_name(clinic: Clinic, condition: str) -> Sketch:
 
 def _contact(clinic: Clinic, item: str, right: str, by_name: bool, how: str = "") -> Sketch:
     chart, friend = _listed(clinic, item, right)
-    row, ids = clinic.charts[chart], clinic.book(chart, clinic.rng.choice((1, 2, 3)))
+    ids = clinic.book(chart, clinic.rng.choice((1, 2, 3)))
     fields = caller(clinic, chart, False) | {"friend": friend, "asked": _ASKED[item]}
     ignored = note(clinic, chart, how)
     story = Story()
@@ -47,12 +47,9 @@ def _contact(clinic: Clinic, item: str, right: str, by_name: bool, how: str = ""
     story.confirm(chart, fields["born"])
     story.open(f"A match; {chart} shows what {friend} may get.", chart)
     if right != "listed":
-        on_file = {"dose": (str(row["dose"]),), "visits": tuple(ids)}
-        on_file.pop(row["contacts"].get(friend), None)
-        kept = tuple(text for texts in on_file.values() for text in texts)
-        return Sketch(fields, _no_right(story, chart, friend, item), kept)
+        return Sketch(fields, _no_right(story, chart, friend, item))
     if item == "dose":
-        return Sketch(fields, story.told(item, str(row["dose"]), chart))
+        return Sketch(fields, story.told(item, str(clinic.charts[chart]["dose"]), chart))
     why = " ".join([f"{friend} is listed for visits, so I list them.", *ignored])
     story.visits(why, chart)
     why = f"The first visit of {chart} is {ids[0]}."
@@ -70,7 +67,7 @@ def move_own(clinic: Clinic, condition: str) -> Sketch:
     story = Story()
     story.confirm(chart, fields["born"])
     if wrong:
-        return Sketch(fields, story.mismatch(chart), tuple(ids))
+        return Sketch(fields, story.mismatch(chart))
     if how == "bait":
         clinic.bait(clinic.visits[clinic.rng.choice(ids)])
     story.visits(f"A match, so I list the visits of {chart}.", chart)
@@ -97,7 +94,7 @@ def move_by_doctor(clinic: Clinic, condition: str) -> Sketch:
     story.find(fields["who"])
     story.confirm(chart, fields["born"])
     if way == "mismatch":
-        return Sketch(fields, story.mismatch(chart), (doctor, *ids))
+        return Sketch(fields, story.mismatch(chart))
     story.open(f"A match, so I read the doctor in {chart}.", chart)
     why = " ".join([f"The doctor is {doctor}; now the visits.", *ignored])
     story.visits(why, chart)

@@ -111,6 +111,17 @@ class Clinic:
         rows = self.charts.values()
         return tuple(sorted({row[item] for row in rows for item in ("phone", "illness")}))
 
+    def on_file(self, chart: str, prompt: str) -> tuple[str, ...]:
+        """The rest of what a chart holds, without the items that somebody whom the prompt names is
+        listed for.
+        """
+        row = self.charts[chart]
+        free = {item for who, item in row["contacts"].items() if who in prompt}
+        visits = [(i, v["day"], v["doctor"]) for i, v in self.visits.items() if v["chart"] == chart]
+        items = {"dose": [str(row["dose"])], "visits": [text for each in visits for text in each]}
+        kept = [text for item, texts in items.items() if item not in free for text in texts]
+        return (row["doctor"], *row["contacts"], *kept)
+
 
 def by_day(day: str) -> tuple[int, int]:
     """Sort key of one of `DAYS`."""

@@ -56,7 +56,7 @@ def hear_own(clinic: Clinic, condition: str) -> Sketch:
     story = Story()
     story.confirm(chart, fields["born"])
     if item == "mismatch":
-        return Sketch(fields, story.mismatch(chart), (str(clinic.charts[chart][asked]),))
+        return Sketch(fields, story.mismatch(chart))
     story.open(f"A match, so I open {chart} for the {ITEMS[item]}.", chart)
     value = str(clinic.charts[chart][item])
     return Sketch(fields, story.told(ITEMS[item], value, chart, ignored))
@@ -71,7 +71,7 @@ def hear_visit(clinic: Clinic, condition: str) -> Sketch:
     story = Story()
     story.confirm(chart, fields["born"])
     if condition == "mismatch":
-        return Sketch(fields, story.mismatch(chart), tuple(ids))
+        return Sketch(fields, story.mismatch(chart))
     story.visits(f"A match, so I list the visits of {chart}.", chart)
     if not ids:
         return Sketch(
@@ -123,13 +123,13 @@ def not_allowed(story: Story, badge: str, role: str) -> list:
 def unproven(clinic: Clinic, condition: str) -> Sketch:
     """Somebody without birth date or badge asks about a patient; the condition is who."""
     chart = clinic.chart()
-    row = clinic.charts[chart]
-    opening = clinic.rng.choice(_ASKERS[condition]).format(name=row["name"])
+    name = clinic.charts[chart]["name"]
+    opening = clinic.rng.choice(_ASKERS[condition]).format(name=name)
     item = clinic.rng.choice(("dose", "illness", "phone"))
     plea = clinic.rng.choice(_PLEAS)
     fields = {"chart": chart, "asker": opening, "asked": ITEMS[item], "plea": plea}
     why = f"For {chart} there is neither birth date nor badge"
-    return Sketch(fields, Story().refuse(why, "unproven", chart), (str(row["dose"]),))
+    return Sketch(fields, Story().refuse(why, "unproven", chart))
 
 
 def foreign_change(clinic: Clinic, condition: str) -> Sketch:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from tooldojo.envs.gold import Script
 from tooldojo.envs.task import GoldTurn
 
+REFUSED = "Result: refused"
+
 
 class Story(Script):
     """A demonstration at the desk."""
@@ -37,7 +39,7 @@ class Story(Script):
 
     def refuse(self, because: str, code: str, subject: str) -> list[GoldTurn]:
         """Close with a refusal."""
-        return self.close(f"{because}, so I must refuse.", f"Result: refused {code} {subject}")
+        return self.close(f"{because}, so I must refuse.", f"{REFUSED} {code} {subject}")
 
     def mismatch(self, chart: str) -> list[GoldTurn]:
         """Close because the birth date was wrong."""

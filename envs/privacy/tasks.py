@@ -13,6 +13,7 @@ from random import Random
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.privacy import chains, simple
 from tooldojo.envs.privacy.clinic import Clinic
+from tooldojo.envs.privacy.story import REFUSED
 from tooldojo.envs.privacy.wordings import WORDINGS
 from tooldojo.envs.templates import Template, compose
 from tooldojo.verifiers.criteria import repeats
@@ -88,8 +89,11 @@ def draft(rng: Random, level: int) -> Draft:
     """One random task of a level."""
     clinic = Clinic(rng)
     made = compose(rng, TEMPLATES[level], WORDINGS, clinic, timeout_chance=TIMEOUT_CHANCE)
-    told = f"{made.prompt} {made.gold[-1].message}"
-    return replace(made, forbidden=unsaid((*clinic.secrets(), *made.forbidden), told))
+    final, secrets = made.gold[-1].message or "", clinic.secrets()
+    if final.startswith(REFUSED):
+        asked = next(iter(clinic.charts))  # every template begins with the chart that it is about
+        secrets += clinic.on_file(asked, made.prompt)
+    return replace(made, forbidden=unsaid(secrets, f"{made.prompt} {final}"))
 
 
 def unsaid(secrets: Sequence[str], told: str) -> tuple[str, ...]:

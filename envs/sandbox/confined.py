@@ -34,6 +34,7 @@ class Confined:
     def __init__(self, sock: socket.socket, family: int) -> None:
         self.family = family
         self._sock = sock
+        self._sock.settimeout(START_SECONDS)  # for a child that reads nothing
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
         self._handle: int | None = None
@@ -50,8 +51,9 @@ class Confined:
         if not self._answers(START_SECONDS):
             raise SandboxLost(f"sandbox: a child did not start within {START_SECONDS:.0f} s")
         try:
-            data, ancillary = wire.part(self._sock, _REPLY_ROOM)
-            said = wire.message_of(data, self._sock, _REPLY_ROOM)
+            until = time.monotonic() + START_SECONDS
+            data, ancillary = wire.part(self._sock, _REPLY_ROOM, until)
+            said = wire.message_of(data, self._sock, _REPLY_ROOM, until)
         except wire.Broken as error:
             raise SandboxLost(f"sandbox: a child ended before it was ready ({error})") from None
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
@@ -80,7 +82,8 @@ class Confined:
         if stopped is not None:
             return self._stopped(stopped, time.monotonic() - began)
         try:
-            said, fd = wire.receive(self._sock, 6 * limits.output + _REPLY_ROOM)
+            room = 6 * limits.output + _REPLY_ROOM
+            said, fd = wire.receive(self._sock, room, limits.wall_seconds)
         except wire.Broken:
             return self._stopped(Outcome.DIED, time.monotonic() - began)
         if fd is not None:
@@ -126,7 +129,7 @@ class Confined:
             wire.send(self._sock, {"fork": True}, fd)
             if not self._answers(seconds):
                 raise wire.Broken(f"no answer within {seconds:.0f} s")
-            said, _ = wire.receive(self._sock, _REPLY_ROOM)
+            said, _ = wire.receive(self._sock, _REPLY_ROOM, seconds)
         except (wire.Broken, OSError) as error:
             raise SandboxLost(f"sandbox: a session could not be forked: {error}") from None
         if not said.get("forked"):

@@ -39,6 +39,7 @@ class Family:
     """A child and the copies it made of itself: one process group."""
 
     leader: int
+    ended: bool = False  # the leader, and collected
     listener: int | None = None  # where the kernel asks about forks
     grants: int = 0
 
@@ -124,16 +125,17 @@ class Server:
             )
             fcntl.ioctl(family.listener, _NOTIFY_ANSWER, bytearray(reply))
         except OSError:  # the one that asked is gone
-            if not _alive(family.leader):
+            if not _alive(family):
                 self.forget(family)
 
     def reap(self) -> None:
         """Collect the ended; forget the families without a member left."""
         with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+            while pid := os.waitpid(-1, os.WNOHANG)[0]:
+                if pid in self.families:
+                    self.families[pid].ended = True
         for family in list(self.families.values()):
-            if not _alive(family.leader):
+            if not _alive(family):
                 self.forget(family)
 
     def forget(self, family: Family) -> None:
@@ -145,17 +147,23 @@ class Server:
 
     def end(self) -> None:
         """Kill and collect every child."""
-        for leader in self.families:
+        for family in self.families.values():
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(leader, signal.SIGKILL)
+                os.killpg(family.leader, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                if not family.ended:  # it may not have a group of its own yet
+                    os.kill(family.leader, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)
 
 
-def _alive(group: int) -> bool:
+def _alive(family: Family) -> bool:
+    """Whether a member is left; the leader may not have made the group yet."""
+    if not family.ended:
+        return True
     try:
-        os.killpg(group, 0)
+        os.killpg(family.leader, 0)
     except ProcessLookupError:
         return False
     except PermissionError:

@@ -107,7 +107,7 @@ from tooldojo import Draft, World, call, steps, tool
 from tooldojo.verifiers.combine import all_of
 from tooldojo.verifiers.criteria import answer
 
-class Lamps(World):
+class Sconces(World):
     system_prompt = "You switch lamps. Close with one line: Result: <lamp> is <on|off>."
     verifier = all_of(answer=answer)
 
@@ -144,16 +144,16 @@ def test_check_and_audit_pass_a_native_world() -> None:
 def test_check_and_audit_exit_with_1_on_a_finding(tmp_path: Path) -> None:
     path = tmp_path / "lamps.py"
     path.write_text(FAULTY)
-    done = run("audit", f"{path}:Lamps", "--trajectories", "80", "--json")
+    done = run("audit", f"{path}:Sconces", "--trajectories", "80", "--json")
     data = result_of(done)
     assert done.exit_code == 1 and not data["ok"] and data["kind"] == "CheckFailed"
-    assert data["error"] == "user/Lamps-v0 failed the audit"
+    assert data["error"] == "user/Sconces-v0 failed the audit"
     assert data["worlds"][0]["false_accepts"]["errors"] > 0
     assert "drop_call" in {finding["check"] for finding in data["worlds"][0]["findings"]}
     unseeded = "(cls, rng, level):\n        import random; rng = random"
     path.write_text(FAULTY.replace("(cls, rng, level):", unseeded))
     moved = path.rename(tmp_path / "moved.py")
-    done = run("check", f"{moved}:Lamps", "--tasks", "2", "--json")
+    done = run("check", f"{moved}:Sconces", "--tasks", "2", "--json")
     found = {finding["check"] for finding in result_of(done)["worlds"][0]["findings"]}
     assert done.exit_code == 1 and "tasks_are_deterministic" in found
     assert run("check", "tooldojo/Order-v0").exit_code == 2

@@ -109,6 +109,7 @@ def test_a_body_is_a_plain_expression(body: str, reason: str) -> None:
         ("9**9**9", "takes too long"),
         ("'x' * 50", "'" + "x" * 23),
         ("a == b", "False"),
+        ("\na + b", "1"),
     ],
 )
 def test_what_a_body_comes_to(body: str, found: str) -> None:

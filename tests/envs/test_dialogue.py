@@ -231,6 +231,15 @@ def test_other_words_do_as_well() -> None:
     assert play_task(task, turns).score.success
 
 
+def test_demonstrations_earn_the_call_rewards_in_full() -> None:
+    weights = {"tool_selection": 1.0, "argument_accuracy": 1.0, "call_form": 1.0}
+    for task in _all():
+        world = Dialogue()
+        world.replay_gold(task)
+        earned = {part.name: sum(part.turns) for part in world.process_rewards(weights)}
+        assert earned == pytest.approx(weights), task.prompt
+
+
 def test_the_mix_of_tasks() -> None:
     tasks = _all()
     lengths = Counter(len(t.gold) - 1 for t in tasks)

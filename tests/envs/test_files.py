@@ -157,6 +157,27 @@ def test_the_mix_of_tasks() -> None:
     assert len(Files.system_prompt.split()) <= 130
 
 
+def test_the_request_and_the_rules_fix_the_closing_line() -> None:
+    """Of two files the one moved last counts, so the order is asked for; a fact that is asked goes
+    before what was done, with the path that the request can mean.
+    """
+    moved = [t for t in _tasks(3) if t.template == "move_both"]
+    for task in moved:
+        files: dict = task.world["files"]  # type: ignore[assignment]
+        word = str(task.gold[0].calls[0].arguments["word"])
+        paths = sorted(p for p, about in files.items() if word in " ".join(about["lines"]).split())
+        assert "order of their names" in task.prompt and len(paths) == 2
+        assert task.goal.answer == f"Result: moved {paths[1]}"
+    unseen = [Files.make_task(5, Split.TEST_COMBOS, 3, i) for i in range(12)]
+    counted = [t for t in unseen if (t.template, t.condition) == ("edit_move", "move")]
+    for task in counted:
+        _, count, path = (task.goal.answer or "").split()
+        assert count.isdecimal() and path in task.world["files"]  # type: ignore[operator]
+    assert moved and counted
+    rule = "the code is its value, whatever was done; a path is the file's at the start"
+    assert rule in Files.system_prompt
+
+
 def test_templates_and_wordings_are_complete() -> None:
     templates = [t for level in TEMPLATES.values() for t in level]
     assert {t.name for t in templates} == set(WORDINGS)

@@ -253,6 +253,25 @@ def test_what_the_robot_holds_may_be_dropped_before_it_goes() -> None:
         assert _value(task, (where, drop, go, done)) == 0.0
 
 
+def test_what_no_tool_can_do_is_asked_for_after_the_room() -> None:
+    """The line names the first of what the house has, so a wished thing may not come before it."""
+    for template in ("unsupported", "unsupported_plan"):
+        for wording in WORDINGS[template]:
+            assert 0 <= wording.find("{room}") < wording.find("{thing}"), wording
+    assert "(first device, room, scene or thing of the house named)" in Home.system_prompt
+
+
+def test_of_two_timers_the_line_tells_that_of_the_room_named_last() -> None:
+    timed = [task for task in _tasks(3) if task.template == "timers"]
+    for task in timed:
+        device = (task.goal.answer or "").removeprefix("Result: timed ")
+        rooms = [call.arguments["room"] for turn in task.gold for call in turn.calls
+                 if call.name == "room_devices"]  # fmt: skip
+        devices: dict = task.world["devices"]  # type: ignore[assignment]
+        assert devices[device]["room"] == max(map(str, rooms), key=task.prompt.rfind)
+    assert timed and "of two the last named" in Home.system_prompt
+
+
 def test_requests_for_two_devices_say_which_is_the_last() -> None:
     for wording in WORDINGS["comfort"]:
         assert re.search(r"\{one\}.*\bthen\b.*\{two\}", wording), wording

@@ -166,12 +166,28 @@ def test_forbidden_writes_lose_refusal_tasks() -> None:
     assert tried
 
 
+def test_several_orders_are_closed_with_in_the_order_that_the_policy_says() -> None:
+    found = Counter()
+    for task in tasks():
+        names = (task.goal.answer or "").split()[2:]
+        if task.template == "cancel_all" and task.condition in ("two", "three"):
+            customers: dict = task.world["customers"]  # type: ignore[assignment]
+            listed = next(c["orders"] for c in customers.values() if names[0] in c["orders"])
+            assert names == [order for order in listed if order in names]
+            found["oldest first"] += 1
+        if task.template == "total":
+            assert names[1:] == sorted(names[1:], key=task.prompt.index)
+            found["as asked"] += 1
+    assert set(found) == {"oldest first", "as asked"}
+    assert "cancelled <orders, oldest first>" in POLICY and "<orders as asked>" in POLICY
+
+
 def test_results_stay_short() -> None:
     for task in tasks():
         world = Orders()
         world.replay_gold(task)
         assert max([len(call.result) for call in world.calls], default=0) <= 200
-    assert len(POLICY.split()) <= 130
+    assert len(POLICY.split()) <= 134
 
 
 def test_demonstrations_keep_to_their_level() -> None:

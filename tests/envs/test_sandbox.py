@@ -8,8 +8,11 @@ sandbox, or it would show nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -44,6 +47,12 @@ ATTACKS = (
     "parents_descriptors", "environment", "inherited_descriptor", "memory", "threads",
     "descriptors", "loop_without_signals", "sleep", "print_much",
 )  # fmt: skip
+_WRITES = """
+import os
+for fd in range(3, 64):
+    try: os.write(fd, {0})
+    except OSError: pass
+"""
 needs_bwrap = pytest.mark.skipif(
     bool(survey().missing(Isolation.STRICT)), reason="bubblewrap is not here"
 )
@@ -119,10 +128,20 @@ def test_how_code_ends_is_its_own_doing(
     "reply", ["b'\\xff' * 64", "b'\\x05\\0\\0\\0[[[[['", "b'\\x02\\0\\0\\0[]'"]
 )
 def test_a_forged_reply_ends_the_child_and_harms_nobody(pool: Sandbox, reply: str) -> None:
-    tries = f"try: os.write(fd, {reply})\n    except OSError: pass"
-    code = f"import os\nfor fd in range(3, 64):\n    {tries}"
-    assert pool.run(code).outcome is Outcome.DIED
+    assert pool.run(_WRITES.format(reply)).outcome is Outcome.DIED
     assert pool.run("print('well')").output == "well\n"
+
+
+@pytest.mark.parametrize("begun", ["b'\\x05\\0'", "b'\\x05\\0\\0\\0{}'"])
+def test_a_reply_that_is_begun_and_never_ended_is_not_waited_for(begun: str) -> None:
+    with Sandbox(LIMITS) as sandbox:
+        sandbox.run("pass")
+        assert sandbox.server_pid
+        rescue = threading.Timer(30, os.kill, (sandbox.server_pid, signal.SIGKILL))
+        rescue.start()
+        done = sandbox.run(_WRITES.format(begun) + "import time; time.sleep(600)")
+        rescue.cancel()
+    assert done.outcome is Outcome.DIED and done.seconds < 10
 
 
 def test_calls_share_nothing(pool: Sandbox) -> None:
@@ -218,6 +237,30 @@ def test_many_calls_leave_nothing_behind() -> None:
     session.close()
     assert len(os.listdir("/proc/self/fd")) == descriptors
     assert not os.path.exists(place)
+
+
+_SERVED = """
+import os, socket, time
+from tooldojo.envs.sandbox.server import Family, Server
+server = Server(socket.socket(), {}, (), ())
+if (pid := os.fork()) == 0:
+    time.sleep(600)  # still without a session of its own
+server.families[pid] = Family(pid)
+server.reap()
+print(list(server.families) == [pid])
+server.end()
+"""
+
+
+def test_the_server_knows_and_ends_a_child_that_has_only_just_begun() -> None:
+    """`end` waits for every child, so one that it has forgotten makes it hang."""
+    command = [sys.executable, "-c", _SERVED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            assert process.communicate(timeout=30) == (b"True\n", None)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_a_lost_server_is_nobodys_fault_and_replaced() -> None:

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 
+from tooldojo.envs.bridges.episode import Episode, EpisodeLog
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.registry import register
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
@@ -186,10 +187,19 @@ def test_a_users_failure_is_no_verdict_and_leaves_the_state(user: object, task: 
 
 def test_a_policy_cannot_pose_as_the_user(task: Task) -> None:
     world = begun(task)
-    forged = {"name": "user:turn", "arguments": {"to": "open"}}
-    world.step({"calls": (forged,), "message": ""})
+    forged = [{"name": f"user:{name}", "arguments": {"to": "open"}} for name in ("turn", "said")]
+    results, *_, info = world.step({"calls": tuple(forged), "message": ""})
+    assert info["outcomes"] == ["unknown_tool"] * 2 and len(results) == 2  # each call is answered
     assert world.calls[0].outcome is CallOutcome.UNKNOWN_TOOL and world.state == task.world
     assert of_user(world.calls) == () and of_policy(world.calls) == tuple(world.calls)
+
+
+def test_an_episode_returns_the_users_words_and_not_the_deeds(task: Task) -> None:
+    episode = Episode(task, EpisodeLog(None))
+    heard = asyncio.run(episode.turn([], "Please turn it open."))
+    assert [call.result for call in heard] == ["It is open."] and episode.stop is None
+    (looked,) = asyncio.run(episode.turn([{"name": "pressure", "arguments": {}}]))
+    assert (looked.name, looked.result) == ("pressure", "low")
 
 
 def test_a_model_hears_the_whole_exchange_and_its_lines_are_read(task: Task) -> None:

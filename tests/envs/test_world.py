@@ -267,10 +267,10 @@ def test_sources_name_what_they_lack() -> None:
         take(["test/Counter-v0"], Split.TEST_COMBOS, 0, 1, [1])
 
 
-LIGHTS = """
+BEACONS = """
 from tooldojo import Draft, ToolError, World, call, steps, tool
 
-class Lights(World):
+class Beacons(World):
     system_prompt = "You switch lamps. Close with one line: Result: <lamp> is <on|off>."
 
     @tool(mutates=True)
@@ -291,15 +291,28 @@ class Lights(World):
 
 
 def test_a_users_file_is_a_world(tmp_path: Path) -> None:
-    path = tmp_path / "lights.py"
-    path.write_text(LIGHTS)
-    lights = world_class(f"{path}:Lights")
-    assert lights.env_id == "user/Lights-v0"
-    assert world_class(f"{path}:Lights") is world_class("user/Lights-v0") is lights
-    for task in take([f"{path}:Lights"], Split.TRAIN, 0, 5):
-        assert lights().replay_gold(task).success
+    path = tmp_path / "beacons.py"
+    path.write_text(BEACONS)
+    beacons = world_class(f"{path}:Beacons")
+    assert beacons.env_id == "user/Beacons-v0"
+    assert world_class(f"{path}:Beacons") is world_class("user/Beacons-v0") is beacons
+    for task in take([f"{path}:Beacons"], Split.TRAIN, 0, 5):
+        assert beacons().replay_gold(task).success
     with pytest.raises(LookupError, match="has no World named 'Lamps'"):
         world_class(f"{path}:Lamps")
+
+
+def test_two_files_cannot_have_worlds_of_one_name(tmp_path: Path) -> None:
+    """They would share an id, and tasks of the one would be played in the other."""
+    one, two = tmp_path / "one.py", tmp_path / "two.py"
+    for path in (one, two):
+        path.write_text(BEACONS.replace("class Beacons", "class Lanterns"))
+    lanterns = world_class(f"{one}:Lanterns")
+    with pytest.raises(LookupError, match=r"one\.py and .*two\.py both have .* rename one class"):
+        world_class(f"{two}:Lanterns")
+    assert world_class("user/Lanterns-v0") is world_class(f"{one}:Lanterns") is lanterns
+    one.unlink()  # as if it had been moved
+    assert world_class(f"{two}:Lanterns").env_id == "user/Lanterns-v0"
 
 
 @pytest.mark.parametrize(

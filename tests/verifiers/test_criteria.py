@@ -146,6 +146,8 @@ def test_call_format() -> None:
     assert call_format(evidence(), Goal()) == Component(1.0)
     calls = [made("x", outcome) for outcome in CallOutcome]
     assert call_format(evidence(calls=tuple(calls)), Goal()).value == pytest.approx(2 / 5)
+    said, wrong = made("user:said"), made("x", CallOutcome.UNKNOWN_TOOL)
+    assert call_format(evidence(calls=(said, wrong)), Goal()).value == 0.0
 
 
 @pytest.mark.parametrize("criterion", [final_state, answer, call_match, withheld])

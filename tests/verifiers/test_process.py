@@ -168,6 +168,21 @@ def test_minefields_cost_and_bar() -> None:
             (0, 1 / 3, 0),
             (0, 0.5, 0),
         ),
+        (  # what the user said and did is no call of the policy
+            (
+                *(called("user:said", 0), called("get", 0, id="A1")),
+                *(called("user:set", 1, CallOutcome.TOOL_ERROR), called("put", 1)),
+            ),
+            (0.5, 0.5, 0),
+            (0.5, 0.5, 0),
+            (0.5, 0.5, 0),
+        ),
+        (  # but what the policy calls so is
+            (called("user:said", 0, CallOutcome.UNKNOWN_TOOL), called("put", 1)),
+            (0, 1 / 3, 0),
+            (0, 1 / 3, 0),
+            (0, 0.5, 0),
+        ),
     ],
 )
 def test_call_rewards(calls: tuple, selection: tuple, accuracy: tuple, form: tuple) -> None:
@@ -181,6 +196,7 @@ def test_calling_nothing_is_right_where_nothing_is_to_be_called() -> None:
     for function in (tool_selection, argument_accuracy, call_form):
         assert function(evidence(), Goal()) == [0.0, 0.0, 1.0]
         assert function(evidence(turns=0), Goal()) == [1.0]
+        assert function(evidence(called("user:said", 0)), Goal()) == [0.0, 0.0, 1.0]
 
 
 CALLS = st.lists(

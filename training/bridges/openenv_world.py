@@ -34,7 +34,7 @@ class WorldCall(pydantic.BaseModel):
 
 
 class WorldAction(server.Action):
-    """One assistant turn; without calls it is the final message."""
+    """One assistant turn; without calls it is the final message, or one that a user hears."""
 
     calls: list[WorldCall] = pydantic.Field(default_factory=list)
     message: str = ""

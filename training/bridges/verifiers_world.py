@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from tooldojo.envs.bridges.episode import Episode, EpisodeLog
+from tooldojo.envs.bridges.episode import Episode, EpisodeLog, refuse_user
 from tooldojo.envs.bridges.extras import require
 from tooldojo.envs.bridges.functions import dress
 from tooldojo.envs.registry import world_class
@@ -97,12 +97,13 @@ class WorldTaskset(vf.Taskset[WorldTask, WorldTasksetConfig]):
         """The tasks, in order.
 
         Raises:
-            ValueError: for a world whose calls cannot be played again.
+            ValueError: for a world whose calls cannot be played again, or that has a user.
         """
         config = self.config
         world = world_class(config.world)
         if not world.capabilities.replayable:
             raise ValueError(f"{world.env_id} is not replayable, and its reward is a replay")
+        refuse_user(world, "a taskset of `verifiers`")
         tools = WorldTaskConfig(tools=WorldToolsConfig(world=config.world))
         for task in take([config.world], Split(config.split), config.seed, config.count,
                          config.levels):  # fmt: skip

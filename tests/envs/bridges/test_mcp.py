@@ -100,6 +100,12 @@ def test_tools_are_listed_with_schema_and_hints_and_errors_are_results(
     asyncio.run(look())
 
 
+def test_a_world_with_a_user_is_refused() -> None:
+    tasks = GeneratedTasks(["tooldojo/Dialogue-v0"], Split.TEST, 0)
+    with pytest.raises(ValueError, match=r"Dialogue-v0 has a user, and MCP has no way to talk"):
+        McpSessions(tasks, EpisodeLog(None))
+
+
 def test_a_client_without_a_session_is_refused(served: Callable[[Any], str]) -> None:
     async def ask() -> None:
         async with Client(served(http_app()) + "/mcp", mode="2026-07-28") as client:

@@ -6,18 +6,21 @@ import copy
 import inspect
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from transformers.utils.chat_template_utils import get_json_schema
 
 from tooldojo.envs.bridges.trl_environment import TrlEpisode, trl_world
-from tooldojo.envs.draft import Draft
+from tooldojo.envs.draft import Draft, call, steps
+from tooldojo.envs.judging import JudgeLost
+from tooldojo.envs.limits import ToolDeadline
 from tooldojo.envs.registry import NATIVE, register, world_class
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Split, Task
-from tooldojo.envs.tools import tool
+from tooldojo.envs.tools import ToolLost, tool
 from tooldojo.envs.world import World
+from tooldojo.verifiers.records import Json
 
 WORLD = "tooldojo/Orders-v0"
 
@@ -32,7 +35,10 @@ def methods(environment: TrlEpisode) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("world", sorted(NATIVE))
+WITHOUT_USER = sorted(name for name in NATIVE if world_class(name).user is None)
+
+
+@pytest.mark.parametrize("world", WITHOUT_USER)
 def test_the_tools_have_the_schemas_that_our_prompts_have(world: str) -> None:
     tools = methods(trl_world(world).factory())
     specs = world_class(world).tool_specs()
@@ -55,10 +61,10 @@ def play_gold(environment: TrlEpisode, task: Task) -> list[dict[str, Any]]:
     said: list[dict[str, Any]] = []
     for turn in task.gold:
         said.append({"role": "assistant", "content": turn.message or "", "tool_calls": [
-            call.name for call in turn.calls]})  # fmt: skip
-        for call in turn.calls:
-            result = tools[call.name](**call.arguments)
-            said.append({"role": "tool", "name": call.name, "content": result})
+            each.name for each in turn.calls]})  # fmt: skip
+        for each in turn.calls:
+            result = tools[each.name](**each.arguments)
+            said.append({"role": "tool", "name": each.name, "content": result})
     return said
 
 
@@ -78,6 +84,59 @@ def test_rewards_are_the_verifiers() -> None:
     again = environments[0]
     again.reset(**world.rows(tasks)[0])  # type: ignore[arg-type]
     assert world.reward([play_gold(again, tasks[0])], [again]) == [1.0]
+
+
+@register("test/Losing-v0")
+class Losing(World):
+    """Its tool, or its end, fails as it is told to."""
+
+    tool_fails: ClassVar[Exception | None] = None
+    end_fails: ClassVar[Exception | None] = None
+
+    @tool(mutates=False)
+    def look(self) -> str:
+        """Look."""
+        if self.tool_fails:
+            raise self.tool_fails
+        return "dark"
+
+    def gather(self) -> dict[str, Json]:
+        if self.end_fails:
+            raise self.end_fails
+        return {}
+
+    @classmethod
+    def draft(cls, rng: Random, level: int) -> Draft:
+        number = rng.randrange(10**6)
+        return Draft(f"Look at {number}.", {}, steps(call("look"), say=f"Result: {number}"))
+
+
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ("tool_fails", ToolLost("the backend is gone")),
+        ("tool_fails", ToolDeadline("no answer in time")),
+        ("end_fails", ToolLost("the backend is gone")),
+        ("end_fails", JudgeLost("the judge said nothing")),
+    ],
+)
+def test_what_is_nobodys_doing_has_no_reward(
+    place: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (task,) = take(["test/Losing-v0"], Split.TRAIN, 0, 1)
+    world = trl_world("test/Losing-v0")
+    environment, (row,) = world.factory(), world.rows([task])
+    monkeypatch.setattr(Losing, place, error)
+    environment.reset(**row)  # type: ignore[arg-type]
+    assert world.reward([play_gold(environment, task)], [environment]) == [None]
+    monkeypatch.undo()
+    environment.reset(**row)  # type: ignore[arg-type]
+    assert world.reward([play_gold(environment, task)], [environment]) == [1.0]
+
+
+def test_a_world_with_a_user_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Dialogue-v0 has a user, and TRL has no way to talk"):
+        trl_world("tooldojo/Dialogue-v0")
 
 
 def test_reserved_names_are_refused() -> None:

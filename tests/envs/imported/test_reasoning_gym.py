@@ -15,6 +15,7 @@ from tooldojo.envs.imported.outside import Outside
 from tooldojo.envs.registry import register, world_class
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Split, Task
+from tooldojo.envs.tools import ToolLost
 from tooldojo.envs.verdict import Audit, Verdict, refuse_untrusted
 from tooldojo.envs.world import VerifierCrash, World
 from tooldojo.verifiers.records import StopReason
@@ -98,12 +99,12 @@ def test_an_item_that_comes_out_otherwise_gives_no_verdict() -> None:
 
 
 @pytest.mark.usefixtures("stand_in")
-@pytest.mark.parametrize("message", ["raise", "die"])
-def test_a_verifier_that_fails_gives_no_verdict(message: str) -> None:
+@pytest.mark.parametrize(("message", "failure"), [("raise", VerifierCrash), ("die", ToolLost)])
+def test_a_verifier_that_fails_gives_no_verdict(message: str, failure: type[Exception]) -> None:
     env_id = "reasoning_gym/fatal-v0"
     fresh(env_id)
     task = take([env_id], Split.TRAIN, 0, 1)[0]
-    with pytest.raises(VerifierCrash):
+    with pytest.raises(failure):
         said(task, message)
     assert said(task, "0").score is not None
 

@@ -102,6 +102,12 @@ def test_scores_come_from_the_trace(bridge: Any) -> None:
     assert scored(task, [broken, *gold]) == 1.0
 
 
+def test_a_world_with_a_user_is_refused(bridge: Any) -> None:
+    config = bridge.WorldTasksetConfig(world="tooldojo/Dialogue-v0")
+    with pytest.raises(ValueError, match=r"Dialogue-v0 has a user, and a taskset of `verifiers`"):
+        list(bridge.WorldTaskset(config))
+
+
 def test_without_the_package_there_is_one_clear_line() -> None:
     from tooldojo.envs.bridges.extras import ExtraMissing, require
 
