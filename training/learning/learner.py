@@ -162,10 +162,11 @@ class Learner:
             parts.append([torch.zeros_like(p) if p.grad is None else p.grad for p in held])
         if start is None:
             return StepGradients(records, None)
-        for parameter, one, two in zip(self._parameters.values(), *parts, strict=True):
+        first, second = parts
+        for parameter, one, two in zip(self._parameters.values(), first, second, strict=True):
             parameter.grad = one + two
         counts = [len({m.group for m in half if m.length}) for half in halves]
-        return StepGradients(records, noise_between(*parts, (counts[0], counts[1])))
+        return StepGradients(records, noise_between(first, second, (counts[0], counts[1])))
 
     def _half_gradients(self, batches: Sequence[Batch]) -> list[TokenRecord]:
         def work(batch: Batch) -> tuple[Tensor, TokenRecord]:

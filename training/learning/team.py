@@ -170,13 +170,14 @@ class TeamLearner(Learner):
             LearnerLost: when a rank fails, or ends with other factors than this one.
         """
         import ray
+        from ray.exceptions import RayError
 
         given = ray.put(tuple(groups))
         waiting = [follower.update.remote(given) for follower in self.followers]
         try:
             figures = super().update(groups)
             digests = ray.get(waiting)
-        except (RuntimeError, ray.exceptions.RayError) as error:
+        except (RuntimeError, RayError) as error:
             leave_ranks()
             raise _why(waiting, error) from error
         own = self.policy.adapter_digest()
@@ -233,8 +234,9 @@ def _joined(kind: type, index: int, policy: Policy, orders: Orders) -> Any:
 def _why(waiting: Sequence[Any], error: Exception) -> LearnerLost:
     """What a failed collective comes from: the rank that says more than that another one left."""
     import ray
+    from ray.exceptions import RayError
 
-    reasons = {} if isinstance(error, ray.exceptions.RayError) else {0: _last_line(error)}
+    reasons = {} if isinstance(error, RayError) else {0: _last_line(error)}
     ready, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=_LAST_WORDS)
     for index, each in enumerate(waiting, start=1):
         if each not in ready:
