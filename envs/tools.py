@@ -10,7 +10,7 @@ import inspect
 import json
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -125,6 +125,26 @@ def json_text(value: Json) -> str | None:
         return _strict_json(value)
     except (TypeError, ValueError, RecursionError):
         return None
+
+
+def marked_tools(world: type, taken: Container[str]) -> dict[str, ToolSpec]:
+    """The `@tool` methods of a class and its bases by name, in order of definition.
+
+    Raises:
+        TypeError: for one whose name is `taken` by something that every world has.
+    """
+    found: dict[str, ToolSpec] = {}
+    for base in reversed(world.__mro__):
+        for name, value in vars(base).items():
+            if not hasattr(value, "__tool_mark__"):
+                continue
+            if name in taken:
+                raise TypeError(
+                    f"{world.__name__}: no tool can be called {name!r}, for that is something that "
+                    "every World has; rename it"
+                )
+            found[name] = tool_spec(value)
+    return found
 
 
 def tool_spec(function: Callable[..., object]) -> ToolSpec:

@@ -24,7 +24,7 @@ from tooldojo.envs.running import of_plain_data, run_calls
 from tooldojo.envs.snapshot import Capabilities, Snapshot, clone
 from tooldojo.envs.spaces import Message, NoCalls, ToolCallSpace
 from tooldojo.envs.task import Split, Task
-from tooldojo.envs.tools import ToolLost, ToolSpec, tool_spec
+from tooldojo.envs.tools import ToolLost, ToolSpec, marked_tools
 from tooldojo.envs.tracked import StateTree
 from tooldojo.envs.users import User, UserSide, converse, replies
 from tooldojo.envs.verdict import Verdict
@@ -156,17 +156,7 @@ class World(gym.Env[tuple[str, ...], dict]):
     @cache
     def tool_specs(cls) -> dict[str, ToolSpec]:
         """The tools by name, in order of definition."""
-        found: dict[str, ToolSpec] = {}
-        for base in reversed(cls.__mro__):
-            for name, value in vars(base).items():
-                if not hasattr(value, "__tool_mark__"):
-                    continue
-                if hasattr(World, name) or name in HELD:
-                    raise TypeError(
-                        f"{cls.__name__}: no tool can be called {name!r}, for that is something "
-                        "that every World has; rename it"
-                    )
-                found[name] = tool_spec(value)
+        found = marked_tools(cls, HELD | set(dir(World)))
         if not found and not cls.tool_less:
             raise TypeError(f"{cls.__name__} has no tools; mark a method with @tool(mutates=...)")
         return found

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict
@@ -149,6 +150,14 @@ class Policy:
         with atomic_directory(folder) as draft:
             plain.save_pretrained(draft)
             self.tokenizer.save_pretrained(draft)
+
+
+def as_numpy(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """For `tensors_digest`: bfloat16, which numpy lacks, is viewed as uint16."""
+    return {
+        n: (t.view(torch.uint16) if t.dtype == torch.bfloat16 else t).contiguous().numpy()
+        for n, t in tensors.items()
+    }
 
 
 def load_policy(

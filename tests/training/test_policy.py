@@ -16,8 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tooldojo.configs.schema import PolicySection
 from tooldojo.rollouts.updates import tensors_digest
 from tooldojo.training.card import CARD, AdapterCard, Conventions, PolicyError
-from tooldojo.training.learning.learner import Learner, as_numpy
-from tooldojo.training.policy import ADAPTER_WEIGHTS, Policy, load_policy
+from tooldojo.training.learning.learner import Learner
+from tooldojo.training.policy import ADAPTER_WEIGHTS, Policy, as_numpy, load_policy
 
 IDS = torch.tensor([list(range(3, 23))])
 CONVENTIONS = Conventions("template", ("system",), "hermes", (1,))

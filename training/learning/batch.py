@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -206,6 +207,12 @@ def _sequence(segment: Segment, shared: int, trajectory: Trajectory) -> PackedSe
         turn_N[(targets_N >= turn.start) & (targets_N < turn.end)] = turn.index
     call_N = segment.kinds_T[targets_N] == SpanKind.CALL
     return PackedSequence(ids_T, targets_N, old_N, turn_N, call_N, shared)
+
+
+def minibatches(groups: int, count: int) -> list[range]:
+    """Indices of groups in order, cut into at most `count` parts of nearly equal size."""
+    bounds = [round(i * groups / count) for i in range(count + 1)]
+    return [range(a, b) for a, b in pairwise(bounds) if a < b]
 
 
 def microbatches(members: Sequence[Member], weight_B: Tensor, tokens: int) -> Iterator[Batch]:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -32,6 +31,7 @@ from tooldojo.training.learning.batch import (
     filled,
     members_of,
     microbatches,
+    minibatches,
     packed_tokens,
     trainable,
 )
@@ -55,7 +55,7 @@ from tooldojo.training.learning.update_metrics import (
     token_record,
     update_metrics,
 )
-from tooldojo.training.policy import Policy
+from tooldojo.training.policy import Policy, as_numpy
 from tooldojo.training.runs.runtime import tune_process
 
 T = TypeVar("T")
@@ -119,7 +119,7 @@ class Learner:
         started = time.perf_counter()
         members = self.members(groups)
         steps = []
-        for part in _parts(len(groups), self.section.minibatches):
+        for part in minibatches(len(groups), self.section.minibatches):
             here = [member for member in members if member.group in part]
             if any(member.length for member in here):
                 steps.append(self._optimise(here))
@@ -392,17 +392,3 @@ class Learner:
         with self._weights():
             packed_N, dtype = packed_logprobs(self.policy, ids_T)
         require_same(plain_N, packed_N, dtype, type(self.policy.network).__name__)
-
-
-def as_numpy(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
-    """For `tensors_digest`: bfloat16, which numpy lacks, is viewed as uint16."""
-    return {
-        n: (t.view(torch.uint16) if t.dtype == torch.bfloat16 else t).contiguous().numpy()
-        for n, t in tensors.items()
-    }
-
-
-def _parts(groups: int, count: int) -> list[range]:
-    """Indices of groups in order, cut into at most `count` parts of nearly equal size."""
-    bounds = [round(i * groups / count) for i in range(count + 1)]
-    return [range(a, b) for a, b in pairwise(bounds) if a < b]

@@ -114,35 +114,12 @@ class TeamLearner(Learner):
         """
         import ray
 
-        adapter = policy.model.peft_config["default"].to_dict()
-        shape = {
-            "model": policy.card.base,
-            "lora_rank": adapter["r"],
-            "lora_alpha": adapter["lora_alpha"],
-        }
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        orders = Orders(
-            section.model_copy(update=shape),
-            policy.card.conventions,
-            learner.model_copy(update={"threads": learner.threads or _threads(learner.ranks)}),
-            objective,
-            tuple(probe_ids),
-            temperature,
-            f"tcp://{ray.util.get_node_ip_address()}:{_free_port()}",
-            device,
-            policy.card.base_digest,
-            tuple(linear.scale for linear in policy.linears),
-        )
-        free = ray.available_resources().get("GPU", 0.0)
-        if device == "cuda" and free < learner.ranks - 1:
-            raise LearnerLost(
-                f"learner.ranks={learner.ranks} needs {learner.ranks - 1} GPUs beside the driver's "
-                f"and the engines', Ray has {free:g} free; lower learner.ranks"
-            )
+        orders = _orders(policy, section, learner, objective, probe_ids, temperature)
+        _require_gpus(orders)
         actor: Any = ray.remote(Follower)
         place = {
             "num_cpus": 1 if on_cluster() else 0,
-            "num_gpus": 1 if device == "cuda" else 0,
+            "num_gpus": 1 if orders.device == "cuda" else 0,
             "scheduling_strategy": "SPREAD",
         }
         followers = [actor.options(**place).remote(i, orders) for i in range(1, learner.ranks)]
@@ -216,6 +193,47 @@ class TeamLearner(Learner):
 def first_home(learner: LearnerSection) -> str | None:
     """Where the base model is loaded: a base that is to be sharded need not fit the device."""
     return "cpu" if learner.shard_base else None
+
+
+def _orders(
+    policy: Policy,
+    section: PolicySection,
+    learner: LearnerSection,
+    objective: ObjectiveSection,
+    probe_ids: Sequence[int],
+    temperature: float,
+) -> Orders:
+    import ray
+
+    adapter = policy.model.peft_config["default"].to_dict()
+    shape = {
+        "model": policy.card.base,
+        "lora_rank": adapter["r"],
+        "lora_alpha": adapter["lora_alpha"],
+    }
+    return Orders(
+        section.model_copy(update=shape),
+        policy.card.conventions,
+        learner.model_copy(update={"threads": learner.threads or _threads(learner.ranks)}),
+        objective,
+        tuple(probe_ids),
+        temperature,
+        f"tcp://{ray.util.get_node_ip_address()}:{_free_port()}",
+        "cuda" if torch.cuda.is_available() else "cpu",
+        policy.card.base_digest,
+        tuple(linear.scale for linear in policy.linears),
+    )
+
+
+def _require_gpus(orders: Orders) -> None:
+    import ray
+
+    others, free = orders.learner.ranks - 1, ray.available_resources().get("GPU", 0.0)
+    if orders.device == "cuda" and free < others:
+        raise LearnerLost(
+            f"learner.ranks={orders.learner.ranks} needs {others} GPUs beside the driver's and the "
+            f"engines', Ray has {free:g} free; lower learner.ranks"
+        )
 
 
 def _joined(kind: type, index: int, policy: Policy, orders: Orders) -> Any:
