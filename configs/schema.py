@@ -163,6 +163,9 @@ class EndpointSection(Section):
     """US dollars per million tokens read."""
     output_price: Annotated[float, Field(ge=0)] = 0.0
     """US dollars per million tokens written."""
+    budget: Annotated[float, Field(ge=0)] = 0.0
+    """US dollars at these prices, after which nothing more is asked and the command ends; 0 sets no
+    limit. Answers under way are still paid for."""
     leave_out: tuple[Literal["seed", "temperature"], ...] = ()
     """Fields that the endpoint does not take."""
 

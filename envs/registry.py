@@ -98,7 +98,7 @@ def world_class(reference: str) -> type[World]:
     found, (place, _, name) = load_reference(reference), reference.rpartition(":")
     if not (isinstance(found, type) and issubclass(found, World)):
         raise LookupError(f"{place} has no World named {name!r}")
-    if not found.env_id:
+    if "env_id" not in vars(found):  # a base's id stands for the base
         _register_user(found, name)
     return found
 

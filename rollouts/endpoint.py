@@ -110,6 +110,11 @@ class Endpoint:
                 )
         if importlib.util.find_spec("openai") is None:
             raise EndpointError("an endpoint needs the package openai; install tooldojo[endpoint]")
+        if section.budget and not (section.input_price or section.output_price):
+            raise EndpointError(
+                f"endpoint.budget={section.budget:g} means nothing without prices; set "
+                "endpoint.input_price and endpoint.output_price"
+            )
         self.section, self.usage = section, Usage()
         self._lines: dict[asyncio.AbstractEventLoop, _Line] = {}
         self._free = 0.0  # when the next request may start, of time.monotonic
@@ -157,11 +162,16 @@ class Endpoint:
         Raises:
             ContextFull: when the conversation is too long for the endpoint.
             EngineLost: after the last retry.
-            EndpointError: where no retry helps.
+            EndpointError: where no retry helps, and once the budget is spent.
         """
         import openai
 
         section = self.section
+        if section.budget and self.usage.cost >= section.budget:
+            raise EndpointError(
+                f"endpoint.budget={section.budget:g} is spent: {self.usage.cost:.4g} dollars for "
+                f"{self.usage.requests} answers; raise it to go on"
+            )
         body: dict[str, Any] = {"temperature": temperature, "seed": seed % 2**31}
         body = {key: value for key, value in body.items() if key not in section.leave_out}
         if tools:

@@ -360,3 +360,15 @@ def test_all_that_an_instance_holds_is_known() -> None:
     own = {name for name in vars(world) if not name.startswith("_")}
     assert own - HELD <= set(vars(World)) | set(dir(World)) | {"total"}
     assert own >= HELD - set(dir(World))
+
+
+def test_a_class_of_a_user_that_builds_on_another_world_has_its_own_id(tmp_path: Path) -> None:
+    path = tmp_path / "derived.py"
+    path.write_text(
+        "from tooldojo.envs.orders.world import Orders\n\n\nclass Stricter(Orders):\n    pass\n"
+    )
+    derived = world_class(f"{path}:Stricter")
+    assert derived.env_id == "user/Stricter-v0"
+    assert world_class("tooldojo/Orders-v0").env_id == "tooldojo/Orders-v0"
+    task = take([f"{path}:Stricter"], Split.TRAIN, 0, 1)[0]
+    assert task.env == derived.env_id and derived().replay_gold(task).success

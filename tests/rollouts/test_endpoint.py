@@ -118,6 +118,19 @@ def test_an_answer_its_request_and_its_cost(endpoint: Callable[..., Endpoint]) -
     assert client.usage.cost == pytest.approx(0.0006)
 
 
+def test_nothing_is_asked_beyond_the_budget(endpoint: Callable[..., Endpoint]) -> None:
+    """An answer costs 0.0003 US dollars: two are paid for, and the third is not asked for."""
+    them = Them(*[said("x")] * 3)
+    client = endpoint(them, budget=0.0005)
+    ask(client)
+    ask(client)
+    with pytest.raises(EndpointError, match=r"^endpoint.budget=0.0005 is spent: 0.0006 dollars"):
+        ask(client)
+    assert len(them.asked) == 2
+    with pytest.raises(EndpointError, match=r"budget=1 means nothing without prices"):
+        endpoint(them, budget=1, input_price=0, output_price=0)
+
+
 def test_a_busy_endpoint_is_asked_again_and_a_lost_one_is_infrastructure(
     endpoint: Callable[..., Endpoint],
 ) -> None:
