@@ -54,6 +54,11 @@ def contradictions(recipe: Recipe) -> Iterator[str]:
             yield _line(section, key, value, " or ".join(map(_shown, values)), values[0])
     if not recipe.learner.threads:
         yield _line(*THREADS, 0, "a fixed number, 1 or more", 1)
+    if user := recipe.rollout.user:
+        yield (
+            f"rollout.user = {user} cannot be reproduced bit by bit: it may answer otherwise the "
+            f"next time; leave it out or set {KEY}=false"
+        )
     if judge := recipe.objective.judge:
         yield (
             f"objective.judge = {judge} cannot be reproduced bit by bit: it may answer otherwise "

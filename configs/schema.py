@@ -96,6 +96,9 @@ class PreferenceSection(Section):
 class RolloutSection(Section):
     """How trajectories are played."""
 
+    user: str = ""
+    """Who answers in worlds with a user, instead of their scripted one: `module:function` or
+    `file.py:function`, from chat messages to text; see docs/worlds.md."""
     engine: Literal["vllm", "transformers", "openai"] = "vllm"
     """What samples: vLLM; transformers (`play`, `rollout`, `eval` and `serve` only); or the
     endpoint of the section `endpoint` (`rollout` and `eval` only)."""

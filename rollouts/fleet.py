@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tooldojo.configs.schema import RolloutSection
 from tooldojo.envs.judging import Judge
 from tooldojo.envs.task import IssuedTask
+from tooldojo.envs.users import User
 from tooldojo.rollouts.cluster import (
     FleetError,
     check_resources,
@@ -77,6 +78,7 @@ class Fleet:
         *,
         shape: RewardShape | None = None,
         judge: Judge | None = None,
+        user: User | None = None,
         lora_rank: int = 32,
         prefix_caching: bool = True,
         replacements: int | None = None,
@@ -92,7 +94,8 @@ class Fleet:
         """
         self.section, self.policy, self.replaced = section, BASE, list[str]()
         self.transport = choose_transport(section)
-        self.settings = PlaySettings(Limits.of(section), shape or RewardShape(), run_seed, judge)
+        limits = Limits.of(section)
+        self.settings = PlaySettings(limits, shape or RewardShape(), run_seed, judge, user)
         self._budget = 3 + section.workers if replacements is None else replacements
         self._losses, self._threads = 0, threads
         spec = engine_spec(section, model, self.transport, lora_rank, prefix_caching, deterministic)

@@ -20,6 +20,7 @@ from tooldojo.envs.judging import Judge
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.source import take
 from tooldojo.envs.task import IssuedTask, Split, Task
+from tooldojo.envs.users import User
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endpoint import Endpoint
 from tooldojo.rollouts.endpoint_sampler import NO_LIMIT, EndpointSampler
@@ -31,6 +32,7 @@ from tooldojo.rollouts.publish import BASE
 from tooldojo.rollouts.records import Group, PolicyRef
 from tooldojo.rollouts.sampler import Sampler
 from tooldojo.rollouts.scripted import ScriptedSampler
+from tooldojo.rollouts.speakers import NamedUser, speaker_function
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.rollouts.stream import Player
 from tooldojo.training.card import PolicyError
@@ -95,7 +97,7 @@ def open_player(
         sampler = ScriptedSampler(chat, script, seed, demonstrations)
         ref = PolicyRef(script, 0, BASE.digest)
     limits = replace(Limits.of(recipe.rollout), temperature=temperature)
-    settings = PlaySettings(limits, reward_shape(recipe), seed, reward_judge(recipe))
+    settings = play_settings(recipe, limits, seed)
     fleet = LocalFleet(
         sampler, chat, settings, policy=ref, max_inflight=recipe.rollout.max_inflight
     )
@@ -180,11 +182,37 @@ def _endpoint_player(
     fleet = LocalFleet(
         EndpointSampler(endpoint, chat),
         chat,
-        PlaySettings(limits, reward_shape(recipe), seed, reward_judge(recipe)),
+        play_settings(recipe, limits, seed),
         policy=ref,
         max_inflight=endpoint.at_once(recipe.rollout.max_inflight),
     )
     return OpenPlayer(fleet, chat, ref, endpoint)
+
+
+def play_settings(recipe: Recipe, limits: Limits, seed: int) -> PlaySettings:
+    """How a recipe's tasks are played; for what it raises see the parts."""
+    return PlaySettings(
+        limits, reward_shape(recipe), seed, reward_judge(recipe), other_user(recipe)
+    )
+
+
+def other_user(recipe: Recipe) -> User | None:
+    """Who answers in a recipe's worlds instead of their own user; None where it names nobody.
+
+    Raises:
+        LookupError: for a reference to nothing.
+        ValueError: where no world of the recipe has a user.
+    """
+    reference, worlds = recipe.rollout.user, (*recipe.task.worlds, *recipe.eval.transfer_worlds)
+    if not reference:
+        return None
+    if all(world_class(each).user is None for each in worlds):
+        raise ValueError(
+            f"rollout.user = {reference} has nobody to stand for: {', '.join(worlds)} have no "
+            "user; leave it out"
+        )
+    speaker_function(reference)
+    return NamedUser(reference, recipe.rollout.deadline)
 
 
 def reward_shape(recipe: Recipe) -> RewardShape:
@@ -237,6 +265,7 @@ def open_fleet(recipe: Recipe, model: Path, worlds: Sequence[str]) -> Fleet:
         recipe.run.seed,
         shape=reward_shape(recipe),
         judge=reward_judge(recipe),
+        user=other_user(recipe),
         lora_rank=recipe.policy.lora_rank,
         threads=recipe.learner.threads if exact else 0,
         deterministic=exact,
