@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar, cast
+from typing import cast
 
 from tooldojo.envs.registry import load_reference
 from tooldojo.envs.users import Heard, Reply, SpokenUser
@@ -30,7 +30,11 @@ class NamedUser:
 
     reference: str
     deadline: float = 120.0
-    waits: ClassVar[bool] = True
+
+    @property
+    def waits(self) -> bool:
+        """Always."""
+        return True
 
     @property
     def name(self) -> str:
