@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import gymnasium as gym
 
@@ -118,6 +118,18 @@ def _place(world: type[World]) -> str:
         return os.path.realpath(inspect.getfile(world))
     except (TypeError, OSError):
         return world.__module__
+
+
+def load_function(reference: str, about: str) -> Callable[..., Any]:
+    """The function behind a reference; about: what such a one is, for the message.
+
+    Raises:
+        LookupError: when there is no function of that name.
+    """
+    found = load_reference(reference)
+    if not callable(found):
+        raise LookupError(f"{reference} is no function; {about}")
+    return found
 
 
 def load_reference(reference: str) -> object | None:

@@ -8,12 +8,13 @@ its place is free again, until so many hang that it can no longer be chance.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -139,3 +140,13 @@ class Host:
         since = time.monotonic() - longer
         waiting = sorted(self._under_way.values(), key=lambda each: each.since)
         return tuple(str(each) for each in waiting if each.since < since)
+
+
+async def asked(function: Callable[[Any], Any], argument: Any, deadline: float) -> Any:
+    """What `function` says, which may be `async def`; another one runs on a thread of its own,
+    which is left behind after `deadline` seconds.
+    """
+    if inspect.iscoroutinefunction(inspect.unwrap(function)):
+        return await function(argument)
+    answer = await ToolThreads(limit=1).run(lambda: function(argument), deadline)
+    return await answer if isinstance(answer, Awaitable) else answer

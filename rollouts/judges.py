@@ -8,16 +8,14 @@ model. Invariant: an answer that comes too late or is no number in [0, 1] is a f
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import cast
 
 from tooldojo.envs.judging import Judge, Opinion, Question
-from tooldojo.envs.registry import load_reference
-from tooldojo.rollouts.host import ToolThreads
+from tooldojo.envs.registry import load_function
+from tooldojo.rollouts.host import asked
 
 Answer = Opinion | float | tuple[float, str]
 JudgeFunction = Callable[[Question], Answer | Awaitable[Answer]]
@@ -43,12 +41,7 @@ class CallableJudge:
             ValueError: for an answer that is no value in [0, 1].
         """
         async with _within(self.deadline):
-            if inspect.iscoroutinefunction(inspect.unwrap(self.function)):
-                answer = self.function(question)
-            else:
-                work = ToolThreads(limit=1).run(lambda: self.function(question), self.deadline)
-                answer = await work
-            return _opinion(await answer if isinstance(answer, Awaitable) else answer)
+            return _opinion(await asked(self.function, question, self.deadline))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +80,8 @@ async def _within(deadline: float) -> AsyncIterator[None]:
 
 @cache
 def judge_function(reference: str) -> JudgeFunction:
-    """What a reference to a judge stands for.
-
-    Raises:
-        LookupError: when there is no function of that name.
-    """
-    found = load_reference(reference)
-    if not callable(found):
-        raise LookupError(f"{reference} is no function; a judge is one of a Question")
-    return cast(JudgeFunction, found)
+    """What a reference to a judge stands for; raises LookupError where there is no function."""
+    return load_function(reference, "a judge is one of a Question")
 
 
 def _opinion(answer: Answer) -> Opinion:

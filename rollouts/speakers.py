@@ -5,15 +5,13 @@ Refuses to know any model or endpoint: the function asks whatever it likes.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import cast
 
-from tooldojo.envs.registry import load_reference
+from tooldojo.envs.registry import load_function
 from tooldojo.envs.users import Heard, Reply, SpokenUser
-from tooldojo.rollouts.host import ToolThreads
+from tooldojo.rollouts.host import asked
 
 Messages = Sequence[dict[str, str]]
 SpeakerFunction = Callable[[Messages], str | Awaitable[str]]
@@ -46,21 +44,10 @@ class NamedUser:
         return await SpokenUser(self._complete, self.name).answer(heard)
 
     async def _complete(self, messages: Messages) -> str:
-        function = speaker_function(self.reference)
-        if inspect.iscoroutinefunction(inspect.unwrap(function)):
-            return await cast(Awaitable[str], function(messages))
-        work = ToolThreads(limit=1).run(lambda: function(messages), self.deadline)
-        return cast(str, await work)
+        return await asked(speaker_function(self.reference), messages, self.deadline)
 
 
 @cache
 def speaker_function(reference: str) -> SpeakerFunction:
-    """What a reference to a user stands for.
-
-    Raises:
-        LookupError: when there is no function of that name.
-    """
-    found = load_reference(reference)
-    if not callable(found):
-        raise LookupError(f"{reference} is no function; a user is one from chat messages to text")
-    return cast(SpeakerFunction, found)
+    """What a reference to a user stands for; raises LookupError where there is no function."""
+    return load_function(reference, "a user is one from chat messages to text")
