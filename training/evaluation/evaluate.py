@@ -203,7 +203,8 @@ def run_eval(
         PolicyError, FleetError, DeliveryError, EndpointError: when the policy cannot play.
     """
     _open_stage(recipe, stage, out, resume)
-    worlds = list(dict.fromkeys(task.env for task in tasks))
+    # References, not the tasks' ids: a worker cannot find a user's file by its world's id.
+    worlds = [*recipe.task.worlds, *recipe.eval.transfer_worlds]
     temperature = recipe.eval.temperature
     seed = derive_seed(recipe.run.seed, "evaluation") % 2**31
     store, keep = TrajectoryStore(out / "trajectories"), resume and not recipe.run.deterministic
