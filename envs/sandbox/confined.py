@@ -24,6 +24,7 @@ from tooldojo.envs.sandbox.records import (
 
 START_SECONDS = 60.0  # within which a child or a server must have started
 _QUICK = 0.05  # seconds, within which most calls end, without a look at their clocks
+_AT_ONCE = 0.0001  # seconds of looking without sleeping: to fall asleep and be woken takes as long
 _LEAST_WAIT = 0.005
 _REPLY_ROOM = 4096  # bytes of a reply besides its output, which JSON may make six times as long
 
@@ -78,7 +79,8 @@ class Confined:
             if fresh:
                 raise SandboxLost(f"sandbox: a child ended before it was used ({error})") from None
             return self._stopped(Outcome.DIED, 0.0)
-        stopped = None if self._answers(_QUICK) else self._watch(began, limits)
+        soon = self._answers_at_once() or self._answers(_QUICK)
+        stopped = None if soon else self._watch(began, limits)
         if stopped is not None:
             return self._stopped(stopped, time.monotonic() - began)
         try:
@@ -118,6 +120,14 @@ class Confined:
     def _answers(self, seconds: float) -> bool:
         """Whether something comes within some time (poll, for descriptors may be many)."""
         return bool(self._poll.poll(seconds * 1000))
+
+    def _answers_at_once(self) -> bool:
+        """Whether something comes while this process stays awake for it."""
+        until = time.monotonic() + _AT_ONCE
+        while time.monotonic() < until:
+            if self._poll.poll(0):
+                return True
+        return False
 
     def fork(self, fd: int, seconds: float) -> None:
         """Ask it to go on twice, within some time; the copy takes the connection `fd`.
