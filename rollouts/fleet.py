@@ -35,7 +35,7 @@ from tooldojo.rollouts.sampler import EngineLost
 from tooldojo.rollouts.scheduler import SUSPECT, Job, Scheduler, given_up
 from tooldojo.rollouts.simulated import SimulatedSpec
 from tooldojo.rollouts.steploop import EngineStats
-from tooldojo.rollouts.stream import FleetView, GroupStream, play_through
+from tooldojo.rollouts.stream import WAITING, FleetView, GroupStream, play_through
 from tooldojo.rollouts.updates import DeliveryError, PolicyUpdate
 from tooldojo.rollouts.worker import RolloutWorker
 from tooldojo.verifiers.reward import RewardShape
@@ -118,8 +118,8 @@ class Fleet:
     def play(self, issued: Iterable[IssuedTask], group_size: int) -> Generator[Group, None, None]:
         """Groups as they finish, in any order, with the fleet's current policy.
 
-        Tasks are drawn from `issued` as there is room for `max_inflight` trajectories. Closing the
-        iterator early abandons what still runs.
+        Tasks are drawn from `issued` a little before there is room for them. Closing the iterator
+        early abandons what still runs.
         """
         return play_through(self.stream(group_size), issued)
 
@@ -135,9 +135,11 @@ class Fleet:
         ahead: workers get tasks before they have room for them, so that they go on while the driver
         is busy with something else.
         """
-        limit = None if ahead else self.section.max_inflight
+        limit = self.section.max_inflight * (1 if self._lockstep else WAITING)
         at_once = self._at_once(group_size)
-        return GroupStream(self, group_size, settings or self.settings, limit, at_once)
+        return GroupStream(
+            self, group_size, settings or self.settings, None if ahead else limit, at_once
+        )
 
     def publish(self, update: PolicyUpdate) -> tuple[DeliveryReceipt, ...]:
         """Deliver a policy to every worker and prove it. With eta = 0, groups that run end first.

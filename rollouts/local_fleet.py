@@ -21,7 +21,7 @@ from tooldojo.rollouts.publish import BASE, DeliveryReceipt, Prover, Transport, 
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef
 from tooldojo.rollouts.sampler import Sampler
 from tooldojo.rollouts.scheduler import Job, Scheduler
-from tooldojo.rollouts.stream import FleetView, GroupStream, play_through
+from tooldojo.rollouts.stream import WAITING, FleetView, GroupStream, play_through
 from tooldojo.rollouts.updates import DeliveryError, PolicyUpdate, Probe
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class LocalFleet:
         self, group_size: int, settings: PlaySettings | None = None, ahead: bool = False
     ) -> GroupStream:
         """Groups from tasks that are put in over time; see `Fleet.stream`."""
-        limit = None if ahead else self.max_inflight
+        limit = None if ahead else WAITING * self.max_inflight
         return GroupStream(_LocalEngines(self), group_size, settings or self.settings, limit)
 
     def publish(self, update: PolicyUpdate) -> tuple[DeliveryReceipt, ...]:

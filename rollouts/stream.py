@@ -17,6 +17,9 @@ from tooldojo.rollouts.player import PlaySettings
 from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.scheduler import Job
 
+WAITING = 2  # trajectories with engines for each that plays: as members of a group end one by one,
+# those of the next group take their places
+
 
 class Engines(Protocol):
     """What plays the jobs of a stream."""
