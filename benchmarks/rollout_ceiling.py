@@ -1,16 +1,19 @@
 """How near multi-turn playing comes to the raw engine: a played run against its own replay.
 
-python benchmarks/rollout_ceiling.py [--quick] [--model DIRECTORY]
+python benchmarks/rollout_ceiling.py [--quick] [--engines N] [--model DIRECTORY]
 
-`ours` plays tasks to their end with everything on: coroutines, parsing, worlds, verifiers, rewards,
-the Parquet store. The replays give the very requests of that run (the recorded prompt of each turn,
-as many tokens sampled, end-of-turn ids ignored) to the same vLLM engine with nothing around it,
-each from an empty prefix cache:
+`ours` is a `Fleet` of N rollout workers under Ray that plays tasks to their end with everything on:
+coroutines, parsing, worlds, verifiers, rewards, the Parquet store. The replays give each engine the
+very requests that it had in that run (the recorded prefix of each turn, as many tokens sampled,
+end-of-turn ids ignored): the same vLLM settings in a process like the worker's, nothing around it,
+all engines at once. Like the run, each begins with a prefix cache that has seen a few other tasks.
 
 - `ordered`: a trajectory's next turn is asked when its last one is done, as many trajectories at
   once as ours plays. This is the ceiling, and `ratio` is its seconds over ours.
 - `barrier`: all trajectories' first turns, then all second ones, as a loop over turns does.
-- `unordered`: all requests at once, as no run of several turns can.
+- `unordered`: all requests at once, as no run of several turns can: the engine's best.
+- `scattered`, with several engines: a trajectory's turns go to the engines in turn, each asked
+  without waiting for another engine's answer, so this flatters a router without affinity.
 
 The policy should take several turns: give an exported model that has been warmed up
 (`tooldojo export RUN/adapters/sft DIRECTORY`).
@@ -18,84 +21,89 @@ The policy should take several turns: give an exported model that has been warme
 
 from __future__ import annotations
 
-import os
+import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from common import arguments, finish
 
+from tooldojo.configs.schema import RolloutSection
 from tooldojo.envs.source import take
 from tooldojo.envs.task import IssuedTask, Split
-from tooldojo.rollouts.chat import Chat
-from tooldojo.rollouts.engine import EngineSpec, VllmSampler
-from tooldojo.rollouts.local_fleet import LocalFleet
-from tooldojo.rollouts.player import Limits, PlaySettings
-from tooldojo.rollouts.sampler import Sampled, SampleRequest
+from tooldojo.rollouts.cluster import start_ray, threads_per_worker
+from tooldojo.rollouts.engine import VllmSampler, choose_transport, engine_spec
+from tooldojo.rollouts.fleet import Fleet
+from tooldojo.rollouts.player import PlayKey
+from tooldojo.rollouts.records import Group, Trajectory
+from tooldojo.rollouts.steploop import EngineStats
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.policy import find_model
-from tooldojo.verifiers.reward import RewardShape
 
 if TYPE_CHECKING:
     from vllm import LLMEngine
 
 SIZE = 8
+WORLD = "tooldojo/Orders-v0"
+PLAN = {"quick": (24, 64), "full": (96, 128)}  # groups, trajectories at once
+_AGREED = 0.5  # seconds until all engines start together
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Asked:
     """One turn of the recorded run."""
 
-    request: SampleRequest
+    ids: tuple[int, ...]
     tokens: int
+    seed: int
 
 
-@dataclass
-class Recorder:
-    """Passes turns on to an engine and keeps what was asked and how long the answers were."""
-
-    inner: VllmSampler
-    asked: list[Asked] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.engine = self.inner.engine
-
-    async def sample(self, request: SampleRequest) -> Sampled:
-        """One turn."""
-        sampled = await self.inner.sample(request)
-        self.asked.append(Asked(request, len(sampled.ids)))
-        return sampled
-
-    def trajectories(self) -> list[list[Asked]]:
-        """The turns of each trajectory, in the order in which trajectories began."""
-        found: dict[tuple[int, ...], list[Asked]] = {}
-        for asked in sorted(self.asked, key=lambda each: each.request.turn):
-            found.setdefault(asked.request.place, []).append(asked)
-        return [found[place] for place in sorted(found)]
+Chain = list[Asked]  # the turns of one trajectory
+Waves = list[list[Chain]]
 
 
-def replay_seconds(
-    sampler: VllmSampler, waves: Iterable[list[list[Asked]]], inflight: int
-) -> float:
-    """Wall clock of the recorded turns on the engine's own thread: one wave of chains after the
-    other, `inflight` chains at once; within a chain the next request goes in when the one before
-    has come back."""
-
-    def replay(engine: LLMEngine) -> float:
-        engine.reset_prefix_cache()
-        began = time.perf_counter()
-        for number, wave in enumerate(waves):
-            _play_wave(engine, wave, f"raw-{number}", inflight)
-        return time.perf_counter() - began
-
-    return sampler.loop.call(replay, drain=True).result()
+def chain_of(trajectory: Trajectory) -> Chain:
+    """What the engine was asked for it."""
+    key = PlayKey(trajectory.seed, trajectory.ordinal, trajectory.member)
+    return [
+        Asked(tuple(segment.ids_T[: turn.start].tolist()), turn.end - turn.start,
+              key.turn_seed(turn.index))
+        for segment in trajectory.segments
+        for turn in segment.turns
+    ]  # fmt: skip
 
 
-def _play_wave(engine: LLMEngine, chains: list[list[Asked]], name: str, inflight: int) -> None:
+class RawEngine:
+    """A vLLM engine with nothing around it; an actor."""
+
+    def __init__(self, spec: Any) -> None:
+        self._sampler = VllmSampler(spec)
+
+    def ready(self) -> None:
+        """Answers when the engine can play."""
+
+    def replay(self, warm: list[Chain], waves: Waves, inflight: int, at: float) -> float:
+        """Wall clock of the recorded turns on the engine's own thread, from the time `at` on: one
+        wave of chains after the other, `inflight` chains at once.
+        """
+
+        def work(engine: LLMEngine) -> float:
+            engine.reset_prefix_cache()
+            _play_wave(engine, warm, "warm", inflight)
+            time.sleep(max(0.0, at - time.time()))
+            began = time.perf_counter()
+            for number, wave in enumerate(waves):
+                _play_wave(engine, wave, f"raw-{number}", inflight)
+            return time.perf_counter() - began
+
+        return self._sampler.loop.call(work, drain=True).result()
+
+
+def _play_wave(engine: LLMEngine, chains: list[Chain], name: str, inflight: int) -> None:
     left = {f"{name}-{index}": iter(chain) for index, chain in enumerate(chains)}
     queue = list(left)
     running = {key for key in queue[:inflight] if _add_next(engine, key, left[key], 0)}
@@ -121,8 +129,8 @@ def _add_next(engine: LLMEngine, key: str, chain: Iterable[Asked], turn: int) ->
     if asked is None:
         return False
     params = SamplingParams(
-        temperature=asked.request.sampling.temperature,
-        seed=asked.request.seed,
+        temperature=1.0,
+        seed=asked.seed,
         min_tokens=asked.tokens,
         max_tokens=asked.tokens,
         ignore_eos=True,
@@ -131,13 +139,13 @@ def _add_next(engine: LLMEngine, key: str, chain: Iterable[Asked], turn: int) ->
         detokenize=False,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
-    prompt = TokensPrompt(prompt_token_ids=list(asked.request.ids))
+    prompt = TokensPrompt(prompt_token_ids=list(asked.ids))
     engine.add_request(f"{key}.{turn}", prompt, params)
     return True
 
 
-def waves_of(chains: list[list[Asked]], inflight: int) -> dict[str, list[list[list[Asked]]]]:
-    """The variants as waves of chains."""
+def waves_of(chains: list[Chain], inflight: int) -> dict[str, Waves]:
+    """One engine's variants as waves of chains."""
     blocks = [chains[i : i + inflight] for i in range(0, len(chains), inflight)]
     turns = max(len(chain) for chain in chains)
     barrier = [
@@ -152,50 +160,116 @@ def waves_of(chains: list[list[Asked]], inflight: int) -> dict[str, list[list[li
     }
 
 
-def main() -> None:
-    """Play, then replay in each way, on one engine in this process."""
-    args = arguments(
-        __doc__ or "", lambda parser: parser.add_argument("--model", default="default")
-    )
-    groups, inflight = (24, 64) if args.quick else (96, 128)
-    os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
-    model = find_model(args.model)
-    sampler = VllmSampler(EngineSpec(str(model), max_context=1408, max_inflight=inflight))
-    chat, recorder = Chat.load(str(model), "hermes"), Recorder(sampler)
-    limits = Limits(max_context=1408, max_turn_tokens=96, deadline=900)
-    fleet = LocalFleet(
-        recorder, chat, PlaySettings(limits, RewardShape(), 0), max_inflight=inflight
-    )
-    tasks = take(["tooldojo/Orders-v0"], Split.TRAIN, 0, groups + 2)
+def scattered(chains: Sequence[Chain], engines: int) -> list[Waves]:
+    """Each engine's part where a trajectory's turns go to the engines in turn."""
+    parts = [
+        [chain[(engine - index) % engines :: engines] for index, chain in enumerate(chains)]
+        for engine in range(engines)
+    ]
+    return [[[chain for chain in part if chain]] for part in parts]
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The run: its groups, the warm-up's before it, seconds, and what the engines counted."""
+
+    groups: list[Group]
+    warm: list[Group]
+    seconds: float
+    stats: EngineStats
+
+    def chains(self, warm: bool = False) -> list[list[Chain]]:
+        """Each engine's trajectories, in the order in which they were issued."""
+        members = [t for group in (self.warm if warm else self.groups) for t in group.trajectories]
+        members.sort(key=lambda t: (t.ordinal, t.member))
+        engines = sorted({t.engine.engine for group in self.groups for t in group.trajectories})
+        return [[chain_of(t) for t in members if t.engine.engine == name] for name in engines]
+
+
+def play(section: RolloutSection, model: Path, groups: int) -> Played:
+    """Play the tasks on a fleet, with two groups for each engine before them."""
+    tasks = take([WORLD], Split.TRAIN, 0, groups + 2 * section.workers)
     issued = [IssuedTask(ordinal, task) for ordinal, task in enumerate(tasks)]
-    list(fleet.play(issued[groups:], SIZE))  # the engine's first steps are slower
-    recorder.asked.clear()
-    sampler.loop.call(lambda engine: engine.reset_prefix_cache(), drain=True).result()
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Fleet(section, str(model), "hermes", [WORLD], 0) as fleet,
+    ):
+        warm = list(fleet.play(issued[groups:], SIZE))
+        before, began = sum(fleet.stats(), EngineStats()), time.perf_counter()
         played = list(fleet.play(issued[:groups], SIZE))
         TrajectoryStore(Path(folder)).append(played, "ceiling", 0)
-        ours = time.perf_counter() - began
-    chains, seconds = recorder.trajectories(), {"ours": ours}
-    for name, waves in waves_of(chains, inflight).items():
-        at_once = inflight if name == "ordered" else len(recorder.asked)
-        seconds[name] = replay_seconds(sampler, waves, at_once)
-    sampler.close()
-    lengths = [asked.tokens for asked in recorder.asked]
-    turns = [t.turns for group in played for t in group.trajectories]
+        seconds = time.perf_counter() - began
+        return Played(played, warm, seconds, sum(fleet.stats(), EngineStats()).since(before))
+
+
+def replays(section: RolloutSection, model: Path, played: Played) -> dict[str, float]:
+    """Seconds of the slowest engine, per variant."""
+    import ray
+
+    spec = engine_spec(section, model, choose_transport(section), 32, True)
+    variables = spec.environment() | {"OMP_NUM_THREADS": str(threads_per_worker(section.workers))}
+    actor: Any = ray.remote(RawEngine)
+    raw = [
+        actor.options(num_cpus=0, runtime_env={"env_vars": variables}).remote(spec)
+        for _ in range(section.workers)
+    ]
+    ray.get([each.ready.remote() for each in raw])
+    chains, warm = played.chains(), played.chains(warm=True)
+    share = section.max_inflight // section.workers
+    variants: dict[str, list[Waves]] = {
+        name: [waves_of(own, share)[name] for own in chains]
+        for name in ("ordered", "barrier", "unordered")
+    }
+    if section.workers > 1:
+        variants["scattered"] = scattered([chain for own in chains for chain in own], len(raw))
+    seconds = {}
+    for name, parts in variants.items():
+        most = share if name in ("ordered", "scattered") else sum(map(len, chains)) * 8
+        at = time.time() + _AGREED + 5.0  # the warm-up comes before it
+        asked = [
+            each.replay.remote(own, waves, most, at)
+            for each, own, waves in zip(raw, warm, parts, strict=True)
+        ]
+        seconds[name] = max(ray.get(asked))
+    return seconds
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """This script's own."""
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--engines", type=int, default=1)
+
+
+def main() -> None:
+    """Play, then replay in each way."""
+    args = arguments(__doc__ or "", options)
+    groups, inflight = PLAN["quick" if args.quick else "full"]
+    section = RolloutSection(
+        workers=args.engines, max_inflight=inflight, max_turn_tokens=96, deadline=900
+    )
+    model = find_model(args.model)
+    start_ray(model)
+    played = play(section, model, groups)
+    seconds = {"ours": played.seconds} | replays(section, model, played)
+    members = [t for group in played.groups for t in group.trajectories]
+    lengths = [asked.tokens for own in played.chains() for chain in own for asked in chain]
+    turns = [t.turns for t in members]
     finish(
         {
-            "trajectories": len(chains),
+            "engines": args.engines,
+            "max_inflight": inflight,
+            "trajectories": len(members),
             "turns": {"mean": statistics.mean(turns), "median": statistics.median(turns)},
             "requests": len(lengths),
             "tokens": sum(lengths),
             "tokens_per_turn_median": statistics.median(lengths),
+            "prefix_hits": round(played.stats.prefix_hit_share, 3),
             **{
                 name: {"seconds": round(s, 2), "tokens_per_second": round(sum(lengths) / s, 1)}
                 for name, s in seconds.items()
             },
-            "ratio": round(seconds["ordered"] / ours, 3),
-            "ratio_barrier": round(seconds["barrier"] / ours, 3),
+            "ratio": round(seconds["ordered"] / seconds["ours"], 3),
+            "ratio_barrier": round(seconds["barrier"] / seconds["ours"], 3),
         }
     )
 
