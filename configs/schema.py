@@ -335,6 +335,9 @@ class RunSection(Section):
     `learner.threads` says more, one order; slower. Keys that it cannot honour are refused."""
     tensorboard: bool = True
     """Write TensorBoard files beside metrics.jsonl."""
+    address: str = ""
+    """A running Ray cluster, `host:port`, for rollout workers and further learner ranks; empty:
+    that of the variable RAY_ADDRESS, or without it a Ray on this machine for this run alone."""
 
 
 class Recipe(Section):

@@ -9,6 +9,7 @@ from typing import Any
 
 from tooldojo.configs.schema import RolloutSection
 
+_ADDRESS = "RAY_ADDRESS"
 _STORE_GIB = 0.4  # Ray's object store at least: groups and small updates
 _TRIES = 3  # Ray gives its own processes 30 s, which a busy machine can exceed
 _WORKER_GIB = 1.2  # resident memory of a worker without weights and key-value cache
@@ -28,27 +29,42 @@ def start_ray(model: Path) -> bool:
 
     if ray.is_initialized():
         return False
+    tries = 1 if on_cluster() else _TRIES
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # engines are the work, not the background
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not on_cluster():
         store = int(max(_STORE_GIB, 2 * _weights_gib(model)) * 2**30)
         settings |= {"address": "local", "include_dashboard": False, "object_store_memory": store}
-    for left in reversed(range(_TRIES)):
+    for left in reversed(range(tries)):
         try:
             ray.init(**settings)
         except Exception as error:  # Ray raises no narrower one when it is too slow to start
             ray.shutdown()
+            if on_cluster():
+                raise FleetError(
+                    f"no Ray cluster answers at {os.environ[_ADDRESS]!r} (run.address or "
+                    f"{_ADDRESS}): {error}; start one with `ray start --head`, or set neither"
+                ) from error
             if not left:
-                raise FleetError(f"Ray did not start in {_TRIES} attempts: {error}") from error
+                raise FleetError(f"Ray did not start in {tries} attempts: {error}") from error
         else:
             break
     return True
 
 
+def join_cluster(address: str) -> None:
+    """Let everything that this process starts run on the cluster at `address`; "" changes nothing.
+
+    Through the variable that Ray itself reads, so that its commands and children agree.
+    """
+    if address:
+        os.environ[_ADDRESS] = address
+
+
 def on_cluster() -> bool:
     """Whether RAY_ADDRESS names a running cluster."""
-    return "RAY_ADDRESS" in os.environ
+    return _ADDRESS in os.environ
 
 
 def threads_per_worker(workers: int) -> int:

@@ -254,8 +254,10 @@ def _transformers(recipe: Recipe, chat: Chat, adapter: Path | None) -> tuple[Sam
 
 def open_fleet(recipe: Recipe, model: Path, worlds: Sequence[str]) -> Fleet:
     """Engines for a base model, as the recipe asks for them; they start in the background."""
+    from tooldojo.rollouts.cluster import join_cluster
     from tooldojo.rollouts.fleet import Fleet
 
+    join_cluster(recipe.run.address)
     exact = recipe.run.deterministic
     return Fleet(
         recipe.rollout,

@@ -21,7 +21,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from tooldojo.training.learning.norms import fused_norms
 
 NAME = "tooldojo_packed"
-SLAB = 1 << 22  # attention weights at hand at a time in the backward pass
+SLAB = 1 << 22  # attention weights at hand at a time, and kept for the backward pass at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,41 +91,54 @@ class _Attend(torch.autograd.Function):
     """[heads, T, d] each: queries already scaled, keys and values already repeated for grouped
     queries.
 
-    Forward is torch's fused attention, piece by piece. Backward recomputes the softmax, a slab of
-    queries at a time, with plain matrix products: on CPU cores several times faster than the fused
-    backward pass, and as exact.
+    On CPU cores plain matrix products, a slab of queries at a time, are faster than torch's fused
+    attention, several times so in the backward pass, and as exact; elsewhere the forward pass is
+    the fused one. Attention weights of a small row are kept for the backward pass, others computed
+    again.
     """
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, packing: Layout) -> Tensor:
-        ctx.packing = packing
-        ctx.save_for_backward(q, k, v)
-        out = torch.empty_like(q)
+        plain = q.device.type == "cpu"
+        out, kept = torch.empty_like(q), list[Tensor]()
+        keep = plain and len(q) * sum(map(_scores, packing.blocks)) <= SLAB
         for piece in _pieces(packing, q):
-            ours, keys, values = piece.own(q)[None], piece.seen(k)[None], piece.seen(v)[None]
-            piece.own(out).copy_(
-                F.scaled_dot_product_attention(ours, keys, values, piece.mask, scale=1.0)[0]
-            )
+            keys, values = piece.seen(k), piece.seen(v)
+            if not plain:
+                ours = (piece.own(q)[None], keys[None], values[None])
+                fused = F.scaled_dot_product_attention(*ours, piece.mask, scale=1.0)
+                piece.own(out).copy_(fused[0])
+                continue
+            for slab in piece.slabs(len(q)):
+                p = piece.weights(q, keys, slab)
+                torch.bmm(p, values, out=out[:, slab])
+                kept += [p] * keep
+        ctx.packing = packing
+        ctx.save_for_backward(q, k, v, *kept)
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v = ctx.saved_tensors
+        q, k, v, *kept = ctx.saved_tensors
         grad = grads[0].contiguous()
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        weights = iter(kept)
         for piece in _pieces(ctx.packing, q):
             keys, values = piece.seen(k), piece.seen(v)
-            rows = max(1, SLAB // (len(k) * keys.shape[1]))
-            for at in range(piece.at, piece.end, rows):
-                slab = slice(at, min(at + rows, piece.end))
-                mask = piece.mask[at - piece.at :][:rows].expand(len(q), -1, -1)
-                p = torch.baddbmm(mask, q[:, slab], keys.transpose(1, 2)).softmax(-1)
+            for slab in piece.slabs(len(q)):
+                p = next(weights) if kept else piece.weights(q, keys, slab)
                 dp = torch.bmm(grad[:, slab], values.transpose(1, 2))
                 ds = torch.ops.aten._softmax_backward_data(dp, p, -1, p.dtype)
                 dq[:, slab] = torch.bmm(ds, keys)
                 piece.add(dk, torch.bmm(ds.transpose(1, 2), q[:, slab]))
                 piece.add(dv, torch.bmm(p.transpose(1, 2), grad[:, slab]))
         return dq, dk, dv, None
+
+
+def _scores(block: Block) -> int:
+    """Pairs of a query and a key that a block has to compute, of one head."""
+    own = sum(length * length for length in block.lengths)
+    return own + block.prompt * sum(block.members)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,6 +160,17 @@ class _Piece:
         """The part of [heads, T, d] that its queries see."""
         shared = x[:, self.prompt : self.prompt + self.shared]
         return torch.cat([shared, self.own(x)], 1) if self.shared else self.own(x)
+
+    def slabs(self, heads: int) -> Iterator[slice]:
+        """Its queries, so many at a time that their weights fit `SLAB`; at least one."""
+        rows = max(1, SLAB // (heads * self.mask.shape[1]))
+        for at in range(self.at, self.end, rows):
+            yield slice(at, min(at + rows, self.end))
+
+    def weights(self, q: Tensor, keys: Tensor, slab: slice) -> Tensor:
+        """Attention weights [heads, queries of the slab, keys]."""
+        mask = self.mask[slab.start - self.at : slab.stop - self.at].expand(len(q), -1, -1)
+        return torch.baddbmm(mask, q[:, slab], keys.transpose(1, 2)).softmax(-1)
 
     def add(self, total: Tensor, part: Tensor) -> None:
         """Add gradients of what was seen to the row's."""

@@ -106,6 +106,7 @@ RESUMABLE = {
     ("run", "checkpoint_every"),
     ("run", "keep_checkpoints"),
     ("run", "tensorboard"),
+    ("run", "address"),
     ("rollout", "workers"),
     ("rollout", "max_inflight"),
     ("rollout", "deadline"),
