@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import gymnasium as gym
+
 from env_peers.playing import Clock, Play, Side
 from env_peers.shop import PROMPT, TURNS, Orders, fresh, get_order, reward, set_status
 
@@ -68,4 +69,4 @@ def _playing(records: int, clock: Clock) -> Iterator[Play]:
     yield play
 
 
-SIDE = Side("gymnasium", False, "json.loads between the tags", _playing)
+SIDE = Side("gymnasium", False, "json.loads between the tags", "nothing", _playing)

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from env_peers.playing import Clock, Play, Side
-from env_peers.shop import PROMPT, SYSTEM, TURNS, fresh, get_order, reward, set_status
 from gem.core import Env
 from gem.tools.base_tool import BaseTool
 from gem.tools.tool_env_wrapper import ToolEnvWrapper
+
+from env_peers.playing import Clock, Play, Side
+from env_peers.shop import PROMPT, SYSTEM, TURNS, fresh, get_order, reward, set_status
 
 _CALL = re.compile(r"<tool_call>\s*(.*?)\s*</tool_call>", re.DOTALL)
 
@@ -82,4 +83,4 @@ def _playing(records: int, clock: Clock) -> Iterator[Play]:
     yield play
 
 
-SIDE = Side("gem-llm", False, "a pattern and json.loads in each tool", _playing)
+SIDE = Side("gem-llm", False, "a pattern and json.loads in each tool", "counts of calls", _playing)

@@ -71,5 +71,6 @@ def _playing(records: int, clock: Clock, parsed: bool) -> Iterator[Play]:
     yield play
 
 
-SIDE = Side("tooldojo", True, "our Hermes parser", partial(_playing, parsed=False))
-PARSED = Side("tooldojo", True, "not timed", partial(_playing, parsed=True))
+_KEEPS = "transactions, a hash of the state at each turn, a record of calls that replays"
+SIDE = Side("tooldojo", True, "our Hermes parser", _KEEPS, partial(_playing, parsed=False))
+PARSED = Side("tooldojo", True, "not timed", _KEEPS, partial(_playing, parsed=True))

@@ -50,13 +50,14 @@ class Side:
     """One side of the comparison.
 
     package: whose version is reported. validates: whether arguments are checked against a schema
-    before a tool runs. parses: who turns the policy's text into a call. batch: episodes that go
-    together.
+    before a tool runs. parses: who turns the policy's text into a call. keeps: what it does and
+    records beside that. batch: episodes that go together.
     """
 
     package: str
     validates: bool
     parses: str
+    keeps: str
     playing: Callable[[int, Clock], AbstractContextManager[Play]]
     batch: int = 1
 

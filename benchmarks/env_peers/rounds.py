@@ -38,14 +38,19 @@ class Worker:
 
     def __init__(self, python: str, side: str, records: int) -> None:
         """Raises: Missing, where the interpreter lacks the side's packages."""
-        path = os.pathsep.join(filter(None, [str(BENCHMARKS), os.environ.get("PYTHONPATH")]))
-        limits = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+        environment = {
+            **os.environ,
+            "PATH": _joined(str(Path(sys.executable).parent), os.environ["PATH"]),  # for uv
+            "PYTHONPATH": _joined(str(BENCHMARKS), os.environ.get("PYTHONPATH")),
+            "OMP_NUM_THREADS": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
         self._process = subprocess.Popen(
             [python, "-m", "env_peers.worker", side, str(records)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **limits, "PYTHONPATH": path},
+            env=environment,
         )
         try:
             self.about = self._read()
@@ -145,6 +150,10 @@ def worst_ratio(cells: Mapping[str, Mapping[str, Any]]) -> float | None:
         if row.get("validates") and not name.startswith(OURS)
     ]
     return min(ratios, default=None)
+
+
+def _joined(*places: str | None) -> str:
+    return os.pathsep.join(filter(None, places))
 
 
 def _share(rounds: Sequence[Mapping[str, Any]], name: str) -> float:

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import skyrl_gym
-from env_peers.playing import Clock, Play, Side
-from env_peers.shop import PROMPT, SYSTEM, TURNS, Orders, fresh, get_order, reward, set_status
 from skyrl_gym.envs.base_text_env import BaseTextEnv, BaseTextEnvStepOutput
 from skyrl_gym.tools.core import ToolGroup, tool
+
+from env_peers.playing import Clock, Play, Side
+from env_peers.shop import PROMPT, SYSTEM, TURNS, Orders, fresh, get_order, reward, set_status
 
 _CALL = re.compile(r"<tool_call>\s*(.*?)\s*</tool_call>", re.DOTALL)
 _ID = "tooldojo_shop"
@@ -87,4 +88,10 @@ def _playing(records: int, clock: Clock) -> Iterator[Play]:
     yield play
 
 
-SIDE = Side("skyrl-gym", False, "a pattern and json.loads in the environment", _playing)
+SIDE = Side(
+    "skyrl-gym",
+    False,
+    "a pattern and json.loads in the environment",
+    "the chat's messages",
+    _playing,
+)

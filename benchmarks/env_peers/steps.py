@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+
 from env_peers.bare_shop import Bare
 from env_peers.ours_shop import Shop, shop_task
 from env_peers.shop import fresh, hermes

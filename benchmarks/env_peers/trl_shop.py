@@ -126,4 +126,11 @@ def _playing(records: int, clock: Clock) -> Iterator[Play]:
         yield play
 
 
-SIDE = Side("trl", False, "a response template of transformers, on tokens", _playing, batch=BATCH)
+SIDE = Side(
+    "trl",
+    False,
+    "a response template of transformers, on tokens",
+    "token ids and masks",
+    _playing,
+    batch=BATCH,
+)

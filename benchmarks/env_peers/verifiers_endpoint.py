@@ -32,7 +32,7 @@ class Policy(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802: the name that http.server calls
+    def do_POST(self) -> None:
         """Answer as events."""
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         delta = said(request["messages"], request.get("tools", []))

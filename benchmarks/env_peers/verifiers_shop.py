@@ -7,6 +7,7 @@ an index of packages.
 """
 
 # pyright: reportMissingImports=false
+# ruff: noqa: TID251 (the other project's package is meant)
 from __future__ import annotations
 
 import asyncio
@@ -70,4 +71,10 @@ def _playing(records: int, clock: Clock) -> Iterator[Play]:
             runner.run(serving.__aexit__(None, None, None))
 
 
-SIDE = Side("verifiers", True, "the endpoint sends calls; json.loads in its program", _playing)
+SIDE = Side(
+    "verifiers",
+    True,
+    "the endpoint sends calls; json.loads in its program",
+    "a trace; a program for each episode; the state over HTTP around each call",
+    _playing,
+)

@@ -5,11 +5,14 @@ it stands on the path by itself.
 """
 
 # pyright: reportMissingImports=false
+# ruff: noqa: TID251 (the other project's package is meant)
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import verifiers.v1 as vf
+from pydantic import Field
+
 from env_peers.shop import PROMPT, SYSTEM, Orders, fresh, get_order, reward, set_status
 
 __all__ = ["ShopTaskset"]
@@ -18,7 +21,7 @@ __all__ = ["ShopTaskset"]
 class ShopState(vf.State):
     """Orders of one rollout; the server pulls and pushes them around each call."""
 
-    orders: Orders = {}
+    orders: Orders = Field(default_factory=dict)
 
 
 class ShopToolset(vf.Toolset[vf.SharedToolsetConfig, ShopState]):

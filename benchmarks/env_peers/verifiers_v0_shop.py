@@ -5,6 +5,7 @@ that every client hands to the environment; so nothing is parsed from text but t
 """
 
 # pyright: reportMissingImports=false
+# ruff: noqa: TID251 (the other project's package is meant)
 from __future__ import annotations
 
 import asyncio
@@ -122,4 +123,10 @@ def _playing(records: int, clock: Clock) -> Iterator[Play]:
     loop.close()
 
 
-SIDE = Side("verifiers", False, "calls come parsed; json.loads of their arguments", _playing)
+SIDE = Side(
+    "verifiers",
+    False,
+    "calls come parsed; json.loads of their arguments",
+    "messages of each turn, metrics",
+    _playing,
+)

@@ -44,7 +44,7 @@ def main() -> None:
         except Exception as error:  # a peer that cannot start here is a finding
             say(missing=f"{type(error).__name__}: {error}")
             return
-        say(version=known, validates=side.validates, parses=side.parses)
+        say(version=known, validates=side.validates, parses=side.parses, keeps=side.keeps)
         for line in sys.stdin:
             say(**asdict(timed(play, side, clock, float(line))))
 

@@ -51,7 +51,7 @@ def test_an_unsolved_episode_is_no_measurement() -> None:
     def half(records: int, clock: Clock) -> Iterator[Play]:
         yield lambda episodes: episodes / 2
 
-    side = Side("none", False, "", half, batch=4)
+    side = Side("none", False, "", "", half, batch=4)
     with side.playing(20, Clock()) as play, pytest.raises(RuntimeError, match="2 of 4 episodes"):
         timed(play, side, Clock(), 0.0)
 
