@@ -62,10 +62,12 @@ def _playing(records: int, clock: Clock, parsed: bool) -> Iterator[Play]:
     def play(episodes: int) -> float:
         earned = 0.0
         for _ in range(episodes):
-            world.reset(options={"task": task})
+            with clock.part("reset"):
+                world.reset(options={"task": task})
             for text, action in zip(TURNS, ready, strict=True):
                 made = action if parsed else action_of(form.parse(text))
-                earned += world.step(made)[1]
+                with clock.part("steps" if made["calls"] else "verdict"):
+                    earned += world.step(made)[1]
         return earned
 
     yield play

@@ -7,7 +7,6 @@ A module of a side has a `Side` whose `playing` opens it: a context manager that
 from __future__ import annotations
 
 import os
-import re
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -100,11 +99,10 @@ def _seconds_below(root: int, left_out: set[int]) -> Iterator[float]:
                 text = (place / "stat").read_text()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            after_name = re.split(r"\) (?=[A-Za-z] )", text)[-1].split()
+            after_name = text.rpartition(")")[2].split()  # a name may hold anything
             used = sum(map(int, after_name[11:15])) / ticks  # utime stime cutime cstime
-            spent[int(place.name)] = (int(after_name[1]), used)
+            if int(place.name) not in left_out:
+                spent[int(place.name)] = (int(after_name[1]), used)
     while found := {pid for pid, (parent, _) in spent.items() if parent in below} - below:
-        below |= found - left_out
-        for pid in left_out:
-            spent.pop(pid, None)
+        below |= found
     yield from (spent[pid][1] for pid in below - {root} if pid in spent)

@@ -2,7 +2,7 @@
 
 Timed is `_generate_and_score_completions` for a batch: `reset`, chat template and tokenising, the
 tool loop, parsing, rewards, padding. Only `_generate_single_turn` is replaced: it gives the ids of
-the script's turn in place of sampled ones. With aligned steps and without a KL term TRL asks the
+the script's turn in place of sampled ones; two functions are wrapped by a clock. With aligned steps and without a KL term TRL asks the
 model (here a tiny one with random weights) for nothing.
 """
 
