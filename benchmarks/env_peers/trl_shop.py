@@ -2,8 +2,8 @@
 
 Timed is `_generate_and_score_completions` for a batch: `reset`, chat template and tokenising, the
 tool loop, parsing, rewards, padding. Only `_generate_single_turn` is replaced: it gives the ids of
-the script's turn in place of sampled ones; two functions are wrapped by a clock. With aligned steps and without a KL term TRL asks the
-model (here a tiny one with random weights) for nothing.
+the script's turn in place of sampled ones; a clock runs along with two functions. With aligned
+steps and without a KL term TRL asks the model (here a tiny one with random weights) for nothing.
 """
 
 from __future__ import annotations
