@@ -61,12 +61,19 @@ def _trainer(records: int, folder: str, judge: Callable[..., list[float]]) -> An
     """A trainer with a tiny model and the tokenizer of the default policy."""
     tokenizer = load_tokenizer("default")
     tokenizer.response_template = qwen3_template  # TRL knows templates by their exact text
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "head_dim": 8}
-    heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
-    places = {"vocab_size": len(tokenizer), "max_position_embeddings": LONGEST}
+    tiny = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        max_position_embeddings=LONGEST,
+    )
     messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": PROMPT}]
     return GRPOTrainer(
-        model=Qwen3ForCausalLM(Qwen3Config(**sizes, **heads, **places)),
+        model=Qwen3ForCausalLM(tiny),
         reward_funcs=[judge],
         args=GRPOConfig(
             output_dir=folder,

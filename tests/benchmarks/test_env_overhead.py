@@ -1,8 +1,11 @@
 """What the comparison of environments rests on: all sides are asked for the same work, a side that
 fails to do it or cannot start is told, and its processes' time is counted."""
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
+import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +16,7 @@ from env_peers import bare_shop, ours_shop
 from env_peers.playing import Clock, Play, Side, timed
 from env_peers.rounds import ELSEWHERE, OURS, SIDES, compared, figures, worst_ratio
 from env_peers.shop import ANSWER, CALLS, fresh, get_order, reward, set_status
-from env_peers.steps import step_figures
+from env_peers.steps import actions, step_figures
 
 BURN = """
 import sys, time
@@ -106,6 +109,20 @@ def test_the_ratio_is_that_of_the_worst_peer_that_validates() -> None:
     small = {OURS: ours, "ours-parsed": {**ours, "ours_over_it": 0.9}, "a": loose, "b": strict[0]}
     assert worst_ratio({"small": small, "large": {"b": strict[1], "c": missing}}) == 20.0
     assert worst_ratio({"small": {OURS: ours, "a": loose}}) is None
+
+
+def test_the_bare_shop_does_what_the_world_does() -> None:
+    task, world = ours_shop.shop_task(20), ours_shop.Shop()
+    world.reset(options={"task": task})
+    bare = bare_shop.Bare(json.loads(json.dumps(task.world["orders"])))
+    for action in actions(20, 30):
+        shown = asyncio.run(world.astep(action))[0]
+        assert [_read(text) for text in shown] == [_read(text) for text in bare.step(action)[0]]
+    assert world.state["orders"] == bare.orders
+
+
+def _read(text: str) -> object:
+    return json.loads(text) if text.startswith("{") else text
 
 
 def test_steps_are_told_apart() -> None:
