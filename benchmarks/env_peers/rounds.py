@@ -108,6 +108,8 @@ def compared(
                 workers[name] = opened(name, pythons, records)
                 stack.callback(workers[name].close)
             except Missing as reason:
+                if name == OURS:
+                    raise
                 rows[name] = {"missing": str(reason)}
         for _ in range(rounds):
             for name, worker in workers.items():
