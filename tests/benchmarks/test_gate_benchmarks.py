@@ -1,19 +1,14 @@
-"""Small parts of the benchmarks about gates, fuzzing and overhead."""
+"""Small parts of the benchmarks about gates and fuzzing."""
 
 # pyright: reportMissingImports=false
 from __future__ import annotations
 
-import asyncio
-import json
-
-import env_overhead
 import fuzz_outputs
 import pytest
 from planted import first_set, second_set
 from planted.planting import Fault, look_for, planted
 
 from tooldojo.envs.registry import NATIVE, world_class
-from tooldojo.envs.task import Split
 
 FAULTS = {fault.kind: fault for fault in (*first_set.FAULTS, *second_set.KINDS)}
 
@@ -58,18 +53,3 @@ def test_source_mutants_change_one_place_each() -> None:
     kinds = [fault.kind for fault in second_set.source_mutants()]
     assert len(kinds) > 30 and len(set(kinds)) > 20
     assert {kind.partition(":")[0] for kind in kinds} >= {"_closes", "_walk", "canonical"}
-
-
-def test_the_bare_shop_does_what_the_world_does() -> None:
-    task = env_overhead.Shop.make_task(0, Split.TRAIN, 1, 0)
-    world = env_overhead.Shop()
-    world.reset(options={"task": task})
-    bare = env_overhead.Bare(json.loads(json.dumps(task.world["orders"])))
-    for action in env_overhead.actions(30):
-        shown = asyncio.run(world.astep(action))[0]
-        assert [_read(text) for text in shown] == [_read(text) for text in bare.step(action)[0]]
-    assert world.state["orders"] == bare.orders
-
-
-def _read(text: str) -> object:
-    return json.loads(text) if text.startswith("{") else text
