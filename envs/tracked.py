@@ -17,7 +17,7 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from tooldojo.envs.snapshot import clone
-from tooldojo.verifiers.canonical import canonical_text
+from tooldojo.verifiers.canonical import canonical, canonical_text
 
 _LARGE = 32  # entries from which on a dict's hash is a sum, so that one entry costs the same in any
 _SHORT = 96  # characters up to which a container stands for itself
@@ -51,6 +51,8 @@ def _token(value: object) -> str:
         return encode_basestring(value)  # type: ignore[arg-type]
     if kind is int:
         return int.__repr__(value)  # type: ignore[arg-type]
+    if kind is float:
+        return repr(canonical(value))  # type: ignore[arg-type]
     if kind is TrackedDict or kind is TrackedList:
         return value.token()  # type: ignore[union-attr]
     if isinstance(value, dict):
