@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
 from tooldojo.configs.schema import RolloutSection
 
 _ADDRESS = "RAY_ADDRESS"
+_KNOCK = 10.0  # seconds in which a cluster must answer
 _STORE_GIB = 0.4  # Ray's object store at least: groups and small updates
 _TRIES = 3  # Ray gives its own processes 30 s, which a busy machine can exceed
 _WORKER_GIB = 1.2  # resident memory of a worker without weights and key-value cache
@@ -30,6 +32,8 @@ def start_ray(model: Path) -> bool:
     if ray.is_initialized():
         return False
     tries = 1 if on_cluster() else _TRIES
+    if on_cluster():
+        _knock(os.environ[_ADDRESS])
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # engines are the work, not the background
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -43,14 +47,31 @@ def start_ray(model: Path) -> bool:
             ray.shutdown()
             if on_cluster():
                 raise FleetError(
-                    f"no Ray cluster answers at {os.environ[_ADDRESS]!r} (run.address or "
-                    f"{_ADDRESS}): {error}; start one with `ray start --head`, or set neither"
+                    f"the Ray cluster at {os.environ[_ADDRESS]!r} (run.address or {_ADDRESS}) "
+                    f"takes no one in: {error}; its nodes and this machine need the same Ray, "
+                    "Python and RAY_AUTH_TOKEN"
                 ) from error
             if not left:
                 raise FleetError(f"Ray did not start in {tries} attempts: {error}") from error
         else:
             break
     return True
+
+
+def _knock(address: str) -> None:
+    """Refuse a cluster that does not listen; Ray itself would try for minutes. `auto` and URLs are
+    left to Ray.
+    """
+    host, colon, port = address.rpartition(":")
+    if not (colon and port.isdigit()) or "/" in address:
+        return
+    try:
+        socket.create_connection((host, int(port)), _KNOCK).close()
+    except OSError as error:
+        raise FleetError(
+            f"no Ray cluster answers at {address!r} (run.address or {_ADDRESS}): {error}; start "
+            "one with `ray start --head`, or set neither"
+        ) from None
 
 
 def join_cluster(address: str) -> None:
