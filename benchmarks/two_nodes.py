@@ -30,7 +30,7 @@ from tooldojo.rollouts.store import TrajectoryStore
 PORT = 6399
 NAMESPACE, OUTER, INNER = "tooldojo-node", "10.77.0.1", "10.77.0.2"
 SMALL = ("task.demos=160", "learner.steps=2", "objective.groups=4", "eval.tasks=24",
-         "eval.transfer_tasks=0", "eval.transfer_worlds=[]")  # fmt: skip
+         "eval.transfer_worlds=[]")  # fmt: skip
 # Ray's nodes and drivers must share a token.
 os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 _WAIT = 90.0  # seconds for a node to come up
