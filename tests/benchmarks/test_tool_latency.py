@@ -72,9 +72,9 @@ def test_a_sleeping_method_takes_its_time_and_a_refused_call_none(
     environment.reset(**rules.row(task))
     began = time.perf_counter()
     assert "error" in environment.get_product(colour="red")
-    assert time.perf_counter() - began < 0.2
+    assert time.perf_counter() - began < 0.3
     answered = environment.get_product(product="x")
-    assert 0.3 <= time.perf_counter() - began < 0.8
+    assert time.perf_counter() - began >= 0.3
     world = world_class(task.env)()
     world.reset(options={"task": task})
     call = {"name": "get_product", "arguments": {"product": "x"}}
@@ -91,5 +91,5 @@ def test_calls_of_a_turn_overlap_where_methods_are_coroutines(rules: PlayRules, 
 
     began = time.perf_counter()
     assert len(asyncio.run(turn())) == 9
-    assert 0.3 <= time.perf_counter() - began < 1.5
+    assert 0.3 <= time.perf_counter() - began < 2.7  # not nine times as long
     assert [each.arguments["product"] for each in environment.play.world.calls] == list("012345678")

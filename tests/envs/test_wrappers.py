@@ -416,7 +416,7 @@ def test_a_call_takes_what_was_drawn_for_it() -> None:
     drawn = Latency(0.2, 0.4).seconds(0, played.hashes[-1], "get_product", arguments)
     began = time.perf_counter()
     played.step(turn(("get_product", arguments)))
-    assert drawn <= time.perf_counter() - began < drawn + 0.15
+    assert drawn <= time.perf_counter() - began < drawn + 1.0
 
 
 def test_turns_hold_whatever_a_recipe_allows() -> None:
