@@ -104,7 +104,7 @@ class Wrapped(World):
     async def perform(self, spec: ToolSpec, arguments: dict[str, Any]) -> object:
         """Wait, then run the base's tool or answer for one that does nothing."""
         wrappers = self.wrappers
-        if wrappers.latency:
+        if wrappers.latency and not self.proving:
             which = (wrappers.seed, self.hashes[-1], spec.name, arguments)
             await asyncio.sleep(wrappers.latency.seconds(*which))
         if spec.name in self.interface.distractors:

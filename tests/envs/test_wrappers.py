@@ -419,6 +419,14 @@ def test_a_call_takes_what_was_drawn_for_it() -> None:
     assert drawn <= time.perf_counter() - began < drawn + 1.0
 
 
+def test_a_demonstration_does_not_wait() -> None:
+    began = time.perf_counter()
+    task = take([f"{ORDERS}?latency=60-60"], Split.TRAIN, 0, 1)[0]
+    world = started(task)
+    assert len(task.gold) > 1 and world.replay_gold(task).success and not world.proving
+    assert time.perf_counter() - began < 60
+
+
 def test_turns_hold_whatever_a_recipe_allows() -> None:
     world = world_class(f"{ORDERS}?turns=4")
     tasks = take([world.env_id], Split.TRAIN, 0, 40)
