@@ -47,6 +47,7 @@ from tooldojo.training.runs.run_dir import write_json
 
 WORLD, LATENCY = "tooldojo/Orders-v0", Latency(0.2, 2.0)
 SLOW = f"{WORLD}?latency={LATENCY}"
+SIZE = 8  # of a group
 ENDS = 5.0  # seconds at both ends that `idle` leaves out: filling up and running dry
 EVERY = 0.2  # seconds between two readings of an engine's counters
 
@@ -90,22 +91,21 @@ def play_ours(recipe: Recipe, groups: int, batches: Sequence[int], path: Path) -
     """
     from tooldojo.training.policy import find_model
 
-    size = recipe.objective.group_size
     with open_fleet(recipe, find_model(recipe.policy.model), [WORLD, SLOW]) as fleet:
-        play(fleet, WORLD, 2, size)  # the first steps are slower
-        cells: dict[str, Any] = {"instant": play(fleet, WORLD, groups, size)}
-        cells["slow"] = play(fleet, SLOW, groups, size)
-        cells["slow_by_batch"] = {str(n): play(fleet, SLOW, n // size, size) for n in batches}
+        play(fleet, WORLD, 2)  # the first steps are slower
+        cells: dict[str, Any] = {"instant": play(fleet, WORLD, groups)}
+        cells["slow"] = play(fleet, SLOW, groups)
+        cells["slow_by_batch"] = {str(n): play(fleet, SLOW, n // SIZE) for n in batches}
     write_json(path, cells)
 
 
-def play(fleet: Fleet, world: str, groups: int, size: int) -> dict[str, Any]:
+def play(fleet: Fleet, world: str, groups: int) -> dict[str, Any]:
     """Figures of playing the first tasks of a world; of `middle_seconds` without its ends,
     `idle` is the share without any request, and `no_step` that without an engine step.
     """
     issued = [IssuedTask(i, task) for i, task in enumerate(take([world], Split.TRAIN, 0, groups))]
     with Watch(lambda: fleet.stats()[0]) as watch:
-        played = [t for group in fleet.play(issued, size) for t in group.trajectories]
+        played = [t for group in fleet.play(issued, SIZE) for t in group.trajectories]
     spent, inside = watch.seen[-1].since(watch.seen[0]), middle(watch.seen, ENDS)
     spread = trajectory_seconds(played)
     return {
@@ -166,7 +166,7 @@ def main() -> None:
     batches = sorted(args.batches or ([32] if args.quick else [32, 96]))
     keys = [f"policy.model={args.model}", f"rollout.max_inflight={inflight}"]
     recipe = load_recipe("quickstart", [*keys, "rollout.deadline=600"])
-    settings = peer_settings(recipe, max(batches))
+    settings = peer_settings(max(batches))
     out = args.out / ("tool-latency-quick" if args.quick else "tool-latency")
     about = {"model": args.model, "max_inflight": inflight, "latency": str(LATENCY)}
     about |= {"groups": groups, "batches": batches}
@@ -181,16 +181,22 @@ def main() -> None:
     finish({**about, "ours": own, "trl": peer, **compare(own, peer)})
 
 
-def peer_settings(recipe: Recipe, largest: int) -> PeerSettings:
+def peer_settings(largest: int) -> PeerSettings:
     """TRL's for batches of up to `largest` trajectories."""
-    size = recipe.objective.group_size
     correction = {"vllm_importance_sampling_correction": False}  # not timed, but it takes long
-    return load_settings()[0].varied(groups=largest // size, group_size=size, grpo=correction)
+    return load_settings()[0].varied(groups=largest // SIZE, group_size=SIZE, grpo=correction)
+
+
+def batch(text: str) -> int:
+    """The trajectories of a batch."""
+    if int(text) % SIZE:
+        raise argparse.ArgumentTypeError(f"{text}: a batch is whole groups of {SIZE}")
+    return int(text)
 
 
 def _own_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="default")
-    parser.add_argument("--batches", type=int, nargs="+", help="trajectories of TRL's batches")
+    parser.add_argument("--batches", type=batch, nargs="+", help="trajectories of TRL's batches")
 
 
 if __name__ == "__main__":

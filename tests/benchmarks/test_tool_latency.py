@@ -45,9 +45,11 @@ def test_ratios_are_taken_where_the_peer_is_best() -> None:
         "32": cell(0.25, trajectories=32, idle_seconds=100),
         "96": cell(0.3, trajectories=96, idle_seconds=320),
     }
-    asynchronous = {"32": cell(0.5, trajectories=32, idle_seconds=64), "96": cell(0.4)}
-    asynchronous["96"] |= {"trajectories": 96, "idle_seconds": 200}
-    assert compare(ours, {"sync": sync, "async": asynchronous}) == {
+    coroutines = {
+        "32": cell(0.5, trajectories=32, idle_seconds=64),
+        "96": cell(0.4, trajectories=96, idle_seconds=200),
+    }
+    assert compare(ours, {"sync": sync, "async": coroutines}) == {
         "idle": 0.02, "ratio_sync": 20.0, "ratio_async": 4.0, "any_batch": 18.0, "ratio": 4.0,
     }  # fmt: skip
 
