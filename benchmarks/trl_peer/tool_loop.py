@@ -6,6 +6,7 @@ with nothing of ours in it but the world behind the tools.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -74,7 +75,7 @@ class TimedLoop:
             "idle": round(idle / seconds, 4),
             "idle_seconds": round(idle, 2),
             "calls": round(calls / len(rows), 2),
-            "reward": round(fmean(each for each in rewards if each is not None), 3),
+            "reward": round(fmean(each for each in rewards if not math.isnan(each)), 3),
         }
 
 
