@@ -78,19 +78,19 @@ def complete(world: type[World], draft: Draft, split: Split, level: int, lineage
 
 
 def play_gold(world: World, task: Task, turns: Sequence[GoldTurn]) -> None:
-    """Play turns of a demonstration; judged components count as given.
+    """Play turns of a demonstration; judged components count as given, and nothing waits.
 
     Raises:
         WorldCrash: for a call that the world refuses.
     """
-    judge, world.judge = world.judge, approve
+    judge, world.judge, world.proving = world.judge, approve, True
     try:
         world.reset(options={"task": task, "max_turns": len(turns) + 1})
         for turn in turns:
             calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
             world.step({"calls": calls, "message": turn.message or ""})
     finally:
-        world.judge = judge
+        world.judge, world.proving = judge, False
     bad = next((c for c in world.calls if c.outcome not in RAN), None)
     if bad:
         raise WorldCrash(f"{type(world).__name__}: unplayable gold: {bad}")

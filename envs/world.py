@@ -78,6 +78,7 @@ class World(gym.Env[tuple[str, ...], dict]):
 
     judge: Judge | None = None  # who answers judged components; whoever plays the world sets it
     call_deadline: float | None = None  # seconds, for a tool that declares none; set likewise
+    proving: bool = False  # a demonstration is played: what only takes time is left out
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -47,7 +47,8 @@ class Answer:
 class EngineStats:
     """Counters since the engine started; take differences for a period. Seconds are wall clock.
 
-    busy_seconds: spent inside engine steps. prompt_tokens counts cached ones too.
+    busy_seconds: spent inside engine steps. empty_seconds: without any request. prompt_tokens
+    counts cached ones too.
     """
 
     requests: int = 0
@@ -56,6 +57,7 @@ class EngineStats:
     sampled_tokens: int = 0
     steps: int = 0
     busy_seconds: float = 0.0
+    empty_seconds: float = 0.0
     seconds: float = 0.0
 
     @property
@@ -68,6 +70,11 @@ class EngineStats:
         """Share of wall clock without an engine step."""
         return 1.0 - self.busy_seconds / self.seconds if self.seconds else 0.0
 
+    @property
+    def empty_share(self) -> float:
+        """Share of wall clock without a request: there was nothing to step, however fast."""
+        return self.empty_seconds / self.seconds if self.seconds else 0.0
+
     def since(self, earlier: EngineStats) -> EngineStats:
         """The counters of the period after `earlier`."""
         pairs = zip(astuple(self), astuple(earlier), strict=True)
@@ -79,7 +86,11 @@ class EngineStats:
 
     def to_metrics(self) -> dict[str, float]:
         """The shares by which an engine's use is judged."""
-        return {"engine/idle": self.idle_share, "engine/prefix_hits": self.prefix_hit_share}
+        return {
+            "engine/idle": self.idle_share,
+            "engine/empty": self.empty_share,
+            "engine/prefix_hits": self.prefix_hit_share,
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,6 +137,7 @@ class StepLoop:
         self._stopping = threading.Event()
         self._began = self._progress = time.monotonic()
         self._stats = EngineStats()
+        self._empty_since: float | None = None
         self._issued = 0
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -167,7 +179,10 @@ class StepLoop:
 
     def stats(self) -> EngineStats:
         """Counters so far."""
-        return replace(self._stats, seconds=time.monotonic() - self._began)
+        with self._lock:
+            now, stats, since = time.monotonic(), self._stats, self._empty_since
+        empty = stats.empty_seconds + (0.0 if since is None else now - since)
+        return replace(stats, empty_seconds=empty, seconds=now - self._began)
 
     def stop(self, patience: float = 10.0) -> None:
         """End the thread after the step that it is in; unfinished requests are lost."""
@@ -220,7 +235,7 @@ class StepLoop:
         except BaseException as error:
             self._ready.set_exception(error)
             return
-        self._began = time.monotonic()
+        self._began = self._empty_since = time.monotonic()
         self._ready.set_result(None)
         try:
             while not self._stopping.is_set() and self._lost is None:
@@ -243,6 +258,7 @@ class StepLoop:
                 self._waiting.append(job)
             elif job is not None and self._running.pop(job, None):
                 engine.abort_request([job])
+                self._note_empty()
 
     def _admit(self, engine: LLMEngine) -> None:
         while self._waiting:
@@ -268,6 +284,7 @@ class StepLoop:
         name = str(self._issued)
         engine.add_request(name, prepared.prompt, prepared.params, lora_request=prepared.lora)
         self._running[name] = _Running(future, prepared.policy)
+        self._note_empty()
         future.add_done_callback(lambda done: self._inbox.put(name) if done.cancelled() else None)
 
     def _step(self, engine: LLMEngine) -> None:
@@ -285,10 +302,23 @@ class StepLoop:
             past.sampled_tokens + sum(len(output.outputs[0].token_ids) for output in outputs),
             past.steps + 1,
             past.busy_seconds + now - began,
+            past.empty_seconds,
         )
         for output in outputs:
             running = self._running.pop(output.request_id)
             _settle(running.future, Answer(output, running.policy))
+        self._note_empty()
+
+    def _note_empty(self) -> None:
+        """Open or close the span without a request."""
+        since, now = self._empty_since, time.monotonic()
+        if bool(self._running) == (since is None):
+            return
+        with self._lock:
+            self._empty_since = None if self._running else now
+            if since is not None:
+                spent = self._stats.empty_seconds + now - since
+                self._stats = replace(self._stats, empty_seconds=spent)
 
 
 def _settle(future: Future[Any], result: object) -> None:

@@ -12,14 +12,18 @@ by TRL and does not reach the world, and the complete calls of a turn that a lim
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
+from tooldojo.envs.calls import RAN
 from tooldojo.envs.task import Task
 from tooldojo.envs.world import World, WorldCrash
+from tooldojo.envs.wrappers.settings import Latency
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.player import action_of
@@ -34,7 +38,8 @@ class PlayRules:
     """What all environments of a run share.
 
     invitation: what the chat template writes before an assistant turn. max_turns: assistant turns
-    of a trajectory; TRL's `max_tool_calling_iterations` must be one less.
+    of a trajectory; TRL's `max_tool_calling_iterations` must be one less. latency: what a call
+    takes, with the world's own time on top. async_tools: methods are coroutines, and wait as such.
     """
 
     world: type[World]
@@ -42,6 +47,8 @@ class PlayRules:
     shape: RewardShape
     max_turns: int
     invitation: str
+    latency: Latency = field(default_factory=Latency)
+    async_tools: bool = False
 
     @property
     def schemas(self) -> list[dict[str, Json]]:
@@ -53,6 +60,14 @@ class PlayRules:
         system: Json = {"role": "system", "content": self.world.system_prompt}
         user: Json = {"role": "user", "content": task.prompt}
         return {"prompt": [system, user], "task": json.dumps(task.to_json())}
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the model reads of a call, and the seconds that the call is to take."""
+
+    text: str
+    seconds: float
 
 
 class WorldPlay:
@@ -67,14 +82,17 @@ class WorldPlay:
         self.failure = None
         self.world.reset(options={"task": task, "max_turns": sys.maxsize})
 
-    def call(self, name: str, arguments: dict[str, Json]) -> str:
-        """Play one call and return the result that the model reads."""
+    def call(self, name: str, arguments: dict[str, Json]) -> Answered:
+        """Play one call; a refused one takes no time, as in a world with the wrapper `latency`."""
+        state = self.world.hashes[-1]
         try:
             results = self.world.step({"calls": ({"name": name, "arguments": arguments},)})[0]
         except WorldCrash as error:
             self.failure = error  # TRL would show the model any exception as the call's result
-            return str(error)
-        return results[0]
+            return Answered(str(error), 0.0)
+        if self.world.calls[-1].outcome not in RAN:
+            return Answered(results[0], 0.0)
+        return Answered(results[0], self.rules.latency.seconds(0, state, name, arguments))
 
     def finish(self, completion: Sequence[int]) -> Reward | None:
         """The reward of a whole completion; None where there is no verdict (our table of endings).
@@ -142,7 +160,8 @@ def environment_class(rules: PlayRules) -> type[WorldEnvironment]:
     for name in names:
         if name in RESERVED or name.startswith("_"):
             raise ValueError(f"TRL offers no tool named {name!r}; rename it in {rules.world}")
-    members: dict[str, object] = {name: _method(name) for name in names}
+    method = _async_method if rules.async_tools else _method
+    members: dict[str, object] = {name: method(name) for name in names}
     return type(rules.world.__name__, (WorldEnvironment,), {**members, "rules": rules})
 
 
@@ -166,7 +185,19 @@ def turn_starts(completion: Sequence[int], invitation: Sequence[int]) -> list[in
 
 def _method(name: str) -> Callable[..., str]:
     def call(self: WorldEnvironment, **arguments: Json) -> str:
-        return self.play.call(name, arguments)
+        answered = self.play.call(name, arguments)
+        time.sleep(answered.seconds)
+        return answered.text
 
     call.__name__ = name  # TRL finds a tool by this name
+    return call
+
+
+def _async_method(name: str) -> Callable[..., Coroutine[None, None, str]]:
+    async def call(self: WorldEnvironment, **arguments: Json) -> str:
+        answered = self.play.call(name, arguments)  # in the order in which TRL starts the calls
+        await asyncio.sleep(answered.seconds)
+        return answered.text
+
+    call.__name__ = name
     return call

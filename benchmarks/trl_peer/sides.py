@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from trl_peer.timeline import Budget, Timeline
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
+    from tooldojo.rollouts.chat import Chat
+    from tooldojo.training.policy import Policy
     from tooldojo.training.session import Session
 
 CURVE = "curve.json"
@@ -68,6 +71,33 @@ def play_ours(recipe: Recipe, budget: Budget, folder: Path) -> None:
 
 def play_trl(recipe: Recipe, settings: PeerSettings, budget: Budget, folder: Path) -> None:
     """TRL's loop until the budget is spent; the timeline lands in `folder`."""
+    timeline = Timeline(folder, budget, lambda path: loaded.policy.save_adapter(path))
+    loaded = load_peer(recipe, settings)
+    import torch
+
+    from trl_peer.trainer import make_trainer
+
+    note = _noting(timeline, settings.trajectories)
+    policy, chat = loaded.policy, loaded.chat
+    trainer = make_trainer(recipe, settings, policy, chat, folder, budget.steps, [note])
+    timeline.begin()
+    trainer.train()
+    about = {"recipe": recipe.model_dump(mode="json"), "settings": settings.to_json()}
+    timeline.write({**about, "threads": torch.get_num_threads()})
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPeer:
+    """What TRL's trainer is made of."""
+
+    policy: Policy
+    chat: Chat
+
+
+def load_peer(recipe: Recipe, settings: PeerSettings) -> LoadedPeer:
+    """Policy and chat, in a process that is made ready for TRL and its engine; torch must not have
+    been imported before.
+    """
     for name, value in _engine_environment(recipe).items():
         os.environ[name] = value
     import torch
@@ -77,21 +107,14 @@ def play_trl(recipe: Recipe, settings: PeerSettings, budget: Budget, folder: Pat
     from tooldojo.training.card import conventions_of
     from tooldojo.training.policy import load_policy, load_tokenizer
     from tooldojo.training.runs.runtime import tune_process
-    from trl_peer.trainer import make_trainer
 
-    timeline = Timeline(folder, budget, lambda path: policy.save_adapter(path))
     tune_process(recipe.learner.threads)
     chat = Chat(load_tokenizer(recipe.policy.model), call_format(recipe.policy.call_format))
     section = recipe.policy.model_copy(update={"dtype": settings.dtype})
     policy = load_policy(section, conventions_of(chat, recipe.task.worlds))
     if torch.cpu._is_amx_tile_supported():
         torch.cpu._init_amx()  # else vLLM's bfloat16 kernels may die
-    note = _noting(timeline, settings.trajectories)
-    trainer = make_trainer(recipe, settings, policy, chat, folder, budget.steps, [note])
-    timeline.begin()
-    trainer.train()
-    about = {"recipe": recipe.model_dump(mode="json"), "settings": settings.to_json()}
-    timeline.write({**about, "threads": torch.get_num_threads()})
+    return LoadedPeer(policy, chat)
 
 
 def _engine_environment(recipe: Recipe) -> dict[str, str]:

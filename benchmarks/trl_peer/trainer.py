@@ -69,9 +69,13 @@ def make_trainer(
     folder: Path,
     steps: int,
     callbacks: Sequence[TrainerCallback] = (),
+    rules: PlayRules | None = None,
 ) -> GRPOTrainer:
-    """The trainer, ready to `train()`; it changes the policy's adapter in place."""
-    rules = make_rules(recipe, chat)
+    """The trainer, ready to `train()`; it changes the policy's adapter in place.
+
+    rules: those of the recipe by default.
+    """
+    rules = rules or make_rules(recipe, chat)
     chat.tokenizer.response_template = qwen3_template
     if settings.engine == "transformers":
         policy.network.config.max_position_embeddings = recipe.rollout.max_context

@@ -104,10 +104,9 @@ class Wrapped(World):
     async def perform(self, spec: ToolSpec, arguments: dict[str, Any]) -> object:
         """Wait, then run the base's tool or answer for one that does nothing."""
         wrappers = self.wrappers
-        if wrappers.latency:
-            which = (self.hashes[-1], spec.name, repr(arguments))
-            luck = derived_random(wrappers.seed, "latency", *which).random()
-            await asyncio.sleep(2 * wrappers.latency * luck)
+        if wrappers.latency and not self.proving:
+            which = (wrappers.seed, self.hashes[-1], spec.name, arguments)
+            await asyncio.sleep(wrappers.latency.seconds(*which))
         if spec.name in self.interface.distractors:
             if derive_seed(wrappers.seed, "distractor", spec.name) % 2:
                 raise ToolError(f"{spec.name} is not available here")
@@ -181,7 +180,7 @@ def _interface(base: type[World], wrappers: Wrappers, donors: Sequence[type[Worl
     specs: list[ReshapedSpec] = []
     for name, spec in inner.items():
         shape = Shape(names.get(name, name), params, wrappers.strings, nest)
-        specs.append(reshape(spec, shape, describe, wrappers.latency > 0))
+        specs.append(reshape(spec, shape, describe, bool(wrappers.latency)))
     if wrappers.shuffle:
         derived_random(*seed, "shuffle").shuffle(specs)
     return Interface(

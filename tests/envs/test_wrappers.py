@@ -25,7 +25,7 @@ from tooldojo.envs.world import World
 from tooldojo.envs.wrappers.flaky import with_failures
 from tooldojo.envs.wrappers.names import SYNONYMS, renamed, rewriter
 from tooldojo.envs.wrappers.reshaped import ReshapedSpec, Shape, reshape
-from tooldojo.envs.wrappers.settings import Wrappers
+from tooldojo.envs.wrappers.settings import Latency, Wrappers
 from tooldojo.verifiers.criteria import call_match
 from tooldojo.verifiers.records import CallOutcome, ExpectedCall, StopReason
 
@@ -67,6 +67,12 @@ def test_one_world_has_one_id() -> None:
         ("rename", ValueError, "wrapper rename=''"),
         ("turns=2.5", ValueError, "wrapper turns='2.5': it takes an integer, 0 to 100"),
         ("nest=1&nest=1", ValueError, "wrapper 'nest' is given twice"),
+        ("latency=61", ValueError, "latency='61': it takes seconds, a mean of 0 to 60 or a range"),
+        ("latency=2-0.2", ValueError, "such as 0.2-2 within 0 to 120"),
+        ("latency=1-121", ValueError, "wrapper latency='1-121'"),
+        ("latency=-1", ValueError, "wrapper latency='-1'"),
+        ("latency=1-", ValueError, "wrapper latency='1-'"),
+        ("latency=nan", ValueError, "wrapper latency='nan'"),
         ("distractors=99", ValueError, "distractors=99: other worlds have"),
     ],
 )
@@ -75,13 +81,17 @@ def test_bad_wrappers_are_named(query: str, error: type[Exception], complaint: s
         world_class(f"test/Valve-v0?{query}")
 
 
+SECONDS = st.floats(0, 120).map(lambda x: round(x, 6))
+
+
 @given(
     st.builds(
         Wrappers,
         flaky=st.floats(0, 0.9).map(lambda x: round(x, 6)),
         rename=st.booleans(),
         distractors=st.integers(0, 20),
-        latency=st.floats(0, 60).map(lambda x: round(x, 6)),
+        latency=st.tuples(SECONDS, SECONDS).map(lambda bounds: Latency(*sorted(bounds)))
+        | st.builds(Latency, high=SECONDS),
         turns=st.integers(1, 100),
         seed=st.integers(0, 10**6 - 1),
     )
@@ -370,6 +380,51 @@ def test_latency_takes_time_and_holds_no_thread() -> None:
     played.step(turn(*reads))
     took = time.perf_counter() - began
     assert 0.05 < took < 1.5  # the longest of forty waits of 0.05 s on average, not their sum
+
+
+@pytest.mark.parametrize(
+    ("said", "spelled", "low", "high"),
+    [
+        ("0.20-2.0", "0.2-2", 0.2, 2.0),
+        ("1.1", "1.1", 0.0, 2.2),
+        ("0-2.2", "1.1", 0.0, 2.2),
+        ("0-0.000003", "0.0000015", 0.0, 0.000003),
+        ("5e-1", "0.5", 0.0, 1.0),
+        ("3-3", "3-3", 3.0, 3.0),
+    ],
+)
+def test_latency_is_a_mean_or_a_range(said: str, spelled: str, low: float, high: float) -> None:
+    world = world_class(f"{ORDERS}?latency={said}")
+    assert world.env_id == f"{ORDERS}?latency={spelled}"
+    assert Latency.parse(said) == Latency.parse(spelled) == Latency(low, high)
+    assert not Latency.parse("0") and world_class(f"{ORDERS}?latency=0-0") is world_class(ORDERS)
+
+
+def test_latency_is_drawn_for_each_call_from_the_whole_range() -> None:
+    latency, calls = Latency(0.2, 2.0), [{"id": str(n)} for n in range(2000)]
+    drawn = [latency.seconds(0, "state", "look", each) for each in calls]
+    assert drawn == [latency.seconds(0, "state", "look", each) for each in calls]
+    assert 0.2 <= min(drawn) < 0.21 and 1.99 < max(drawn) <= 2.0
+    assert sum(drawn) / len(drawn) == pytest.approx(1.1, abs=0.04)  # three standard errors
+    changed = [(1, "state", "look"), (0, "other", "look"), (0, "state", "seek")]
+    assert len({drawn[0], *(latency.seconds(*each, calls[0]) for each in changed)}) == 4
+
+
+def test_a_call_takes_what_was_drawn_for_it() -> None:
+    played = started(take([f"{ORDERS}?latency=0.2-0.4"], Split.TRAIN, 0, 1)[0])
+    arguments = {"product": "x"}
+    drawn = Latency(0.2, 0.4).seconds(0, played.hashes[-1], "get_product", arguments)
+    began = time.perf_counter()
+    played.step(turn(("get_product", arguments)))
+    assert drawn <= time.perf_counter() - began < drawn + 1.0
+
+
+def test_a_demonstration_does_not_wait() -> None:
+    began = time.perf_counter()
+    task = take([f"{ORDERS}?latency=60-60"], Split.TRAIN, 0, 1)[0]
+    world = started(task)
+    assert len(task.gold) > 1 and world.replay_gold(task).success and not world.proving
+    assert time.perf_counter() - began < 60
 
 
 def test_turns_hold_whatever_a_recipe_allows() -> None:

@@ -55,6 +55,19 @@ class Stuck(Engine):
         return []
 
 
+@dataclass
+class Held(Engine):
+    """Holds its first step until it is released."""
+
+    entered: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def step(self) -> list[SimpleNamespace]:
+        self.entered.set()
+        self.released.wait(30)
+        return super().step()
+
+
 PLAIN = Prepared(None, None, None, BASE)  # type: ignore[arg-type]
 
 
@@ -95,10 +108,32 @@ def test_an_engine_that_hangs_is_lost_though_nobody_waits_for_it_any_more() -> N
     loop.stop()
 
 
+def test_an_engine_is_empty_while_it_has_no_request_however_long_its_steps_take() -> None:
+    engine = Held()
+    loop = StepLoop(lambda: engine, deadline=10)  # type: ignore[arg-type,return-value]
+    loop.start()
+    time.sleep(0.2)
+    (asked,) = loop.submit([lambda: PLAIN])
+    engine.entered.wait(10)
+    early, _, late = loop.stats(), time.sleep(0.2), loop.stats()
+    assert late.empty_seconds == early.empty_seconds >= 0.2
+    assert late.seconds >= early.seconds + 0.2 and early.empty_seconds < early.seconds
+    engine.released.set()
+    asked.result(10)
+    time.sleep(0.1)  # the engine's thread counts when it has answered
+    early, _, late = loop.stats(), time.sleep(0.1), loop.stats()
+    loop.stop()
+    assert late.since(early).empty_share == pytest.approx(1.0)
+    assert early.idle_share > early.empty_share > 0
+
+
 def test_counters_of_periods_and_of_engines_add_up() -> None:
-    early, late = EngineStats(1, 100, 20, 5, 3, 0.5, 2.0), EngineStats(4, 300, 120, 25, 9, 2.0, 4.0)
+    early = EngineStats(1, 100, 20, 5, 3, 0.5, 0.25, 2.0)
+    late = EngineStats(4, 300, 120, 25, 9, 2.0, 0.5, 4.0)
     period = late.since(early)
-    assert period == EngineStats(3, 200, 100, 20, 6, 1.5, 2.0)
-    assert period.to_metrics() == {"engine/idle": 0.25, "engine/prefix_hits": 0.5}
+    assert period == EngineStats(3, 200, 100, 20, 6, 1.5, 0.25, 2.0)
+    assert period.to_metrics() == {
+        "engine/idle": 0.25, "engine/empty": 0.125, "engine/prefix_hits": 0.5,
+    }  # fmt: skip
     assert (period + early) == late
     assert (period + EngineStats(seconds=2.0)).idle_share == 0.625
