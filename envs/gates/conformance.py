@@ -108,13 +108,17 @@ def _log(task: Task) -> list:
 def snapshots_continue_identically(task: Task, _other: Task) -> Iterator[str]:
     """From a snapshot before any turn, the rest is the same: here, there, and after going back.
 
-    The rest is that of the demonstration, with some random calls before the final message.
+    The rest is that of the demonstration; before the final message it reads once more what it has
+    read, which a forgotten cache answers as before the writes, and makes some random calls.
     """
     rng, probed = derived_random("snapshots", task.id), start(task)
     specs = list(probed.tool_specs().values())
     count = _PROBES if specs else 0
     probes = [GoldTurn("", (grounded_call(probed, specs, rng),)) for _ in range(count)]
-    turns = [*task.gold[:-1], *probes, task.gold[-1]]
+    known = probed.tool_specs()
+    reads = [c for t in task.gold for c in t.calls if c.name in known and not known[c.name].mutates]
+    again = [GoldTurn("", (call,)) for call in reads]
+    turns = [*task.gold[:-1], *again, *probes, task.gold[-1]]
     for place in range(len(task.gold)):
         world = start(task, len(turns) + 1)
         for turn in turns[:place]:
