@@ -130,8 +130,11 @@ def test_the_openai_client_reads_replies_streams_and_errors(served: Callable[[An
 
 
 def test_the_commands_play_an_endpoint_and_say_what_it_cost(
-    served: Callable[[Any], str], tmp_path: Path
+    served: Callable[[Any], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["new", "lamps"]).exit_code == 0
+
     def run(*words: str) -> dict[str, Any]:
         done = CliRunner().invoke(app, [*words, "--policy", policy, "--json"])
         assert done.exit_code == 0, done.stderr
@@ -148,6 +151,9 @@ def test_the_commands_play_an_endpoint_and_say_what_it_cost(
         evaluated = run("eval", *keys, *small, "--stage", "small", "--out", str(tmp_path / "eval"))
         kept = json.loads((tmp_path / "eval" / "small.usage.json").read_text())
         assert evaluated["usage"] == kept and kept["requests"] > 0
+        own = ('task.worlds=["lamps.py:Lamps"]', "eval.transfer_worlds=[]", "--out", "own")
+        run("eval", *keys, *small, *own, "--stage", "small")
+        assert json.loads(Path("own/small.json").read_text())
         watched = run("play", "--seed", "3")
         assert watched["played"]["engine"].startswith("openai small@http")
 
