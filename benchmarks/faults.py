@@ -70,8 +70,8 @@ class Lab:
         """One fault; ordered ones happen a little later."""
         self.done[kind] += 1
         if kind == "worker_kill":
-            engine = self.luck.choice(fleet.engines)
-            os.kill(engine.pid, signal.SIGKILL)
+            living = [e for e in fleet.engines if Path(f"/proc/{e.pid}").exists()]
+            os.kill(self.luck.choice(living).pid, signal.SIGKILL)
         elif kind == "node_loss":
             lost = self.nodes.pop(self.luck.randrange(len(self.nodes)))
             self.cluster.remove_node(lost, allow_graceful=False)
