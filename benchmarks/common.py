@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def arguments(
-    about: str, add: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+    about: str, add: Callable[[argparse.ArgumentParser], object] = lambda parser: None
 ) -> argparse.Namespace:
     """`--quick` for a few minutes, `--out` for where runs are kept; `add` adds a script's own."""
     parser = argparse.ArgumentParser(description=about)
