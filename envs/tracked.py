@@ -1,36 +1,30 @@
-"""`StateTree`: a world's state as dicts and lists that know what changed in them.
+"""`TrackedDict` and `TrackedList`: a world's state as containers that know what changed in them.
 
-Tools read and write it like plain data. What is hashed, copied or rolled back is only what changed:
-each container keeps its hash, and a copy of the whole state shares every container that did not
-change since. Containers of an earlier copy are tracked when they are first reached.
-
-Invariants: the hash depends on the content alone, whatever way it was reached; a frozen copy never
-changes. A container that a tool puts into the state belongs to it from the end of the call: later
-changes through another reference are not seen.
+Tools read and write them like plain data. Each keeps its token (`envs.digest`) and a frozen copy
+until it changes, and tells those above it when it does; containers of an earlier copy are tracked
+when they are first reached. `envs.state_tree` owns what happens at the end of a call.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import ItemsView, Iterable, Iterator, ValuesView
-from json.encoder import encode_basestring
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tooldojo.envs.digest import (
+    LARGE,
+    MODULUS,
+    Digested,
+    few,
+    many,
+    number_of,
+    part_of,
+    row,
+    token_of,
+)
 from tooldojo.envs.snapshot import clone
-from tooldojo.verifiers.canonical import canonical, canonical_text
 
-_LARGE = 32  # entries from which on a dict's hash is a sum, so that one entry costs the same in any
-_SHORT = 96  # characters up to which a container stands for itself
-_MODULUS = 1 << 128
-
-
-def state_digest(value: object) -> str:
-    """16 hex digits: the hash of plain data, of which key order is no part; numbers as `canonical`.
-
-    Raises:
-        ValueError: for what is no plain data.
-    """
-    return _blake(_token(value)).hexdigest()[:16]
+if TYPE_CHECKING:
+    from tooldojo.envs.state_tree import StateTree
 
 
 def compact(value: Any) -> Any:
@@ -40,54 +34,7 @@ def compact(value: Any) -> Any:
     return value
 
 
-def _blake(text: str) -> Any:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
-
-
-def _token(value: object) -> str:
-    """A text that stands for a value: JSON for a leaf or what is short, else a hash, unclosed."""
-    kind = type(value)
-    if kind is str:
-        return encode_basestring(value)  # type: ignore[arg-type]
-    if kind is int:
-        return int.__repr__(value)  # type: ignore[arg-type]
-    if kind is float:
-        return repr(canonical(value))  # type: ignore[arg-type]
-    if kind is TrackedDict or kind is TrackedList:
-        return value.token()  # type: ignore[union-attr]
-    if isinstance(value, dict):
-        parts = [_part(key, item) for key, item in value.items()]
-        if len(parts) < _LARGE:
-            return _small(parts)
-        return _large(sum(map(_number, parts)) % _MODULUS)
-    if isinstance(value, list | tuple):
-        return _row(map(_token, value))
-    return canonical_text(value)  # type: ignore[arg-type]
-
-
-def _part(key: object, value: object) -> str:
-    return f"{encode_basestring(str(key))}:{_token(value)}"
-
-
-def _small(parts: Iterable[str]) -> str:
-    text = ",".join(sorted(parts))
-    return f"{{{text}}}" if len(text) <= _SHORT else "{" + _blake(text).hexdigest()
-
-
-def _number(part: str) -> int:
-    return int.from_bytes(_blake(part).digest())
-
-
-def _large(total: int) -> str:
-    return f"{{{total:032x}+"
-
-
-def _row(tokens: Iterable[str]) -> str:
-    text = ",".join(tokens)
-    return f"[{text}]" if len(text) <= _SHORT else "[" + _blake(text).hexdigest()
-
-
-class TrackedDict(dict):
+class TrackedDict(Digested, dict):
     """A dict of a `StateTree`."""
 
     __slots__ = (
@@ -102,7 +49,7 @@ class TrackedDict(dict):
         "_up",
     )
 
-    def __init__(self, base: dict, tree: StateTree, up: _Node | None, place: object) -> None:
+    def __init__(self, base: dict, tree: StateTree, up: Node | None, place: object) -> None:
         super().__init__(base)
         self._tree, self._up, self._place = tree, up, place
         self._frozen: dict | None = base
@@ -116,7 +63,7 @@ class TrackedDict(dict):
         value = dict.__getitem__(self, key)
         kind = type(value)
         if (kind is dict or kind is list) and key not in self._loose:
-            value = _track(value, self._tree, self, key)
+            value = track(value, self._tree, self, key)
             dict.__setitem__(self, key, value)
         return value
 
@@ -141,33 +88,33 @@ class TrackedDict(dict):
         self._loose.discard(key)
 
     def token(self) -> str:
-        """See `_token`; only parts that changed are computed."""
+        """See `token_of`; only parts that changed are computed."""
         if self._known is not None:
             return self._known
-        large = len(self) >= _LARGE
+        large = len(self) >= LARGE
         parts: dict[object, Any] | None = self._parts
-        if parts is None or (len(parts) >= _LARGE) != large:
-            parts = {key: _part(key, self._kept(key)) for key in dict.keys(self)}
+        if parts is None or (len(parts) >= LARGE) != large:
+            parts = {key: part_of(key, self._kept(key)) for key in dict.keys(self)}
             if large:
-                parts = {key: _number(part) for key, part in parts.items()}
-                self._total = sum(parts.values()) % _MODULUS
+                parts = {key: number_of(part) for key, part in parts.items()}
+                self._total = sum(parts.values()) % MODULUS
         else:
             for key in self._dirty:
                 old = parts.pop(key, 0)
                 if key in self:
-                    part = _part(key, dict.__getitem__(self, key))
-                    parts[key] = _number(part) if large else part
+                    part = part_of(key, dict.__getitem__(self, key))
+                    parts[key] = number_of(part) if large else part
                 if large:
-                    self._total = (self._total - old + parts.get(key, 0)) % _MODULUS
+                    self._total = (self._total - old + parts.get(key, 0)) % MODULUS
         self._parts = parts
         self._dirty.clear()
-        self._known = _large(self._total) if large else _small(parts.values())
+        self._known = many(self._total) if large else few(parts.values())
         return self._known
 
     def _kept(self, key: Any) -> Any:
         """An entry; a large container is tracked, so that its hash is not computed again."""
         value = dict.__getitem__(self, key)
-        return self[key] if isinstance(value, dict | list) and len(value) >= _LARGE else value
+        return self[key] if isinstance(value, dict | list) and len(value) >= LARGE else value
 
     def frozen(self) -> dict:
         """A plain copy that shares what did not change with earlier ones; nobody may change it."""
@@ -231,12 +178,12 @@ class TrackedDict(dict):
         return dict, (clone(self),)
 
 
-class TrackedList(list):
+class TrackedList(Digested, list):
     """A list of a `StateTree`; its hash is made from those that its items keep."""
 
     __slots__ = ("_frozen", "_known", "_loose", "_place", "_tree", "_up")
 
-    def __init__(self, base: list, tree: StateTree, up: _Node | None, place: object) -> None:
+    def __init__(self, base: list, tree: StateTree, up: Node | None, place: object) -> None:
         super().__init__(base)
         self._tree, self._up, self._place = tree, up, place
         self._frozen: list | None = base
@@ -244,9 +191,9 @@ class TrackedList(list):
         self._loose: set[int] = set()  # ids of plain containers that came in during this call
 
     def token(self) -> str:
-        """See `_token`."""
+        """See `token_of`."""
         if self._known is None:
-            self._known = _row(map(_token, self))
+            self._known = row(map(token_of, self))
         return self._known
 
     def frozen(self) -> list:
@@ -261,7 +208,7 @@ class TrackedList(list):
         value = list.__getitem__(self, index)
         kind = type(value)
         if (kind is dict or kind is list) and id(value) not in self._loose:
-            value = _track(value, self._tree, self, None)
+            value = track(value, self._tree, self, None)
             list.__setitem__(self, index, value)
         return value
 
@@ -360,97 +307,14 @@ class TrackedList(list):
         return list, (clone(self),)
 
 
-_Node = TrackedDict | TrackedList
+Node = TrackedDict | TrackedList
 
 
-class StateTree:
-    """One world's state: `root`, which tools read and write, and what has been done to it.
-
-    log: containers as they were before the call under way changed them, by id; None between calls.
-    loose: where plain containers came in during a call.
-    """
-
-    def __init__(self, state: dict) -> None:
-        self.log: dict[int, tuple[_Node, Any]] | None = None
-        self.loose: list[_Node] = []
-        self.root: Any = _track(state, self, None, None)
-        self._before: tuple[Any, str] = (self.root, "")
-        self._last = ("", "")  # the root's token, and the digest made of it
-
-    def begin(self) -> None:
-        """Before a call that may write: from here `rollback` and `commit` count."""
-        self._before = self.root, self.digest()
-        self.log = {}
-
-    def commit(self) -> bool:
-        """Keep what the call did; whether it changed anything, if only 1 to 1.0 or to True.
-
-        Raises:
-            ValueError: where it left something that is no plain data.
-        """
-        log, self.log = self.log or {}, None
-        root, digest = self._before
-        if self.digest() != digest:  # asked for in any case: it refuses what is no plain data
-            return True
-        near = self.root is not root or any(node != before for node, before in log.values())
-        return near and clone(self.root) != _past(root, log)
-
-    def rollback(self) -> None:
-        """Undo what the call did."""
-        log, self.log = self.log or {}, None
-        self.root = self._before[0]
-        self.loose.clear()
-        for node, before in log.values():
-            _restore(node, before)
-
-    def digest(self) -> str:
-        """The state's `state_digest`."""
-        self._adopt()
-        token = self.root.token()
-        if token != self._last[0]:
-            self._last = token, _blake(token).hexdigest()[:16]
-        return self._last[1]
-
-    def frozen(self) -> dict:
-        """The state as plain data that shares what did not change; nobody may change it."""
-        self._adopt()
-        return self.root.frozen()
-
-    def _adopt(self) -> None:
-        """Track what came in as plain data."""
-        if type(self.root) is not TrackedDict or self.root._tree is not self:
-            self.root = _track(clone(self.root), self, None, None)
-        for node in self.loose:
-            items = dict.items(node) if isinstance(node, TrackedDict) else enumerate(node)
-            for place, value in list(items):
-                key = place if isinstance(node, TrackedDict) else id(value)
-                if key in node._loose:
-                    _place_in(node, place, clone(value))
-            node._loose.clear()
-        self.loose.clear()
-
-
-def _place_in(node: _Node, place: Any, value: Any) -> None:
-    if isinstance(node, TrackedDict):
-        dict.__setitem__(node, place, _track(value, node._tree, node, place))
-    else:
-        list.__setitem__(node, place, _track(value, node._tree, node, None))
-
-
-def _track(value: Any, tree: StateTree, up: _Node | None, place: object) -> _Node:
+def track(value: Any, tree: StateTree, up: Node | None, place: object) -> Node:
+    """A container of plain data as one of `tree`, which holds it at `place` of `up`."""
     if isinstance(value, dict):
         return TrackedDict(value, tree, up, place)
     return TrackedList(value, tree, up, place)
-
-
-def _past(value: Any, log: dict[int, tuple[_Node, Any]]) -> Any:
-    """What a value was before the changes in `log`, as plain data."""
-    entries = log[id(value)][1] if id(value) in log else value
-    if isinstance(value, TrackedDict):
-        return {key: _past(item, log) for key, item in dict.items(entries)}
-    if isinstance(value, TrackedList):
-        return [_past(item, log) for item in list.__iter__(entries)]
-    return clone(value)
 
 
 def _frozen(value: Any) -> Any:
@@ -459,14 +323,14 @@ def _frozen(value: Any) -> Any:
     return value
 
 
-def _touch(node: _Node) -> None:
+def _touch(node: Node) -> None:
     """Before a container changes: keep what it was, and let all above it know."""
     log = node._tree.log
     if log is not None and id(node) not in log:
         # dict.copy would go by way of __iter__ and track every entry
         as_is = dict(dict.items(node)) if isinstance(node, TrackedDict) else list.copy(node)
         log[id(node)] = (node, as_is)
-    at: _Node | None = node
+    at: Node | None = node
     while at is not None and (at._known is not None or at._frozen is not None):
         at._known = at._frozen = None
         if isinstance(at._up, TrackedDict):
@@ -474,22 +338,7 @@ def _touch(node: _Node) -> None:
         at = at._up
 
 
-def _restore(node: _Node, before: Any) -> None:
-    """Put a container's entries back; those that are containers belong to it again."""
-    if isinstance(node, TrackedDict):
-        dict.clear(node)
-        dict.update(node, before)
-        entries: Iterable[tuple[Any, Any]] = before.items()
-    else:
-        list.__setitem__(node, slice(None), before)
-        entries = ((None, item) for item in before)
-    node._loose.clear()
-    for place, value in entries:
-        if type(value) is TrackedDict or type(value) is TrackedList:
-            value._up, value._place = node, place
-
-
-def _incoming(value: Any, node: _Node, place: object) -> Any:
+def _incoming(value: Any, node: Node, place: object) -> Any:
     """A container on its way into `node`: a tracked one moves, or is copied where one holds it."""
     if type(value) is not TrackedDict and type(value) is not TrackedList:
         return value
@@ -501,7 +350,7 @@ def _incoming(value: Any, node: _Node, place: object) -> Any:
     return clone(value)
 
 
-def _held(value: _Node) -> bool:
+def _held(value: Node) -> bool:
     up = value._up
     if isinstance(up, TrackedDict):
         return dict.get(up, value._place) is value

@@ -23,9 +23,9 @@ from tooldojo.envs.judging import Components, Judge, JudgeLost, approve
 from tooldojo.envs.running import of_plain_data, run_calls
 from tooldojo.envs.snapshot import Capabilities, Snapshot, clone
 from tooldojo.envs.spaces import Message, NoCalls, ToolCallSpace
+from tooldojo.envs.state_tree import StateTree
 from tooldojo.envs.task import Split, Task
 from tooldojo.envs.tools import ToolLost, ToolSpec, marked_tools
-from tooldojo.envs.tracked import StateTree
 from tooldojo.envs.users import User, UserSide, converse, replies
 from tooldojo.envs.verdict import Verdict
 from tooldojo.verifiers.canonical import text_hash

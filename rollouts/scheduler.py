@@ -13,8 +13,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
+from tooldojo.envs.digest import state_digest
 from tooldojo.envs.task import IssuedTask
-from tooldojo.envs.tracked import state_digest
 from tooldojo.rollouts.buffer import TokenBuffer
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.player import PlaySettings

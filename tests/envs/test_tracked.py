@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tooldojo.envs.digest import state_digest
 from tooldojo.envs.snapshot import clone
-from tooldojo.envs.tracked import StateTree, TrackedDict, TrackedList, state_digest
+from tooldojo.envs.state_tree import StateTree
+from tooldojo.envs.tracked import TrackedDict, TrackedList
 from tooldojo.verifiers.canonical import canonical_text
 
 LEAVES = st.one_of(

@@ -1,0 +1,117 @@
+"""`StateTree`: a world's state, which a call changes, commits or rolls back.
+
+What is hashed, copied or rolled back is only what changed: each container keeps its hash, and a
+copy of the whole state shares every container that did not change since.
+
+Invariants: the hash depends on the content alone, whatever way it was reached; a frozen copy never
+changes. A container that a tool puts into the state belongs to it from the end of the call: later
+changes through another reference are not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tooldojo.envs.digest import shortened
+from tooldojo.envs.snapshot import clone
+from tooldojo.envs.tracked import Node, TrackedDict, TrackedList, track
+
+
+class StateTree:
+    """One world's state: `root`, which tools read and write, and what has been done to it.
+
+    log: containers as they were before the call under way changed them, by id; None between calls.
+    loose: where plain containers came in during a call.
+    """
+
+    def __init__(self, state: dict) -> None:
+        self.log: dict[int, tuple[Node, Any]] | None = None
+        self.loose: list[Node] = []
+        self.root: Any = track(state, self, None, None)
+        self._before: tuple[Any, str] = (self.root, "")
+        self._last = ("", "")  # the root's token, and the digest made of it
+
+    def begin(self) -> None:
+        """Before a call that may write: from here `rollback` and `commit` count."""
+        self._before = self.root, self.digest()
+        self.log = {}
+
+    def commit(self) -> bool:
+        """Keep what the call did; whether it changed anything, if only 1 to 1.0 or to True.
+
+        Raises:
+            ValueError: where it left something that is no plain data.
+        """
+        log, self.log = self.log or {}, None
+        root, digest = self._before
+        if self.digest() != digest:  # asked for in any case: it refuses what is no plain data
+            return True
+        near = self.root is not root or any(node != before for node, before in log.values())
+        return near and clone(self.root) != _past(root, log)
+
+    def rollback(self) -> None:
+        """Undo what the call did."""
+        log, self.log = self.log or {}, None
+        self.root = self._before[0]
+        self.loose.clear()
+        for node, before in log.values():
+            _restore(node, before)
+
+    def digest(self) -> str:
+        """The state's `state_digest`."""
+        self._adopt()
+        token = self.root.token()
+        if token != self._last[0]:
+            self._last = token, shortened(token)
+        return self._last[1]
+
+    def frozen(self) -> dict:
+        """The state as plain data that shares what did not change; nobody may change it."""
+        self._adopt()
+        return self.root.frozen()
+
+    def _adopt(self) -> None:
+        """Track what came in as plain data."""
+        if type(self.root) is not TrackedDict or self.root._tree is not self:
+            self.root = track(clone(self.root), self, None, None)
+        for node in self.loose:
+            items = dict.items(node) if isinstance(node, TrackedDict) else enumerate(node)
+            for place, value in list(items):
+                key = place if isinstance(node, TrackedDict) else id(value)
+                if key in node._loose:
+                    _place_in(node, place, clone(value))
+            node._loose.clear()
+        self.loose.clear()
+
+
+def _place_in(node: Node, place: Any, value: Any) -> None:
+    if isinstance(node, TrackedDict):
+        dict.__setitem__(node, place, track(value, node._tree, node, place))
+    else:
+        list.__setitem__(node, place, track(value, node._tree, node, None))
+
+
+def _past(value: Any, log: dict[int, tuple[Node, Any]]) -> Any:
+    """What a value was before the changes in `log`, as plain data."""
+    entries = log[id(value)][1] if id(value) in log else value
+    if isinstance(value, TrackedDict):
+        return {key: _past(item, log) for key, item in dict.items(entries)}
+    if isinstance(value, TrackedList):
+        return [_past(item, log) for item in list.__iter__(entries)]
+    return clone(value)
+
+
+def _restore(node: Node, before: Any) -> None:
+    """Put a container's entries back; those that are containers belong to it again."""
+    if isinstance(node, TrackedDict):
+        dict.clear(node)
+        dict.update(node, before)
+        entries: Iterable[tuple[Any, Any]] = before.items()
+    else:
+        list.__setitem__(node, slice(None), before)
+        entries = ((None, item) for item in before)
+    node._loose.clear()
+    for place, value in entries:
+        if type(value) is TrackedDict or type(value) is TrackedList:
+            value._up, value._place = node, place
