@@ -4,6 +4,8 @@ Two sets: the second was written when the gates were frozen, and they have not b
 The sound worlds go through the same gates, which must find nothing there.
 
 python benchmarks/planted_faults.py [--quick] [--set first|second]
+
+Quick: in two worlds instead of all.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from planted.planting import Fault, Verdict, look_for
 from tooldojo.envs.registry import NATIVE, world_class
 
 WORLDS = {"quick": ("tooldojo/Office-v0", "tooldojo/Home-v0"), "full": tuple(NATIVE)}
-TRAJECTORIES = {"quick": 600, "full": 2000}  # of an audit
-TASKS = {"quick": 4, "full": 12}  # of a check
+TRAJECTORIES = 2000  # of an audit
+TASKS = 12  # of a check
 SETS = {"first": first_set.FAULTS, "second": second_set.FAULTS}
 SOUND = (Fault("none", lambda base: {}), second_set.unchanged())
 
@@ -31,7 +33,7 @@ def main() -> None:
     )
     size = "quick" if args.quick else "full"
     figures: dict[str, object] = {"worlds": len(WORLDS[size])}
-    alarms = [look(env_id, sound, size) for sound in SOUND for env_id in WORLDS[size]]
+    alarms = [look(env_id, sound) for sound in SOUND for env_id in WORLDS[size]]
     figures["false_alarms"] = sum(bool(each.caught_by) for each in alarms)
     for name, faults in SETS.items() if args.set is None else [(args.set, SETS[args.set])]:
         print(f"{name} set: {len(faults)} kinds", flush=True)
@@ -40,15 +42,15 @@ def main() -> None:
     finish(figures)
 
 
-def look(env_id: str, fault: Fault, size: str) -> Verdict:
+def look(env_id: str, fault: Fault) -> Verdict:
     """One fault in one world."""
-    return look_for(world_class(env_id), fault, TRAJECTORIES[size], TASKS[size])
+    return look_for(world_class(env_id), fault, TRAJECTORIES, TASKS)
 
 
 def report(fault: Fault, size: str) -> list[Verdict]:
     """One fault in all worlds, with a line that says what became of it."""
     began = time.perf_counter()
-    found = [look(env_id, fault, size) for env_id in WORLDS[size]]
+    found = [look(env_id, fault) for env_id in WORLDS[size]]
     caught = [each for each in found if each.caught_by]
     idle = sum(each.equivalent for each in found)
     by = ", ".join(dict.fromkeys(each.caught_by[:40] for each in caught)) or "nothing"
