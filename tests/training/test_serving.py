@@ -133,7 +133,7 @@ def test_the_commands_play_an_endpoint_and_say_what_it_cost(
     served: Callable[[Any], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert CliRunner().invoke(app, ["new", "lamps"]).exit_code == 0
+    assert CliRunner().invoke(app, ["new", "candles"]).exit_code == 0
 
     def run(*words: str) -> dict[str, Any]:
         done = CliRunner().invoke(app, [*words, "--policy", policy, "--json"])
@@ -151,7 +151,7 @@ def test_the_commands_play_an_endpoint_and_say_what_it_cost(
         evaluated = run("eval", *keys, *small, "--stage", "small", "--out", str(tmp_path / "eval"))
         kept = json.loads((tmp_path / "eval" / "small.usage.json").read_text())
         assert evaluated["usage"] == kept and kept["requests"] > 0
-        own = ('task.worlds=["lamps.py:Lamps"]', "eval.transfer_worlds=[]", "--out", "own")
+        own = ('task.worlds=["candles.py:Candles"]', "eval.transfer_worlds=[]", "--out", "own")
         run("eval", *keys, *small, *own, "--stage", "small")
         assert json.loads(Path("own/small.json").read_text())
         watched = run("play", "--seed", "3")
