@@ -27,7 +27,6 @@ from tooldojo.verifiers.intervals import Proportion, wilson
 from tooldojo.verifiers.records import Json
 
 MAX_EQUIVALENT = 0.05  # share of an operator's mutants above which it says little
-_ENOUGH = 20  # mutants of an operator from which on that share is held against a world
 KINDS = {"policy": POLICIES, "mutation": OPERATORS, "rewrite": REWRITES}
 _BATCH = 40  # tasks among which the nearest other one is looked for
 _PER_TASK = 12  # trajectories
@@ -163,10 +162,12 @@ def audit_world(
 
 
 def _note_equivalents(report: AuditReport) -> None:
-    """Operators whose mutants too often end like the demonstration show little of the verifier."""
+    """Operators whose mutants too often end like the demonstration show little of the verifier; few
+    mutants must not say so by chance, so the interval's lower end decides.
+    """
     for row in report.rows:
         made = row.judged + row.equivalents
-        if made >= _ENOUGH and row.equivalent_share > MAX_EQUIVALENT:
+        if made and wilson(row.equivalents, made).low > MAX_EQUIVALENT:
             what = f"{row.equivalents} of {made} mutants end as the demonstration does"
             report.note(Finding(row.operator, "", f"{what}, so the operator shows little"))
 
