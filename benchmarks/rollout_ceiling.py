@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 SIZE = 8
 WORLD = "tooldojo/Orders-v0"
 PLAN = {"quick": (24, 64), "full": (96, 128)}  # groups, trajectories at once
-_AGREED = 0.5  # seconds until all engines start together
+_AGREED = 5.5  # seconds until all engines start together; the warm-up comes before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +222,13 @@ def replays(section: RolloutSection, model: Path, played: Played) -> dict[str, f
     }
     if section.workers > 1:
         variants["scattered"] = scattered([chain for own in chains for chain in own], len(raw))
+    requests = sum(len(chain) for own in chains for chain in own)
     seconds = {}
     for name, parts in variants.items():
-        most = share if name in ("ordered", "scattered") else sum(map(len, chains)) * 8
-        at = time.time() + _AGREED + 5.0  # the warm-up comes before it
+        at_once = share if name in ("ordered", "scattered") else requests
+        at = time.time() + _AGREED
         asked = [
-            each.replay.remote(own, waves, most, at)
+            each.replay.remote(own, waves, at_once, at)
             for each, own, waves in zip(raw, warm, parts, strict=True)
         ]
         seconds[name] = max(ray.get(asked))

@@ -48,19 +48,7 @@ def namespace() -> Iterator[list[str]]:
     sh("ip", "netns", "add", NAMESPACE)
     try:
         inside = ["ip", "netns", "exec", NAMESPACE]
-        sh(
-            "ip",
-            "link",
-            "add",
-            "dojo0",
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "dojo1",
-            "netns",
-            NAMESPACE,
-        )
+        sh(*f"ip link add dojo0 type veth peer name dojo1 netns {NAMESPACE}".split())
         sh("ip", "addr", "add", f"{OUTER}/24", "dev", "dojo0")
         sh("ip", "link", "set", "dojo0", "up")
         for command in (f"addr add {INNER}/24 dev dojo1", "link set dojo1 up", "link set lo up"):

@@ -31,31 +31,38 @@ def start_ray(model: Path) -> bool:
 
     if ray.is_initialized():
         return False
-    tries = 1 if on_cluster() else _TRIES
-    if on_cluster():
-        _knock(os.environ[_ADDRESS])
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # engines are the work, not the background
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if not on_cluster():
-        store = int(max(_STORE_GIB, 2 * _weights_gib(model)) * 2**30)
-        settings |= {"address": "local", "include_dashboard": False, "object_store_memory": store}
-    for left in reversed(range(tries)):
+    if on_cluster():
+        _join(os.environ[_ADDRESS], settings)
+        return True
+    store = int(max(_STORE_GIB, 2 * _weights_gib(model)) * 2**30)
+    settings |= {"address": "local", "include_dashboard": False, "object_store_memory": store}
+    for left in reversed(range(_TRIES)):
         try:
             ray.init(**settings)
         except Exception as error:  # Ray raises no narrower one when it is too slow to start
             ray.shutdown()
-            if on_cluster():
-                raise FleetError(
-                    f"the Ray cluster at {os.environ[_ADDRESS]!r} (run.address or {_ADDRESS}) "
-                    f"takes no one in: {error}; its nodes and this machine need the same Ray, "
-                    "Python and RAY_AUTH_TOKEN"
-                ) from error
             if not left:
-                raise FleetError(f"Ray did not start in {tries} attempts: {error}") from error
+                raise FleetError(f"Ray did not start in {_TRIES} attempts: {error}") from error
         else:
             break
     return True
+
+
+def _join(address: str, settings: dict[str, Any]) -> None:
+    import ray
+
+    _knock(address)
+    try:
+        ray.init(**settings)
+    except Exception as error:  # as above
+        ray.shutdown()
+        raise FleetError(
+            f"the Ray cluster at {address!r} (run.address or {_ADDRESS}) takes no one in: {error}; "
+            "its nodes and this machine need the same Ray, Python and RAY_AUTH_TOKEN"
+        ) from error
 
 
 def _knock(address: str) -> None:

@@ -135,11 +135,9 @@ class Fleet:
         ahead: workers get tasks before they have room for them, so that they go on while the driver
         is busy with something else.
         """
-        limit = self.section.max_inflight * (1 if self._lockstep else WAITING)
+        limit = None if ahead else self.section.max_inflight * (1 if self._lockstep else WAITING)
         at_once = self._at_once(group_size)
-        return GroupStream(
-            self, group_size, settings or self.settings, None if ahead else limit, at_once
-        )
+        return GroupStream(self, group_size, settings or self.settings, limit, at_once)
 
     def publish(self, update: PolicyUpdate) -> tuple[DeliveryReceipt, ...]:
         """Deliver a policy to every worker and prove it. With eta = 0, groups that run end first.

@@ -112,10 +112,10 @@ def snapshots_continue_identically(task: Task, _other: Task) -> Iterator[str]:
     read, which a forgotten cache answers as before the writes, and makes some random calls.
     """
     rng, probed = derived_random("snapshots", task.id), start(task)
-    specs = list(probed.tool_specs().values())
+    known = probed.tool_specs()
+    specs = list(known.values())
     count = _PROBES if specs else 0
     probes = [GoldTurn("", (grounded_call(probed, specs, rng),)) for _ in range(count)]
-    known = probed.tool_specs()
     reads = [c for t in task.gold for c in t.calls if c.name in known and not known[c.name].mutates]
     again = [GoldTurn("", (call,)) for call in reads]
     turns = [*task.gold[:-1], *again, *probes, task.gold[-1]]
