@@ -144,6 +144,19 @@ def kill_workers(job: Job, kills: int, moments: random.Random, seconds: float) -
     return hit
 
 
+def kill_both(job: Job, kills: int, moments: random.Random, seconds: float) -> int:
+    """Kill workers for two of five kills, then the run's process with the last worker's blow still
+    unsettled, then the process again; how many were hit.
+    """
+    hit = kill_workers(job, max(1, 2 * kills // 5), moments, 0.5 * seconds)
+    process = job.process
+    if hit < kills and process is not None and process.poll() is None:
+        process.kill()
+        process.wait()
+        hit += 1 + kill_drivers(job, kills - hit - 1, moments, seconds)
+    return hit
+
+
 def settled(job: Job) -> Ledger:
     """The ledger of a finished run."""
     checkpoint = latest(job.directory / "state")

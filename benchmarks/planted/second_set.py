@@ -40,8 +40,8 @@ FUNCTIONS = {
     criteria: ("final_state", "closing_line", "_closes", "_line_key"),
 }
 _BY_SPELLING = (
-    "differs only on ends that are right and spelt otherwise (an ignored field, 20.0 for 20); in an "
-    "audit those are mutants that end like the demonstration, which count neither way"
+    "differs only on ends that are right and spelt otherwise (an ignored field, 20.0 for 20); in "
+    "an audit those are mutants that end like the demonstration, which count neither way"
 )
 _SURVIVES = {
     "_walk: comparison in line 18": _BY_SPELLING,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shlex
 import signal
 import subprocess
@@ -16,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from resume_kills import TAG, processes
+from resume_kills import EXACT, KEYS, TAG, Job, Killing, kill_both, orphans, processes
 
 from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.training.runs.fingerprint import fingerprint
 
-pytestmark = [pytest.mark.slow, pytest.mark.engine]
+pytestmark = pytest.mark.engine
 ROOT = Path(__file__).parents[2]
 SMALL = [
     "rollout.max_turns=3",
@@ -35,17 +37,18 @@ SMALL = [
 
 
 @pytest.mark.timeout(1800)
-def test_killed_runs_end_bit_for_bit_like_an_undisturbed_one(tmp_path: Path) -> None:
-    command = [sys.executable, "benchmarks/resume_kills.py", "--quick", "--out", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    figures = json.loads(done.stdout.splitlines()[-1])
-    assert figures["bit_equal"], figures["cells"]
-    assert (figures["lost"], figures["duplicated"], figures["orphans"]) == (0, 0, [])
-    exact = {name: cell["kills"] for name, cell in figures["cells"].items() if cell["compared"]}
-    assert sum(kills for name, kills in exact.items() if name.startswith("driver")) == 3
-    assert sum(kills for name, kills in exact.items() if name.startswith("worker")) == 2
-    assert figures["ratio"] == 1.0
+def test_a_run_killed_five_times_ends_bit_for_bit_like_an_undisturbed_one(tmp_path: Path) -> None:
+    tag = uuid.uuid4().hex
+    first = Job(tmp_path / "first", [*KEYS, *EXACT], tag)
+    began = time.monotonic()
+    first.end()
+    killing = Killing(tmp_path, tag, random.Random(7), time.monotonic() - began)
+    cells = killing.cells("both", 5, kill_both, fingerprint(first.directory))
+    assert sum(cell["kills"] for cell in cells.values()) == 5
+    for cell in cells.values():
+        assert cell["bit_equal"], cell["differences"]
+        assert (cell["lost"], cell["duplicated"], cell["share"]) == (0, 0, 1.0)
+    assert orphans(tag) == []
 
 
 @dataclass
@@ -102,6 +105,7 @@ def check(stopped: Stopped) -> None:
     assert stopped.seconds < 20
 
 
+@pytest.mark.slow
 def test_training_stops_moves_and_goes_on(tmp_path: Path) -> None:
     run, moved = tmp_path / "run", tmp_path / "elsewhere" / "run"
     args = ["train", *SMALL, "learner.steps=5", f"run.dir={run}"]
@@ -121,6 +125,7 @@ def test_training_stops_moves_and_goes_on(tmp_path: Path) -> None:
     assert len(places) == len(set(places)) and {step for step, *_ in places} == set(range(5))
 
 
+@pytest.mark.slow
 def test_the_warm_start_stops_and_goes_on(tmp_path: Path) -> None:
     run = tmp_path / "run"
     keys = ["task.demos=64", "sft.epochs=6", "sft.eval_every=3", "task.val_tasks=8"]
@@ -136,6 +141,7 @@ def test_the_warm_start_stops_and_goes_on(tmp_path: Path) -> None:
     assert (run / "adapters" / "sft" / "adapter_model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_an_evaluation_stops_and_goes_on(tmp_path: Path) -> None:
     out = tmp_path / "eval"
     keys = ["eval.tasks=96", "rollout.max_inflight=8"]
@@ -156,6 +162,7 @@ def test_an_evaluation_stops_and_goes_on(tmp_path: Path) -> None:
     assert len(json.loads((out / "policy.json").read_text())["rows"]) == 192
 
 
+@pytest.mark.slow
 def test_base_training_stops_and_goes_on(tmp_path: Path) -> None:
     out = tmp_path / "base"
     under_way: list[float] = []
