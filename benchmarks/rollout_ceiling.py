@@ -187,17 +187,19 @@ class Played:
 
 
 def play(section: RolloutSection, model: Path, groups: int) -> Played:
-    """Play the tasks on a fleet, with two groups for each engine before them."""
+    """Play and store the tasks on a fleet, with two groups for each engine before them."""
     tasks = take([WORLD], Split.TRAIN, 0, groups + 2 * section.workers)
     issued = [IssuedTask(ordinal, task) for ordinal, task in enumerate(tasks)]
     with (
         tempfile.TemporaryDirectory() as folder,
         Fleet(section, str(model), "hermes", [WORLD], 0) as fleet,
     ):
+        store = TrajectoryStore(Path(folder))
         warm = list(fleet.play(issued[groups:], SIZE))
+        store.append(warm, "warm-up", 0)  # the first time loads Arrow and what it loads
         before, began = sum(fleet.stats(), EngineStats()), time.perf_counter()
         played = list(fleet.play(issued[:groups], SIZE))
-        TrajectoryStore(Path(folder)).append(played, "ceiling", 0)
+        store.append(played, "ceiling", 0)
         seconds = time.perf_counter() - began
         return Played(played, warm, seconds, sum(fleet.stats(), EngineStats()).since(before))
 

@@ -7,9 +7,11 @@ never repeated, an interrupted one goes on.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -20,6 +22,8 @@ from tooldojo.training.evaluation.stats import Mean, student_mean
 from tooldojo.training.runs.metrics import NAME, read_metrics
 from tooldojo.training.runs.run_dir import check_same
 from tooldojo.verifiers.records import Json
+
+STOPPED = 130  # exit code of a command that Ctrl-C ended
 
 
 class StudyError(RuntimeError):
@@ -102,13 +106,29 @@ def run_study(
         for name, *rest in pending(run):
             source = [recipe] if recipe else []
             command = [sys.executable, "-m", "tooldojo.training.cli", name, *source, *rest]
-            if subprocess.run(command, check=False).returncode:
+            code = run_command(command)
+            if code == STOPPED:
+                raise KeyboardInterrupt
+            if code:
                 raise StudyError(
                     f"{name} of {run.cell}, seed {run.seed} failed in {run.directory}; "
                     "the same study goes on from there"
                 )
         outcomes.append(read_outcome(run))
     return outcomes
+
+
+def run_command(command: Sequence[str]) -> int:
+    """A command's exit code. Ctrl-C is handed on to it, and its clean end waited for."""
+    child = subprocess.Popen(command, process_group=0)  # Ctrl-C reaches it through us, once
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        while child.poll() is None:
+            child.send_signal(signal.SIGINT)
+            with suppress(KeyboardInterrupt):  # pressed again: told again
+                child.wait()
+        raise
 
 
 def read_outcome(run: StudyRun) -> Outcome:

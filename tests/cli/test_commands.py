@@ -438,3 +438,22 @@ def test_a_page_of_pairs_is_written(tmp_path: Path) -> None:
     assert "const lines = [" in page.read_text()
     alone = run("prefer", str(tmp_path / "gold"), "--out", str(page))
     assert alone.exit_code == 2 and "give --against" in error_line(alone)
+
+
+def test_ctrl_c_while_the_commands_load_is_as_quiet_as_later() -> None:
+    script = (
+        "import sys\n"
+        "class Pressed:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Pressed())\n"
+        "from tooldojo.training.cli.__main__ import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", script, "envs", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "stopped\n")
+    assert json.loads(done.stdout) == {
+        "ok": False, "error": "stopped", "kind": "KeyboardInterrupt", "go_on": None,
+    }  # fmt: skip

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import tooldojo.training.study as study_module
 from tooldojo.configs.loading import RecipeError
 from tooldojo.configs.schema import Recipe
 from tooldojo.configs.study import StudyRun, load_study, study_runs
@@ -20,6 +24,7 @@ from tooldojo.training.study import (
     draw_study,
     pending,
     read_outcome,
+    run_study,
     stage_of,
 )
 
@@ -138,3 +143,31 @@ def test_the_plots_are_drawn(tmp_path: Path) -> None:
     paths = draw_study(outcomes(), compare_cells(outcomes()), tmp_path)
     assert [path.name for path in paths] == ["curves.svg", "success.svg"]
     assert all("<svg" in path.read_text() for path in paths)
+
+
+def test_ctrl_c_waits_for_the_clean_end_of_the_command_that_runs(tmp_path: Path) -> None:
+    cleaned = tmp_path / "cleaned"
+    child = (
+        "import pathlib, time\n"
+        "try:\n"
+        "    print('up', flush=True); time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        f"    time.sleep(1.0); pathlib.Path({str(cleaned)!r}).touch(); raise SystemExit(130)\n"
+    )
+    study = (
+        "import sys; from tooldojo.training.study import run_command\n"
+        f"run_command([sys.executable, '-c', {child!r}])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", study], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "up\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) != 0
+    assert cleaned.exists()
+
+
+def test_a_command_that_was_stopped_stops_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_module, "run_command", lambda command: 130)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(runs(tmp_path), "quickstart", lambda line: None)

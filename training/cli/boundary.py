@@ -81,13 +81,14 @@ class Output:
     """Where a command writes: `console` for people, `emit` for programs.
 
     typed: the whole command line. kept: set by commands that can be resumed, a file that exists as
-    soon as there is something to go on from.
+    soon as there is something to go on from. repeats: the same command goes on by itself.
     """
 
     typed: tuple[str, ...]
     as_json: bool
     traced: bool
     kept: Path | None = None
+    repeats: bool = False
 
     @property
     def console(self) -> Console:
@@ -105,7 +106,8 @@ class Output:
         """What to type to go on after Ctrl-C; None where nothing was kept."""
         if self.kept is None or not self.kept.exists():
             return None
-        return shlex.join([*self.typed, *([] if RESUME in self.typed else [RESUME])])
+        told = self.repeats or RESUME in self.typed
+        return shlex.join([*self.typed, *([] if told else [RESUME])])
 
 
 class Boundary(TyperGroup):

@@ -69,8 +69,3 @@ for panel, commands in PANELS.items():
     for command in commands:
         name = {"evaluate": "eval"}.get(command.__name__, command.__name__)
         app.command(name, rich_help_panel=panel)(command)
-
-
-def main() -> None:
-    """The console script."""
-    app()

@@ -33,9 +33,10 @@ def study(
         raise InputError(f"{grid}: there is no such file; see docs/stages.md for its keys")
     wanted = load_study(grid)
     runs = study_runs(wanted)
+    folder = Path(wanted.dir)
+    output.kept, output.repeats = folder, True
     outcomes = run_study(runs, wanted.recipe, lambda line: output.console.print(line))
     results = compare_cells(outcomes)
-    folder = Path(wanted.dir)
     data = study_json(outcomes, results)
     write_json(folder / "study.json", data)
     plots = draw_study(outcomes, results, folder)
