@@ -32,7 +32,7 @@ from tooldojo.rollouts.player import Limits, PlaySettings
 from tooldojo.rollouts.publish import BASE, DeliveryReceipt
 from tooldojo.rollouts.records import EngineId, Group
 from tooldojo.rollouts.sampler import EngineLost
-from tooldojo.rollouts.scheduler import SUSPECT, Job, Scheduler, given_up
+from tooldojo.rollouts.scheduler import HOPELESS, Job, Scheduler, given_up
 from tooldojo.rollouts.simulated import SimulatedSpec
 from tooldojo.rollouts.steploop import EngineStats
 from tooldojo.rollouts.stream import WAITING, FleetView, GroupStream, play_through
@@ -86,8 +86,8 @@ class Fleet:
         deterministic: bool = False,
         simulated: SimulatedSpec | None = None,
     ) -> None:
-        """replacements: how many workers may be lost between two publishes; None allows 3 and one
-        per worker. threads: of each engine, 0 for its share of this machine. deterministic: play in
+        """replacements: how many workers may be lost between two publishes; None allows `HOPELESS`
+        and one per worker. threads: of each engine, 0 for its share of this machine. deterministic: play in
         lockstep, one block of `max_inflight` trajectories after the other, without a prefix cache;
         `section` must be a recipe's that `configs.deterministic` has passed. simulated: engines
         without a model instead of vLLM.
@@ -96,7 +96,7 @@ class Fleet:
         self.transport = choose_transport(section)
         limits = Limits.of(section)
         self.settings = PlaySettings(limits, shape or RewardShape(), run_seed, judge, user)
-        self._budget = 3 + section.workers if replacements is None else replacements
+        self._budget = HOPELESS + section.workers if replacements is None else replacements
         self._losses, self._threads = 0, threads
         spec = engine_spec(section, model, self.transport, lora_rank, prefix_caching, deterministic)
         share = -(-section.max_inflight // section.workers)
@@ -215,7 +215,7 @@ class Fleet:
 
     def start(self, job: Job) -> None:
         """Give groups to the least loaded worker; they stay there."""
-        if job.losses > SUSPECT and not self._lockstep:
+        if job.losses >= HOPELESS and not self._lockstep:
             why = f"{job.losses} workers were lost while they played it; {self.replaced[-1]}"
             last = self.engines_so_far[-1]
             job.done.extend(given_up(each, job, last, self.policy, why) for each in job.issued)

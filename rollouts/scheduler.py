@@ -22,6 +22,7 @@ from tooldojo.rollouts.records import EngineId, Failure, Group, PolicyRef, Traje
 from tooldojo.verifiers.records import StopReason
 
 SUSPECT = 2  # losses after which a job is played apart from others like it
+HOPELESS = SUSPECT + 3  # losses after which it is given up: three in a row are hardly chance
 Ticket = TypeVar("Ticket", bound=Hashable)
 
 
@@ -30,7 +31,8 @@ class Job:
     """Groups to play together on one engine, and where they go when all are done.
 
     losses: engines that were lost while they played it. One that has `SUSPECT` of them may be what
-    kills engines: it plays while no other such job does, and the next loss is blamed on it alone.
+    kills engines: it plays while no other such job does, and further losses are blamed on it alone,
+    up to `HOPELESS`.
     """
 
     issued: tuple[IssuedTask, ...]

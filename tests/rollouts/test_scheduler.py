@@ -14,7 +14,7 @@ from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.player import Limits, PlaySettings
 from tooldojo.rollouts.publish import BASE
 from tooldojo.rollouts.records import EngineId, Group
-from tooldojo.rollouts.scheduler import SUSPECT, Job, Scheduler, given_up
+from tooldojo.rollouts.scheduler import HOPELESS, Job, Scheduler, given_up
 from tooldojo.rollouts.stream import GroupStream
 from tooldojo.verifiers.records import Goal, StopReason
 from tooldojo.verifiers.reward import RewardShape
@@ -34,7 +34,7 @@ class Room:
         self.deadly_tickets: set[int] = set()
 
     def start(self, job: Job) -> None:
-        if job.losses > SUSPECT:
+        if job.losses >= HOPELESS:
             nobody = EngineId("e", "vllm", 1, "n")
             job.done.extend(given_up(each, job, nobody, BASE, "died") for each in job.issued)
             self.send(self.scheduler.next_suspect())
@@ -115,7 +115,7 @@ def test_a_deadly_task_is_given_up_and_takes_no_other_with_it(
     groups = GroupStream(room, 2, SETTINGS, limit).play(issue(count))
     given_up_on = {group.ordinal: bool(group.trajectories) for group in groups}
     assert given_up_on == {ordinal: ordinal == room.deadly for ordinal in range(count)}
-    assert len(room.deadly_tickets) == SUSPECT + 1
+    assert len(room.deadly_tickets) == HOPELESS
 
 
 def test_lockstep_plays_one_block_after_the_other() -> None:

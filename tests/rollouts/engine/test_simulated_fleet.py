@@ -14,7 +14,7 @@ from tooldojo.envs.source import take
 from tooldojo.envs.task import IssuedTask, Split, Task
 from tooldojo.rollouts.fleet import Fleet
 from tooldojo.rollouts.publish import BASE
-from tooldojo.rollouts.scheduler import SUSPECT, Job
+from tooldojo.rollouts.scheduler import HOPELESS, SUSPECT, Job
 from tooldojo.rollouts.simulated import LatencyModel, SimulatedSpec
 
 KILLER = '''
@@ -89,7 +89,7 @@ def test_a_task_that_kills_its_workers_is_given_up_and_harms_no_other(
     assert sorted(groups) == list(range(6))
     assert not groups.pop(2).scored
     assert all(t.score and t.score.success for g in groups.values() for t in g.trajectories)
-    assert len(fleet.replaced) == 3
+    assert len(fleet.replaced) == HOPELESS
 
 
 @pytest.mark.engine
