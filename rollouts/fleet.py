@@ -87,10 +87,10 @@ class Fleet:
         simulated: SimulatedSpec | None = None,
     ) -> None:
         """replacements: how many workers may be lost between two publishes; None allows `HOPELESS`
-        and one per worker. threads: of each engine, 0 for its share of this machine. deterministic: play in
-        lockstep, one block of `max_inflight` trajectories after the other, without a prefix cache;
-        `section` must be a recipe's that `configs.deterministic` has passed. simulated: engines
-        without a model instead of vLLM.
+        and one per worker. threads: of each engine, 0 for its share of this machine.
+        deterministic: play in lockstep, one block of `max_inflight` trajectories after the other,
+        without a prefix cache; `section` must be a recipe's that `configs.deterministic` has
+        passed. simulated: engines without a model instead of vLLM.
         """
         self.section, self.policy, self.replaced = section, BASE, list[str]()
         self.transport = choose_transport(section)
