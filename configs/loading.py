@@ -34,8 +34,8 @@ def load_recipe(source: str | None, overrides: Sequence[str] = ()) -> Recipe:
     if source is not None:
         path = recipe_path(source)
         try:
-            data = tomllib.loads(path.read_text())
-        except tomllib.TOMLDecodeError as error:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path} is not TOML: {error}") from None
     for override in overrides:
         _apply(data, override)

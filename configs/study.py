@@ -58,8 +58,8 @@ def load_study(path: Path) -> Study:
         RecipeError: for what is no study, naming the key.
     """
     try:
-        return Study.model_validate(tomllib.loads(path.read_text()))
-    except tomllib.TOMLDecodeError as error:
+        return Study.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from None
     except pydantic.ValidationError as error:
         first = error.errors()[0]

@@ -118,6 +118,11 @@ def write_world(module: str, folder: Path) -> NewWorld:
     for path in (made.world, made.test):
         if path.exists():
             raise FileExistsError(17, "it exists, and nothing is overwritten", str(path))
-    made.world.write_text(WORLD.format(name=name), encoding="utf-8")
-    made.test.write_text(TEST.format(name=name, module=module), encoding="utf-8")
+    try:
+        made.world.write_text(WORLD.format(name=name), encoding="utf-8")
+        made.test.write_text(TEST.format(name=name, module=module), encoding="utf-8")
+    except BaseException:  # half a world would be in the way of the next attempt
+        for path in (made.world, made.test):
+            path.unlink(missing_ok=True)
+        raise
     return made

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tooldojo.envs import judging
 from tooldojo.envs.registry import load_reference, world_class
 from tooldojo.envs.task import Task
 from tooldojo.envs.world import World
+from tooldojo.rollouts.damaged import opened_shard
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.records import Failure
 from tooldojo.rollouts.store import (
@@ -143,7 +143,8 @@ def _note(stage: str, judges: Judges) -> bytes:
 
 
 def _check_same(shard: Path, schema: pa.Schema) -> None:
-    kept = (pq.read_schema(shard).metadata or {}).get(_NOTE)
+    with opened_shard(shard, ()) as file:
+        kept = (file.schema_arrow.metadata or {}).get(_NOTE)
     if kept != (schema.metadata or {}).get(_NOTE):
         raise RescoreError(
             f"{shard.name} was not written by this rescoring ({(kept or b'').decode()}); "

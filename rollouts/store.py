@@ -32,6 +32,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tooldojo.envs.task import Task
+from tooldojo.rollouts.damaged import opened_shard
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.records import (
     EngineId,
@@ -169,8 +170,12 @@ def check_stage(stage: str) -> None:
 
 
 def batches(shard: Path) -> Iterator[pa.RecordBatch]:
-    """A shard's rows, at most `ROWS` at once, so that its size does not matter."""
-    with pq.ParquetFile(shard) as file:
+    """A shard's rows, at most `ROWS` at once, so that its size does not matter.
+
+    Raises:
+        DamagedFile: see `opened_shard`.
+    """
+    with opened_shard(shard, SCHEMA.names) as file:
         yield from file.iter_batches(ROWS, columns=SCHEMA.names)
 
 

@@ -62,6 +62,12 @@ class AdapterCard:
             PolicyError: when there is none, or it is not one.
         """
         path = folder / CARD
+        if not folder.is_dir():
+            raise PolicyError(f"there is no adapter directory {folder}")
+        if (folder / "config.json").exists() and not path.exists():
+            raise PolicyError(
+                f"{folder} is a whole model, not an adapter; give it as policy.model instead"
+            )
         if not path.exists():
             raise PolicyError(
                 f"{folder} has no {CARD}, so its template and stop ids are unknown; "

@@ -305,12 +305,9 @@ def _update(recipe: Recipe, chat: Chat, adapter: Path, transport: Transport) -> 
 
 
 def _load(recipe: Recipe, chat: Chat, adapter: Path | None) -> tuple[Policy, PolicyRef]:
-    from transformers.utils import logging
-
     from tooldojo.training.card import conventions_of
     from tooldojo.training.policy import load_policy
 
-    logging.disable_progress_bar()
     _, found = base_and_adapter(recipe, adapter)
     policy = load_policy(recipe.policy, conventions_of(chat, recipe.task.worlds), adapter)
     if found is None:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict
+from safetensors import SafetensorError
 from safetensors.torch import save, save_file
 from torch import Tensor, nn
 from transformers import (
@@ -27,6 +28,7 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 
 from tooldojo.configs.schema import PolicySection
 from tooldojo.rollouts.updates import tensors_digest
@@ -143,6 +145,7 @@ class Policy:
     def export_merged(self, folder: Path) -> None:
         """Write a plain transformers model (fp32, adapter merged in) with its tokenizer; needs no
         PEFT to load."""
+        disable_progress_bar()
         plain = AutoModelForCausalLM.from_pretrained(self.base_folder, dtype=torch.float32)
         own = plain.state_dict()
         for name, tensor in self.merged_tensors().items():
@@ -254,6 +257,7 @@ def _download(model: str) -> Path:
 
 
 def _load_base(folder: Path, section: PolicySection, device: str) -> nn.Module:
+    disable_progress_bar()  # weights are there within seconds, or an error is to be read
     quantization = _nf4(device) if section.quantization == "nf4" else None
     try:
         model = AutoModelForCausalLM.from_pretrained(
@@ -262,7 +266,9 @@ def _load_base(folder: Path, section: PolicySection, device: str) -> nn.Module:
             quantization_config=quantization,
             device_map=device if quantization else None,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except SafetensorError as error:
+        raise PolicyError(f"the weights in {folder} are damaged: {_first_line(error)}") from error
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise PolicyError(f"{folder} is no causal language model: {_first_line(error)}") from error
     model.config.use_cache = False
     return model if quantization else nn.Module.to(model, device)
@@ -312,6 +318,8 @@ def _load_adapter(base: nn.Module, adapter: Path) -> PeftModel:
         )
     try:
         return PeftModel.from_pretrained(base, str(adapter), is_trainable=True)
+    except SafetensorError as error:
+        raise PolicyError(f"the weights in {adapter} are damaged: {_first_line(error)}") from error
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise PolicyError(
             f"adapter {adapter} does not fit {base.__class__.__name__}: {_first_line(error)}"

@@ -7,7 +7,6 @@ finished it.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +18,7 @@ from tooldojo.configs.schema import Recipe
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.source import holding, take
 from tooldojo.envs.task import Split, Task
+from tooldojo.rollouts.damaged import read_json
 from tooldojo.training.evaluation.evaluate import Evaluation, compare, read_evaluation
 from tooldojo.training.loop import train
 from tooldojo.training.report import write_report
@@ -39,7 +39,7 @@ class Stages:
 
     def __init__(self, path: Path, console: Console) -> None:
         self.path, self.console = path, console
-        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+        self.seconds: dict[str, float] = read_json(path) if path.exists() else {}
 
     def done(self, name: str) -> bool:
         """Whether an earlier process finished this stage."""

@@ -130,8 +130,11 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "state": asdict(self.state),
         }
-        torch.save(body, partial)
-        os.replace(partial, self.checkpoint)
+        try:
+            torch.save(body, partial)
+            os.replace(partial, self.checkpoint)
+        finally:  # gone after the rename; a full disk must not keep half a checkpoint
+            partial.unlink(missing_ok=True)
 
     def load(self) -> None:
         body = torch.load(self.checkpoint, weights_only=True)

@@ -33,6 +33,7 @@ _BAD_INPUT = {
     "RecipeError",
     "TemplateError",
     "PolicyError",
+    "DamagedFile",
     "PreferenceError",
     "RunDirectoryError",
     "ReportError",
@@ -59,6 +60,8 @@ _FAILED = {
     "StudyError",
     "LearnerLost",
 }
+
+_NO_ROOM = ("os error 28", "No space left", "failed writing file", "file write failed")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 Trace = Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")]
@@ -157,12 +160,21 @@ def _judged(error: Exception) -> tuple[int, str]:
         return 1, str(error)
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("toold"):
         return 2, f"this command needs {error.name!r}; install tooldojo[train] or run `make setup`"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        place = f"writing {error.filename}" if error.filename else "writing"
+    if _disk_full(error):
+        filename = getattr(error, "filename", None)
+        place = f"writing {filename}" if filename else "writing"
         return 1, f"the disk is full ({place}); make room or put the output elsewhere, then go on"
     if isinstance(error, OSError) and error.filename:
         return 2, f"{error.filename}: {error.strerror}"
     return 1, f"unexpected {name}: {error}"
+
+
+def _disk_full(error: Exception) -> bool:
+    """Whether a write found no room; safetensors and torch have errors of their own for it."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC
+    written = type(error).__name__ == "SafetensorError" or isinstance(error, RuntimeError)
+    return written and any(sign in str(error) for sign in _NO_ROOM)
 
 
 def _is_ours(error: Exception) -> bool:

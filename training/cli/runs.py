@@ -156,7 +156,7 @@ def base(
         int | None, typer.Option(min=1, help="Budget in padded tokens; by default the plan's.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Stop after this time at the latest.")
+        float | None, typer.Option(min=0.01, help="Stop after this time at the latest.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of corpus, start and order.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Cores to use.")] = 2,

@@ -99,6 +99,7 @@ def prefer(
 ) -> None:
     """Write a page on which a person says which of two trajectories is better."""
     from tooldojo.training.prefer import Side, choose, line_of, render_page
+    from tooldojo.training.runs.run_dir import write_text
 
     output: Output = ctx.obj
     first = [Side(run.name, row) for row in open_store(run).read()]
@@ -111,7 +112,7 @@ def prefer(
         )
     title = run.name if against is None else f"{run.name} and {against.name}"
     lines = [line_of(a, b) for a, b in pairs]
-    out.write_text(render_page(lines, title), encoding="utf-8")
+    write_text(out, render_page(lines, title))
     output.console.print(
         f"wrote [bold]{out}[/] with {len(pairs)} pairs; open it, and give what it downloads to "
         "`tooldojo dpo --data` or `tooldojo reward --data`"

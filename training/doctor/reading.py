@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import fmean, median
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tooldojo.configs.loading import load_recipe
 from tooldojo.configs.schema import Recipe
+from tooldojo.rollouts.damaged import opened_shard, read_json
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.report.inputs import ReportError
@@ -25,6 +25,8 @@ from tooldojo.verifiers.records import Json, StopReason
 
 WINDOW = 0.25  # the beginning and the end of a run are each so much of it
 TRAIN = "train"
+
+_COLUMNS = ["ending", "ids", "turns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,7 @@ def read_symptoms(run: Path) -> Symptoms:
     if not (run / "config.toml").exists():
         raise ReportError(f"{run} holds no run: it has no config.toml; give a run directory")
     summaries = {
-        path.stem: json.loads(path.read_text()).get("summary") or {}
-        for path in sorted(run.glob("eval/*.json"))
+        path.stem: read_json(path).get("summary") or {} for path in sorted(run.glob("eval/*.json"))
     }
     folder = run / "trajectories"
     played = read_played(TrajectoryStore(folder)) if folder.is_dir() else Played()
@@ -105,7 +106,8 @@ def read_played(store: TrajectoryStore) -> Played:
     turns = malformed = 0
     lengths: dict[bool, list[int]] = {True: [], False: []}
     for path in store.shards(TRAIN):
-        table = pq.read_table(path, columns=["ending", "ids", "turns"])
+        with opened_shard(path, _COLUMNS) as file:
+            table = file.read(_COLUMNS)
         tokens = pc.list_value_length(table["ids"])  # pyright: ignore[reportAttributeAccessIssue]
         columns = (table["ending"], tokens, table["turns"])
         for ending, length, text in zip(*(c.to_pylist() for c in columns), strict=True):

@@ -6,13 +6,13 @@ counted apart, and more than `MAX_FAILED` of them make the evaluation an error.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tooldojo.envs.registry import stored_id
+from tooldojo.rollouts.damaged import read_json
 from tooldojo.rollouts.records import EngineId, PolicyRef
 from tooldojo.training.evaluation.stats import (
     Mean,
@@ -200,7 +200,7 @@ class Evaluation:
 
 def read_evaluation(path: Path) -> Evaluation:
     """An evaluation from its JSON file."""
-    return Evaluation.from_json(json.loads(path.read_text()))
+    return Evaluation.from_json(read_json(path))
 
 
 def _mean_of(values: Iterable[float | None]) -> Mean | None:

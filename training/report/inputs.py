@@ -5,7 +5,6 @@ Invariant: nothing is shown before every stored trajectory has passed the proven
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from tooldojo.configs.loading import load_recipe
 from tooldojo.configs.schema import Recipe
 from tooldojo.envs.registry import stored_id
 from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.damaged import read_json
 from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.evaluation.results import Evaluation, read_evaluation
@@ -94,7 +94,7 @@ def _groups(store: TrajectoryStore, stage: str, recipe: Recipe) -> dict[str, Gro
 
 
 def _json(path: Path) -> dict[str, Json]:
-    return json.loads(path.read_text()) if path.exists() else {}
+    return read_json(path) if path.exists() else {}
 
 
 def make_pairs(

@@ -6,15 +6,13 @@ kind and a policy, both registered while the run was playing.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from tooldojo.configs.loading import load_recipe
+from tooldojo.rollouts.damaged import opened_shard, read_json
 from tooldojo.rollouts.records import EngineId, PolicyRef
 from tooldojo.rollouts.store import TrajectoryStore
 
@@ -82,7 +80,9 @@ def check_provenance(run: Path) -> Provenance:
 
 def _origins(store: TrajectoryStore) -> Iterator[Origin]:
     for shard in store.shards():
-        for row in pq.read_table(shard, columns=_COLUMNS).to_pylist():
+        with opened_shard(shard, _COLUMNS) as file:
+            rows = file.read(_COLUMNS).to_pylist()
+        for row in rows:
             yield Origin(
                 f"{shard.name}: trajectory {row['ordinal']}.{row['member']}",
                 EngineId(row["engine"], row["engine_kind"], row["pid"], row["node"]),
@@ -136,7 +136,7 @@ def _check_engine(origin: Origin, engines: list[EngineId], kind: str) -> None:
 def _registered(path: Path) -> tuple[list[EngineId], list[PolicyRef]]:
     if not path.exists():
         raise ProvenanceError(f"{path} is missing, so nothing says which engines this run had")
-    data = json.loads(path.read_text())
+    data = read_json(path)
     engines = [EngineId(**engine) for engine in data["engines"]]
     return engines, [PolicyRef(**policy) for policy in data["policies"]]
 

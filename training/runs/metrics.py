@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from tooldojo.rollouts.damaged import DamagedFile
 from tooldojo.verifiers.records import Json
 
 if TYPE_CHECKING:
@@ -26,13 +27,18 @@ NAME = "metrics.jsonl"
 
 
 def read_metrics(path: Path) -> list[dict[str, Json]]:
-    """The rows of a metrics file, in order; a torn last line is left out, a torn line elsewhere is
-    an error.
+    """The rows of a metrics file, in order; a torn last line is left out.
+
+    Raises:
+        DamagedFile: for a torn line elsewhere.
     """
     if not path.exists():
         return []
     lines = path.read_text().split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+    try:
+        return [json.loads(line) for line in lines[:-1] if line]
+    except json.JSONDecodeError as error:
+        raise DamagedFile(path, error) from None
 
 
 class MetricsLog:

@@ -24,6 +24,7 @@ import tomli_w
 
 from tooldojo.configs.loading import parse_recipe
 from tooldojo.configs.schema import Recipe
+from tooldojo.rollouts.damaged import read_json
 from tooldojo.rollouts.records import EngineId, PolicyRef
 from tooldojo.training.runs.atomic import remove_leftovers
 from tooldojo.verifiers.records import Json
@@ -80,7 +81,7 @@ class RunDirectory:
         of them.
         """
         path = self.path / "provenance.json"
-        data = json.loads(path.read_text()) if path.exists() else {"engines": [], "policies": []}
+        data = read_json(path) if path.exists() else {"engines": [], "policies": []}
         for key, records in (("engines", engines), ("policies", policies)):
             for record in map(asdict, records):
                 if record not in data[key]:
@@ -144,8 +145,11 @@ def check_same(saved: Path, recipe: Recipe) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a whole file or nothing: a temporary name, then a rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:  # gone after the rename; a full disk must not keep half a file
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, data: Json | dict) -> None:

@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tooldojo.rollouts.damaged import DamagedFile, read_json
 from tooldojo.training.card import AdapterCard, PolicyError
 from tooldojo.training.policy import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from tooldojo.training.runs.atomic import atomic_directory
@@ -66,8 +68,11 @@ def _read(folder: Path) -> Stored:
     for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
         if not (folder / name).exists():
             raise PolicyError(f"{folder} is no adapter directory: {name} is missing")
-    tensors = load_file(folder / ADAPTER_WEIGHTS)
-    config = json.loads((folder / ADAPTER_CONFIG).read_text())
+    try:
+        tensors = load_file(folder / ADAPTER_WEIGHTS)
+    except SafetensorError as error:
+        raise DamagedFile(folder / ADAPTER_WEIGHTS, error) from None
+    config = read_json(folder / ADAPTER_CONFIG)
     odd = next((name for name in tensors if not name.endswith((A, B))), None)
     odd = odd or next((name for name in SPECIAL if config.get(name)), None)
     if odd:

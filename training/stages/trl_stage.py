@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -87,12 +88,10 @@ def trainer_arguments(
 
 def quiet() -> None:
     """Our own progress says it once."""
-    from datasets.utils.logging import disable_progress_bar as no_map_bar
-    from transformers.utils.logging import disable_progress_bar
+    from datasets.utils.logging import disable_progress_bar
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
     disable_progress_bar()
-    no_map_bar()
 
 
 def train_to_end(trainer: Trainer, directory: Path, progress: Progress | None) -> list[float]:
@@ -143,13 +142,34 @@ def resume_point(directory: Path) -> str | None:
 
 
 def _whole(checkpoint: Path) -> dict | None:
-    """A checkpoint's trainer state, if that and everything else of it is there."""
+    """A checkpoint's trainer state, if that and everything else of it is there and whole."""
     if not all((checkpoint / name).exists() for name in CHECKPOINT_FILES):
+        return None
+    torn = [name for name in CHECKPOINT_FILES if _torn(checkpoint / name)]
+    if torn:
+        logging.getLogger(__name__).warning(
+            "%s is damaged; this stage goes on from before it", checkpoint / torn[0]
+        )
         return None
     try:
         return json.loads((checkpoint / TRAINER_STATE).read_text())
     except json.JSONDecodeError:
         return None
+
+
+def _torn(file: Path) -> bool:
+    """Whether a file of tensors ends before its end; both kinds say where that is."""
+    from safetensors import SafetensorError, safe_open
+
+    if file.suffix in (".pt", ".pth"):
+        return not zipfile.is_zipfile(file)
+    if file.suffix != ".safetensors":
+        return False
+    try:
+        with safe_open(file, "pt"):
+            return False
+    except SafetensorError:
+        return True
 
 
 def progress_callback(progress: Progress) -> TrainerCallback:
