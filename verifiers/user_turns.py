@@ -28,11 +28,11 @@ class ReferenceTurn:
         Raises:
             MissingGoal: for anything else.
         """
-        parts = [data.get(each) for each in ("results", "differs")] if isinstance(data, dict) else []
-        if len(parts) != 2 or not all(isinstance(part, list) for part in parts):
+        known = data if isinstance(data, dict) else {}
+        results, differs = known.get("results"), known.get("differs")
+        if not (isinstance(results, list) and isinstance(differs, list)):
             raise MissingGoal(f"a user turn is {{results, differs}}, both lists; got {data!r}")
-        results, differs = (tuple(map(str, part)) for part in parts if isinstance(part, list))
-        return cls(results, differs)
+        return cls(tuple(map(str, results)), tuple(map(str, differs)))
 
 
 def by_user_turn(calls: tuple[ToolCall, ...]) -> list[list[ToolCall]]:

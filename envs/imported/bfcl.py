@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -83,7 +83,7 @@ class Category(World):
     """
 
     category: ClassVar[str]
-    playable: ClassVar[Callable[[], list[str]]]  # ids of entries
+    playable: ClassVar[staticmethod[[], list[str]]]  # ids of the entries that can be played
     verdict = VERDICT
     tool_less = True
 

@@ -73,7 +73,7 @@ class Backend:
 
     def _instance(self, scenario: dict[str, Any], api: str, state: dict[str, Any]) -> Any:
         kind = self._class(api)
-        made = kind.__new__(kind)
+        made = object.__new__(kind)
         whole = {**self._shipped(scenario, api)[0], **state}
         vars(made).update(_decoded(whole, (), {}, importlib.import_module(kind.__module__)))
         return made
@@ -88,9 +88,7 @@ class Backend:
 
 
 @lru_cache(maxsize=64)
-def _shipped(
-    kind: type, config: str, long_context: bool
-) -> tuple[dict[str, Any], dict[str, str]]:
+def _shipped(kind: type, config: str, long_context: bool) -> tuple[dict[str, Any], dict[str, str]]:
     """What an instance holds at the start of a scenario: by attribute, and the same as JSON text,
     for comparing, where 1 and True differ.
     """
@@ -203,7 +201,7 @@ def _decoded(value: Any, path: tuple, made: dict[tuple, Any], module: Any) -> An
         return table
     if tag == "!object":
         kind = getattr(module, value[tag])
-        thing = made[path] = kind.__new__(kind)
+        thing = made[path] = object.__new__(kind)
         for name, each in value.items():
             if name != tag:
                 setattr(thing, name, _decoded(each, (*path, name), made, module))
