@@ -84,7 +84,7 @@ def test_only_replies_end_a_user_turn() -> None:
 @pytest.mark.parametrize("turns", [None, [], [{}], [{"results": [], "differs": []}], ["x"]])
 def test_without_a_reference_that_calls_something_there_is_no_verdict(turns: Json) -> None:
     evidence = Evidence({}, {}, (), "", StopReason.ANSWERED, 1, {"user_turns": turns})
-    with pytest.raises(MissingGoal, match="user.turn"):
+    with pytest.raises(MissingGoal, match=r"user.turn"):
         user_turns(evidence, Goal())
 
 
