@@ -19,7 +19,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from common import arguments, finish, or_skip
-from referee import dialogues, turns
+from referee import turns
+from referee.dialogues import OPERATORS as DIALOGUE_OPERATORS
+from referee.dialogues import Dialogue
 from referee.explained import UNEXPLAINED, explanation, our_reason
 from referee.mutants import OPERATORS, Answer
 
@@ -41,7 +43,7 @@ class Judged:
     category: str
     entry: str
     operator: str
-    answer: Answer | dialogues.Dialogue
+    answer: Answer | Dialogue
     ours: str
     theirs: str
     explained: str  # the rule that makes the difference; "" where there is none
@@ -85,48 +87,37 @@ def judged(category: str, quick: bool, rules: str, referee: Outside) -> list[Jud
     return found
 
 
-def judged_turns(category: str, most: int, referee: Outside) -> list[Judged]:
-    """Both verdicts on the dialogues of a multi-turn category, of `most` entries evenly spread."""
-    found, playable = bfcl.entries(category), bfcl_turns.playable(category)
-    rows = []
+def dialogues_of(category: str, most: int) -> Iterator[tuple[str, str, Dialogue]]:
+    """Entry, operator and dialogue: references and mutants of them, of `most` entries at most,
+    evenly spread.
+    """
+    playable = bfcl_turns.playable(category)
     for entry_id in playable[:: max(1, -(-len(playable) // most))]:
-        calls = [
-            [(c["name"], c["arguments"]) for c in turn]
-            for turn in bfcl_turns.reference(found[entry_id])
-        ]
-        for name, operator in dialogues.OPERATORS.items():
-            dialogue = operator(deepcopy(calls), derived_random("bfcl_referee", entry_id, name))
+        wanted = bfcl_turns.reference(bfcl.entries(category)[entry_id])
+        calls = [[(each["name"], each["arguments"]) for each in turn] for turn in wanted]
+        for name, operator in DIALOGUE_OPERATORS.items():
+            rng = derived_random("bfcl_referee", entry_id, name)
+            dialogue = operator(deepcopy(calls), rng)
             if dialogue is not None:
-                rows.append((entry_id, name, dialogue))
-    verdicts = [v for at in range(0, len(rows), DIALOGUES)
-                for v in _referee_turns(found, rows[at : at + DIALOGUES], referee)]  # fmt: skip
-    tasks = {entry_id: turns.task_of(category, entry_id) for entry_id in {row[0] for row in rows}}
+                yield entry_id, name, dialogue
+
+
+def judged_turns(category: str, most: int, referee: Outside) -> list[Judged]:
+    """Both verdicts on all dialogues of a multi-turn category."""
+    rows, found = list(dialogues_of(category, most)), bfcl.entries(category)
+    tasks = {entry_id: turns.task_of(category, entry_id) for entry_id, _, _ in rows}
     made = []
-    for (entry_id, operator, dialogue), theirs in zip(rows, verdicts, strict=True):
-        ours, why = turns.played(tasks[entry_id], dialogue), ""
-        if (not ours) != (not theirs):
-            why = turns.explanation(found[entry_id], dialogue, not theirs)
-        made.append(Judged(category, entry_id, operator, dialogue, ours, theirs, why))
+    for start in range(0, len(rows), DIALOGUES):
+        part = rows[start : start + DIALOGUES]
+        cases: Any = [turns.referee_case(found[each], dialogue) for each, _, dialogue in part]
+        verdicts: Any = referee.ask("dialogues", 120.0, cases=cases)
+        for (entry_id, operator, dialogue), verdict in zip(part, verdicts, strict=True):
+            theirs = "" if verdict["valid"] else verdict["why"] or "invalid"
+            ours, why = turns.played(tasks[entry_id], dialogue), ""
+            if (not ours) != (not theirs):
+                why = turns.explanation(found[entry_id], dialogue, not theirs)
+            made.append(Judged(category, entry_id, operator, dialogue, ours, theirs, why))
     return made
-
-
-def _referee_turns(
-    found: dict[str, dict], rows: Sequence[tuple[str, str, dialogues.Dialogue]], referee: Outside
-) -> list[str]:
-    """Why BFCL refuses each dialogue; "" where it does not."""
-    cases: list = [
-        {
-            "entry": {k: found[e][k] for k in ("id", "initial_config", "involved_classes")},
-            "answer": [
-                [[{"name": n, "arguments": a} for n, a in step] for step in steps]
-                for steps in dialogue
-            ],
-            "reference": found[e]["allowed"],
-        }
-        for e, _, dialogue in rows
-    ]
-    verdicts: Any = referee.ask("dialogues", 120.0, cases=cases)
-    return ["" if v["valid"] else v["why"] or "invalid" for v in verdicts]
 
 
 def table(rows: Sequence[Judged], key: str) -> dict[str, dict[str, float]]:

@@ -49,6 +49,16 @@ def task_of(category: str, entry_id: str) -> Task:
     return making.complete(world, world.draft(Random(0), 1), Split.TEST, 1, "")
 
 
+def referee_case(entry: dict[str, Any], dialogue: Dialogue) -> dict[str, Json]:
+    """A dialogue as BFCL's own checker is asked about it."""
+    answer: list[Json] = [
+        [[{"name": name, "arguments": given} for name, given in step] for step in steps]
+        for steps in dialogue
+    ]
+    about = {name: entry[name] for name in ("id", "initial_config", "involved_classes")}
+    return {"entry": about, "answer": answer, "reference": entry["allowed"]}
+
+
 def played(task: Task, dialogue: Dialogue) -> str:
     """Why the world refuses a dialogue; "" where it does not."""
     world = world_class(task.env)()
@@ -71,8 +81,7 @@ def refusal(entry: dict[str, Any], dialogue: Dialogue, rules: Rules) -> str:
         if number + 1 < len(dialogue):
             run.calls.append(ToolCall(SAID, {}, 0, CallOutcome.OK, False, ""))
     where, wanted = bfcl_turns.scenario(entry), bfcl_turns.reference(entry)
-    made: Any = [run.made[number] for number in range(len(dialogue))]
-    turns: Any = bfcl_turns.outside().ask("compare", scenario=where, made=made, wanted=wanted)  # type: ignore[arg-type]
+    turns = bfcl_turns.ask("compare", scenario=where, made=run.made, wanted=wanted)
     evidence = Evidence({}, {}, tuple(run.calls), "", StopReason.ANSWERED, 0, {"user_turns": turns})
     return user_turns(evidence, Goal()).why
 
@@ -94,9 +103,9 @@ class _Run:
             self.calls.append(ToolCall(name, given, 0, CallOutcome.INVALID_ARGUMENTS, False, ""))
             return
         api = self._owner[name]
-        where: dict[str, Any] = {"scenario": bfcl_turns.scenario(self._entry), "api": api}
+        where = {"scenario": bfcl_turns.scenario(self._entry), "api": api}
         asked = {**where, "state": self._states[api], "name": name, "arguments": given}
-        done: Any = bfcl_turns.outside().ask("call", **asked)
+        done = bfcl_turns.ask("call", **asked)
         if not (done["error"] and self._rules.transaction):
             self._states[api] = done["state"]
             self.made[turn].append({"api": api, "name": name, "arguments": given})

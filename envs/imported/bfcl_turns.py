@@ -39,6 +39,7 @@ FILES = {
 }  # by API class, of its code and of its functions' schemas
 STATELESS = "MathAPI"
 MOST_STEPS = 20  # assistant turns for one request, on average; in the benchmark for each
+DEADLINE = 60.0  # seconds for one request to the outside process
 SYSTEM_PROMPT = """You serve a user with tools, one request after another. Make the calls that a \
 request needs; when it is done, or cannot be done with what you have, say so in a message without \
 calls, and the user goes on."""
@@ -138,7 +139,7 @@ class Dialogue(World):
         """Call a function of one of the APIs outside, on this world's state."""
         api = owners(self.entry)[spec.name]
         where = {"scenario": scenario(self.entry), "api": api, "state": self.state[api]}
-        done = _ask("call", **where, name=spec.name, arguments=arguments)
+        done = ask("call", **where, name=spec.name, arguments=arguments)
         if done["error"]:
             raise ToolError(str(done["text"]))
         if spec.mutates:
@@ -156,7 +157,7 @@ class Dialogue(World):
                 [{"api": owner[c.name], "name": c.name, "arguments": c.arguments} for c in ran]
             )
         wanted, where = reference(self.entry), scenario(self.entry)
-        return {"user_turns": _ask("compare", scenario=where, made=made, wanted=wanted)}
+        return {"user_turns": ask("compare", scenario=where, made=made, wanted=wanted)}
 
 
 def load(env_id: str) -> type[World]:
@@ -270,9 +271,15 @@ def outside() -> Outside:
     return shared("bfcl_turns_backend", (package,), json.dumps({"classes": FILES}))
 
 
-def _ask(do: str, **arguments: Any) -> Any:
+def ask(do: str, **arguments: Any) -> Any:
+    """What the outside process answers.
+
+    Raises:
+        LookupError: where a package is missing there.
+        OutsideError, OutsideLost: see `Outside.ask`.
+    """
     try:
-        return outside().ask(do, **arguments)
+        return outside().ask(do, DEADLINE, **arguments)
     except OutsideError as error:
         if "No module named " in str(error):
             raise LookupError(f"{error}; pip install 'tooldojo[bfcl]'") from None

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 PLACE = "bfcl_eval.eval_checker.multi_turn_eval.func_source_code"
-SECONDS = 5.0  # for one call
+SECONDS = 5.0  # of processor time for one call, so that a busy machine decides nothing
 
 
 class Backend:
@@ -27,7 +27,7 @@ class Backend:
 
     def __init__(self, classes: dict[str, str]) -> None:
         self._classes = classes
-        signal.signal(signal.SIGALRM, _too_long)
+        signal.signal(signal.SIGVTALRM, _too_long)
 
     def answer(self, classes: list[str], turns: list[list[str]]) -> list[list[dict]]:
         """Reference calls as {api, name, arguments}, by user turn.
@@ -103,7 +103,7 @@ def _run(instance: Any, name: str, arguments: dict[str, Any]) -> tuple[str, bool
     """The benchmark's text of a result, and whether it tells of an error."""
     if name.startswith("_"):
         raise LookupError(f"no function {name!r}")
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
     try:
         result = getattr(instance, name)(**arguments)
         if isinstance(result, dict) and "error" in result:
@@ -112,7 +112,7 @@ def _run(instance: Any, name: str, arguments: dict[str, Any]) -> tuple[str, bool
     except Exception as error:
         return f"Error during execution: {error}", True
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 def _text(result: Any) -> str:
@@ -135,7 +135,7 @@ def _read(text: str, kinds: dict[str, type]) -> dict[str, Any]:
         raise ValueError(f"no call of a function: {text!r}")
     name = call.func.id
     api = next((api for api, kind in kinds.items() if hasattr(kind, name)), None)
-    if api is None:
+    if api is None or name.startswith("_"):
         raise ValueError(f"no function of {', '.join(kinds)}: {text!r}")
     given = [ast.literal_eval(each) for each in call.args]
     named = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}

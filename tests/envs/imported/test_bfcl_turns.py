@@ -211,9 +211,14 @@ def refusal(task: Task, turns: list[list[tuple[str, dict]]]) -> str:
     return "" if world.score.success else world.score.why
 
 
-@pytest.mark.parametrize("reference", [BASE, MISS_FUNC, "bfcl/multi_turn_long_context-v0"])
+@pytest.mark.parametrize("reference", [BASE, MISS_FUNC])
 def test_a_category_conforms(reference: str) -> None:
-    assert check_world(reference, tasks=3) == []
+    assert check_world(reference, tasks=2) == []
+
+
+def test_a_long_context_holds_more() -> None:
+    task = task_of("bfcl/multi_turn_long_context-v0")
+    assert do(started(task), "ls") == '{"contents": ["docs", "far", "away"]}'
 
 
 def test_the_user_asks_one_thing_after_another() -> None:
