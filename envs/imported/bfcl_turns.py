@@ -93,9 +93,16 @@ class Dialogue(World):
         return f"{bfcl.NAMESPACE}{cls.category}-v0"
 
     @classmethod
-    def tool_specs(cls) -> dict[str, ToolSpec]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @cache
+    def tool_specs(cls) -> dict[str, ToolSpec]:
         """The functions of the entry's APIs, those that come later included."""
         return dict(specs(cls.entry))
+
+    @classmethod
+    @cache
+    def owners(cls) -> dict[str, str]:
+        """By function, its API class."""
+        return owners(cls.entry)
 
     @classmethod
     def draft(cls, rng: Random, level: int) -> Draft:
@@ -137,7 +144,7 @@ class Dialogue(World):
 
     async def perform(self, spec: ToolSpec, arguments: dict[str, Any]) -> object:
         """Call a function of one of the APIs outside, on this world's state."""
-        api = owners(self.entry)[spec.name]
+        api = self.owners()[spec.name]
         where = {"scenario": scenario(self.entry), "api": api, "state": self.state[api]}
         done = ask("call", **where, name=spec.name, arguments=arguments)
         if done["error"]:
@@ -150,9 +157,9 @@ class Dialogue(World):
         """By user turn: what the reference read in it, and where the state differs after it; found
         by making the calls that ran once more, beside those of the reference.
         """
-        owner, made = owners(self.entry), []
+        owner, made = self.owners(), []
         for calls in by_user_turn(self.evidence().calls):
-            ran = [call for call in calls if call.outcome is CallOutcome.OK]
+            ran = [c for c in calls if c.outcome is CallOutcome.OK and c.name in owner]
             made.append(
                 [{"api": owner[c.name], "name": c.name, "arguments": c.arguments} for c in ran]
             )

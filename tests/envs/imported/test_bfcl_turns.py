@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 
 from tooldojo.envs.gates.check import check_world
@@ -16,6 +17,7 @@ from tooldojo.envs.imported import bfcl, bfcl_turns
 from tooldojo.envs.imported.outside import OutsideError
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.source import take
+from tooldojo.envs.spaces import sample_arguments
 from tooldojo.envs.task import Split, Task
 from tooldojo.envs.users import SpokenUser
 from tooldojo.envs.verdict import Audit
@@ -88,6 +90,7 @@ class MessageAPI:
     def count(self):
         return len(self.notes)
 """
+BASE_0 = "bfcl/multi_turn_base.multi_turn_base_s0-v0"
 ARITHMETIC = """
 class MathAPI:
     def add(self, a, b):
@@ -317,6 +320,19 @@ def test_wrappers_rename_what_comes_later_as_well() -> None:
     assert world_class(task.env)().replay_gold(task).success
     say(world)
     assert json.loads(say(world)[0].splitlines()[0])["name"] == outer
+
+
+def test_a_distractor_beside_the_reference_costs_nothing() -> None:
+    task = task_of(f"{BASE}?distractors=6")
+    world = started(task)
+    for name in set(world.tool_specs()) - set(world_class(BASE_0).tool_specs()):
+        parameters = world.tool_specs()[name].parameters
+        do(world, name, **sample_arguments(parameters, np.random.default_rng(0)))
+    assert CallOutcome.OK in {call.outcome for call in world.calls}
+    for turn in task.gold:
+        calls = tuple({"name": c.name, "arguments": c.arguments} for c in turn.calls)
+        world.step({"calls": calls, "message": turn.message or ""})
+    assert world.score is not None and world.score.success
 
 
 def test_entries_that_contradict_themselves_are_left_out() -> None:
