@@ -44,6 +44,7 @@ NATIVE = {
 IMPORTED = {  # the module that loads the worlds of a namespace
     "reasoning_gym/": "tooldojo.envs.imported.reasoning_gym",
     "tau2/": "tooldojo.envs.imported.tau2",
+    "bfcl/multi_turn_": "tooldojo.envs.imported.bfcl_turns",
     "bfcl/": "tooldojo.envs.imported.bfcl",
 }
 DONORS = ("tooldojo/Orders-v0", "tooldojo/Travel-v0", "tooldojo/Database-v0")  # of distractors

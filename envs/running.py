@@ -29,7 +29,7 @@ async def run_calls(world: World, wanted: Sequence[dict]) -> list[ToolCall]:
         WorldCrash: when a tool fails with anything but a `ToolError`.
         ToolLost, ToolDeadline: when it could not run, for no fault of the policy.
     """
-    specs, faults, first = world.tool_specs(), world.task.faults, len(world.calls)
+    specs, faults, first = world.tools_now(), world.task.faults, len(world.calls)
     ran = Counter(call.name for call in world.calls if call.outcome in RAN) if faults else Counter()
     for phase in phases([admit(call, specs, ran, faults) for call in wanted]):
         if len(phase) > 1 and any(call.waits for call in phase):

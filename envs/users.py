@@ -16,12 +16,11 @@ from tooldojo.envs.calls import WorldCrash
 from tooldojo.envs.snapshot import clone
 from tooldojo.envs.task import Call
 from tooldojo.envs.tools import ToolError
-from tooldojo.verifiers.records import USER, CallOutcome, Json, ToolCall
+from tooldojo.verifiers.records import SAID, USER, CallOutcome, Json, ToolCall
 
 if TYPE_CHECKING:
     from tooldojo.envs.world import World
 
-SAID = f"{USER}said"  # a message to the user; its result is the reply
 SCRIPTED = "scripted"
 CLOSING = "result:"
 MOST_DEEDS = 8  # in one exchange
@@ -92,7 +91,7 @@ class UserSide(Protocol):
 
 
 def closes(message: str) -> bool:
-    """Whether a message ends the task where a user is listening: it is empty or has a closing line
+    """The usual rule of `World.closes`: the message is empty or has a closing line
     (`Result: ...`).
     """
     lines = [line.strip().casefold() for line in message.splitlines()]
@@ -106,7 +105,7 @@ async def converse(world: World, message: str) -> list[ToolCall]:
     Raises:
         WorldCrash: when the user fails or does not come to an end; the state is then as before.
     """
-    if world.user is None or closes(message):
+    if world.user is None or world.closes(message):
         return []
     before = clone(world.state)
     try:

@@ -26,7 +26,7 @@ from tooldojo.envs.spaces import Message, NoCalls, ToolCallSpace
 from tooldojo.envs.state_tree import StateTree
 from tooldojo.envs.task import Split, Task
 from tooldojo.envs.tools import ToolLost, ToolSpec, marked_tools
-from tooldojo.envs.users import User, UserSide, converse, replies
+from tooldojo.envs.users import User, UserSide, closes, converse, replies
 from tooldojo.envs.verdict import Verdict
 from tooldojo.verifiers.canonical import text_hash
 from tooldojo.verifiers.combine import Verifier, state_and_answer
@@ -75,6 +75,7 @@ class World(gym.Env[tuple[str, ...], dict]):
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = frozenset()
     unseen_wordings: ClassVar[frozenset[int]] = frozenset()
     user: User | None = None  # rollouts may put another one into an instance
+    late_tools: ClassVar[frozenset[str]] = frozenset()  # not in the prompt; the user tells of them
 
     judge: Judge | None = None  # who answers judged components; whoever plays the world sets it
     call_deadline: float | None = None  # seconds, for a tool that declares none; set likewise
@@ -128,6 +129,14 @@ class World(gym.Env[tuple[str, ...], dict]):
         """What the user knows and can do; asked of worlds with a `user`."""
         raise NotImplementedError(f"{type(self).__name__} has a user and no user_side()")
 
+    def closes(self, message: str) -> bool:
+        """Whether a message without calls ends the task, though a user is listening."""
+        return closes(message)
+
+    def tools_now(self) -> dict[str, ToolSpec]:
+        """The tools that a call may name now; where `late_tools` come in time, not all of them."""
+        return self.tool_specs()
+
     # What a wrapper may change
 
     @classmethod
@@ -161,6 +170,11 @@ class World(gym.Env[tuple[str, ...], dict]):
         if not found and not cls.tool_less:
             raise TypeError(f"{cls.__name__} has no tools; mark a method with @tool(mutates=...)")
         return found
+
+    @classmethod
+    def listed_tools(cls) -> list[ToolSpec]:
+        """The tools that a prompt lists, in order of definition."""
+        return [spec for spec in cls.tool_specs().values() if spec.name not in cls.late_tools]
 
     @classmethod
     def make_task(cls, seed: int, split: Split, level: int, ordinal: int) -> Task:

@@ -126,7 +126,7 @@ class Chat:
     def task_prompt_ids(self, task: Task) -> list[int]:
         """The prompt of a task, with its world's system prompt and tools."""
         world = world_class(task.env)
-        tools = [spec.schema for spec in world.tool_specs().values()]
+        tools = [spec.schema for spec in world.listed_tools()]
         return self.prompt_ids(world.system_prompt, tools, task.prompt)
 
     def observation_ids(self, results: Sequence[str], spoken: bool = False) -> list[int]:

@@ -45,7 +45,7 @@ class EndpointSampler:
         world = world_class(request.task.env)
         completion = await self.endpoint.complete(
             conversation(request.task, request.history, self.chat.format),
-            [spec.schema for spec in world.tool_specs().values()],
+            [spec.schema for spec in world.listed_tools()],
             temperature=request.sampling.temperature,
             seed=request.seed,
         )

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 USER = "user:"  # begins the names of what a world's user does and says; no tool can be called so
+SAID = f"{USER}said"  # a message to the user; its result is the reply
 
 
 class CallOutcome(StrEnum):

@@ -173,14 +173,7 @@ def _has_object(value: Any) -> bool:
     return isinstance(value, dict) and bool(value)
 
 
-OPERATORS: dict[str, Operator] = {
-    each.__name__: each
-    for each in (
-        gold, gold_last, no_call, drop_call, repeat_call, repeat_instead, reverse_calls,
-        rename_function, dots_to_underscores, unknown_argument, drop_argument,
-        optional_given_wrongly, default_given,
-    )
-} | {
+VALUE_OPERATORS: dict[str, Operator] = {
     "number_off_by_one": _on(_is_number, lambda value, rng: value + rng.choice((-1, 1))),
     "integer_as_float": _on(_is_int, lambda value, rng: float(value)),
     "whole_float_as_integer": _on(
@@ -205,4 +198,12 @@ OPERATORS: dict[str, Operator] = {
         _has_object, lambda value, rng: {k: v for k, v in value.items() if k != min(value)}
     ),
     "object_extended": _on(_has_object, lambda value, rng: {**value, "no_such_key": 1}),
+}
+OPERATORS: dict[str, Operator] = VALUE_OPERATORS | {
+    each.__name__: each
+    for each in (
+        gold, gold_last, no_call, drop_call, repeat_call, repeat_instead, reverse_calls,
+        rename_function, dots_to_underscores, unknown_argument, drop_argument,
+        optional_given_wrongly, default_given,
+    )
 }  # fmt: skip

@@ -52,7 +52,7 @@ def hostile_calls_are_refused_or_harmless(task: Task, _other: Task) -> Iterator[
 def _ill_formed(world: World) -> Iterator[tuple[Call, CallOutcome]]:
     yield Call("no_such_tool", {}), CallOutcome.UNKNOWN_TOOL
     yield Call(MALFORMED, {"error": "no JSON"}), CallOutcome.MALFORMED
-    for spec in world.tool_specs().values():
+    for spec in world.tools_now().values():
         yield Call(spec.name, {"no_such_argument": 1}), CallOutcome.INVALID_ARGUMENTS
 
 

@@ -28,7 +28,7 @@ def unknown_values(task: Task) -> Iterator[str]:
     The answer's numbers may be computed, so they count as known.
     """
     world = start(task, len(task.gold) + 1)
-    schemas = json.dumps([spec.schema for spec in world.tool_specs().values()], ensure_ascii=False)
+    schemas = json.dumps([spec.schema for spec in world.listed_tools()], ensure_ascii=False)
     known = [task.prompt, world.system_prompt, schemas]
     for turn in task.gold:
         for call in turn.calls:

@@ -1,4 +1,5 @@
-"""BFCL v4's single-turn categories as worlds, `bfcl/CATEGORY-v0`, on the data of the package.
+"""BFCL v4's categories as worlds, `bfcl/CATEGORY-v0`, on the data of the package; here those of a
+single turn, in `bfcl_turns` the others.
 
 Every entry has tools of its own, so it is a world of its own, `bfcl/CATEGORY.ENTRY-v0`; a category
 draws tasks from those of its entries. Calls are recorded and answered `ok`; ours judges them, not
@@ -11,6 +12,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import json
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -33,6 +35,9 @@ CATEGORIES = (
     "simple_python", "multiple", "parallel", "parallel_multiple",
     "live_simple", "live_multiple", "live_parallel", "live_parallel_multiple",
 )  # fmt: skip
+TURN_CATEGORIES = (
+    "multi_turn_base", "multi_turn_miss_func", "multi_turn_miss_param", "multi_turn_long_context",
+)  # fmt: skip
 CLOSING = "Done."
 _TYPES = {"dict": "object", "float": "number", "tuple": "array", "list": "array"}
 _PLAIN = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
@@ -45,8 +50,6 @@ class Entry(World):
 
     entry: ClassVar[dict[str, Any]]
     category: ClassVar[str]
-    system_prompt = SYSTEM_PROMPT
-    max_turns = 2
     verdict = VERDICT
     verifier = all_of(allowed_calls=allowed_calls)
 
@@ -80,8 +83,7 @@ class Category(World):
     """
 
     category: ClassVar[str]
-    system_prompt = SYSTEM_PROMPT
-    max_turns = 2
+    playable: ClassVar[staticmethod[[], list[str]]]  # ids of the entries that can be played
     verdict = VERDICT
     tool_less = True
 
@@ -93,7 +95,15 @@ class Category(World):
     @classmethod
     def draft(cls, rng: Random, level: int) -> Draft:
         """One of the entries."""
-        return draft_of(entries(cls.category)[rng.choice(playable(cls.category))])
+        return cls.entry_world(rng.choice(cls.playable())).draft(rng, level)
+
+    @classmethod
+    def entry_world(cls, entry_id: str) -> type[World]:
+        """The world in which an entry is played, in the same wrappers."""
+        from tooldojo.envs.registry import world_class
+
+        _, mark, wrappers = cls.env_id.partition("?")
+        return world_class(f"{NAMESPACE}{cls.category}.{entry_id}-v0{mark}{wrappers}")
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -110,14 +120,10 @@ class Category(World):
     @classmethod
     def make_task(cls, seed: int, split: Split, level: int, ordinal: int) -> Task:
         """A task of one of the entries' worlds."""
-        from tooldojo.envs.registry import world_class
-
-        drawn = playable(cls.category)
-        _, mark, wrappers = cls.env_id.partition("?")
+        drawn = cls.playable()
         rng = derived_random(seed, "bfcl", cls.origin_id(), split.value, ordinal)
         for entry_id in rng.sample(drawn, len(drawn)):
-            entry = f"{NAMESPACE}{cls.category}.{entry_id}-v0"
-            world = world_class(f"{entry}{mark}{wrappers}")
+            world = cls.entry_world(entry_id)
             draft = world.draft(rng, level)
             if world.split_of(draft) is split:
                 return making.complete(world, draft, split, level, f"seed={seed} ordinal={ordinal}")
@@ -130,20 +136,37 @@ def load(env_id: str) -> type[World]:
     Raises:
         LookupError: without the package, and for a category or entry that there is not.
     """
+    category, entry_id = parts_of(env_id, CATEGORIES)
+    fields = about(category, entry_id) | {"system_prompt": SYSTEM_PROMPT, "max_turns": 2}
+    if entry_id:
+        fields["entry"] = entries(category)[entry_id]
+        return type("BfclEntry", (Entry,), fields)
+    fields["playable"] = staticmethod(lambda: playable(category))
+    return type("BfclCategory", (Category,), fields)
+
+
+def parts_of(env_id: str, categories: Collection[str]) -> tuple[str, str]:
+    """Category and entry of an id; no entry: "".
+
+    Raises:
+        LookupError: for a category that is not among `categories`, or an entry that there is not.
+    """
     name = env_id.removeprefix(NAMESPACE).removesuffix("-v0")
     category, _, entry_id = name.partition(".")
-    if category not in CATEGORIES or env_id != f"{NAMESPACE}{name}-v0":
-        near = difflib.get_close_matches(category, CATEGORIES, 1, 0.3)
+    if category not in categories or env_id != f"{NAMESPACE}{name}-v0":
+        every = (*CATEGORIES, *TURN_CATEGORIES)
+        near = difflib.get_close_matches(category, every, 1, 0.3)
         hint = f"; did you mean '{NAMESPACE}{near[0]}-v0'?" if near else ""
-        raise LookupError(f"no world {env_id!r}{hint} There are {', '.join(CATEGORIES)}.")
-    found = entries(category)
-    if entry_id and entry_id not in found:
+        raise LookupError(f"no world {env_id!r}{hint} There are {', '.join(every)}.")
+    if entry_id and entry_id not in entries(category):
         raise LookupError(f"no entry {entry_id!r} in BFCL's {category}")
-    about = f"BFCL v4, {category}" + (f", entry {entry_id}." if entry_id else ".")
-    fields = {"__doc__": about, "category": category}
-    if entry_id:
-        return type("BfclEntry", (Entry,), {**fields, "entry": found[entry_id]})
-    return type("BfclCategory", (Category,), fields)
+    return category, entry_id
+
+
+def about(category: str, entry_id: str) -> dict[str, Any]:
+    """What the classes of all categories and entries say of themselves."""
+    what = f"BFCL v4, {category}" + (f", entry {entry_id}." if entry_id else ".")
+    return {"__doc__": what, "category": category}
 
 
 def data_folder() -> Path:
@@ -169,14 +192,15 @@ def entries(category: str) -> dict[str, dict[str, Any]]:
 @cache
 def _entries(category: str, folder: str) -> dict[str, dict[str, Any]]:
     name = f"BFCL_v4_{category}.json"
-    answers = {row["id"]: row for row in _rows(Path(folder) / "possible_answer" / name)}
+    answers = {row["id"]: row for row in rows(Path(folder) / "possible_answer" / name)}
     return {
         row["id"]: {**row, "allowed": answers[row["id"]]["ground_truth"]}
-        for row in _rows(Path(folder) / name)
+        for row in rows(Path(folder) / name)
     }
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def rows(path: Path) -> list[dict[str, Any]]:
+    """A file of JSON lines."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines if line.strip()]
 

@@ -162,6 +162,7 @@ def wrap(base: type[World], wrappers: Wrappers, donors: Sequence[type[World]]) -
         "interface": face,
         "base_id": base.env_id,
         "system_prompt": face.rewrite(base.system_prompt),
+        "late_tools": frozenset(face.outer[name] for name in base.late_tools),
         "max_turns": min(base.max_turns, wrappers.turns or base.max_turns),
     }
     return type(base.__name__, (Wrapped, base), fields)

@@ -13,7 +13,7 @@ from tooldojo.envs.bridges.episode import Episode, EpisodeLog
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.registry import register
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
-from tooldojo.envs.tools import ToolError, tool
+from tooldojo.envs.tools import ToolError, ToolSpec, tool
 from tooldojo.envs.users import (
     MOST_DEEDS,
     Heard,
@@ -102,6 +102,19 @@ class Taps(World):
         return Draft(f"Job {number}: open the tap.", {"tap": "shut", "job": number}, gold)
 
 
+@register("test/Tools-later-v0")
+class ToolsLater(Taps):
+    """The customer lends the gauge with the first answer, and goes with the second message."""
+
+    late_tools = frozenset({"pressure"})
+
+    def closes(self, message: str) -> bool:
+        return bool(self.calls)
+
+    def tools_now(self) -> dict[str, ToolSpec]:
+        return self.tool_specs() if self.calls else {}
+
+
 @pytest.fixture
 def task() -> Task:
     return Taps.make_task(1, Split.TRAIN, 1, 0)
@@ -132,6 +145,19 @@ def test_a_message_is_answered_and_a_closing_line_ends_the_task(task: Task) -> N
     assert said(world, task.goal.answer or "") == ((), True)
     assert world.score is not None and world.score.success
     assert len(set(world.hashes)) == 4
+
+
+def test_a_world_may_say_what_ends_the_task_and_from_when_a_tool_is_known() -> None:
+    assert list(ToolsLater.tool_specs()) == ["pressure"] and ToolsLater.listed_tools() == []
+    world = ToolsLater()
+    world.reset(options={"task": ToolsLater.make_task(1, Split.TRAIN, 1, 0)})
+    assert said(world, "") == (("It is shut.",), False)
+    look = {"name": "pressure", "arguments": {}}
+    results, *_ = world.step({"calls": (look,), "message": ""})
+    assert results == ("high",) and said(world, "Bye") == ((), True)
+    world.reset(options={"task": world.task})
+    results, *_ = world.step({"calls": (look,), "message": ""})
+    assert world.calls[0].outcome is CallOutcome.UNKNOWN_TOOL and "no tool" in results[0]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ class WorldEnvironment(server.Environment):
         return WorldObservation(
             prompt=task.prompt,
             system_prompt=world.system_prompt,
-            tools=[spec.schema for spec in world.tool_specs().values()],
+            tools=[spec.schema for spec in world.listed_tools()],
         )
 
     def step(

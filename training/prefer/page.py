@@ -84,7 +84,7 @@ def line_of(a: Side, b: Side) -> dict[str, Json]:
     task = a.row.task
     return {
         "prompt": _prompt(task),
-        "tools": [spec.schema for spec in world_class(task.env).tool_specs().values()],
+        "tools": [spec.schema for spec in world_class(task.env).listed_tools()],
         "response_a": response_of(a.row.trajectory),
         "response_b": response_of(b.row.trajectory),
         "task_id": task.id,

@@ -41,7 +41,7 @@ def demonstration(task: Task, chat: Chat) -> TokenRow:
     """
     world = world_class(task.env)()
     world.reset(options={"task": task, "max_turns": len(task.gold) + 1})
-    schemas = [spec.schema for spec in world.tool_specs().values()]
+    schemas = [spec.schema for spec in world.listed_tools()]
     row = TokenRow([], [])
     row.extend(chat.prompt_ids(world.system_prompt, schemas, task.prompt), learn=False)
     for turn in task.gold:
