@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
+import ray
 import torch
 
 from tooldojo.configs.loading import RecipeError, load_recipe
@@ -19,7 +20,6 @@ from tooldojo.training.learning.ranks import Ranks
 from tooldojo.training.learning.team import Follower, LearnerLost, TeamLearner
 from tooldojo.training.policy import Policy
 
-ray = pytest.importorskip("ray")
 PROBE = tuple(range(3, 27))
 PPO = {"advantage": "gae", "credit": "turn"}
 
