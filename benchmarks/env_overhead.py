@@ -12,6 +12,10 @@ turns in one process and are timed by the CPU time that they take.
 its own, on one core, and plays in turns with the others; counted is the CPU time of that process
 and all below it. `ratio` is our episodes a second, parsing included, over those of the worst peer
 that validates arguments against a schema.
+
+A group of ours has one reset and begins from its snapshot, as in rollouts. Every group of 8 gets a
+task that was not seen before, drawn while the clock stands still, so nothing that is kept helps
+beyond a group; peers play one task all the time.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -32,7 +33,8 @@ def step_figures(records: int, count: int) -> dict[str, Any]:
     gc.disable()
     for number, action in enumerate(actions(records, count)):
         if number % ROUND == 0:
-            resets.append(timed(lambda each: world.reset(options=each), {"task": task}))
+            start = {"task": replace(task)}  # whose id nobody has asked for yet
+            resets.append(timed(lambda each: world.reset(options=each), start))
             world.step(action)  # the first hash of a state covers all of it
             gc.collect()
         alone = timed(bare.step, action)

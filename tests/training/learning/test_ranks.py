@@ -135,7 +135,7 @@ def test_a_killed_rank_is_named(
     open_team: Callable[..., TeamLearner], make_groups: Callable[..., list[Group]]
 ) -> None:
     team = open_team()
-    pid = ray.get(team.followers[0].__ray_call__.remote(lambda self: os.getpid()))
+    (pid,) = ray.get([team.followers[0].__ray_call__.remote(lambda self: os.getpid())])
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(LearnerLost, match=r"^learner rank 1 failed: .*resume from the last"):
         team.update(make_groups())
