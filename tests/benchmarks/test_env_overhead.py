@@ -141,4 +141,4 @@ def test_steps_are_told_apart() -> None:
     found = step_figures(20, 40)
     assert (found["records"], found["steps"]) == (20, 40)
     spreads = [value for name, value in found.items() if name.endswith("_us")]
-    assert len(spreads) == 7 and all(set(value) == {"median", "p95"} for value in spreads)
+    assert len(spreads) == 8 and all(set(value) == {"median", "p95"} for value in spreads)
