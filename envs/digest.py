@@ -8,7 +8,8 @@ it, and a number has one spelling.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -17,6 +18,29 @@ from tooldojo.verifiers.canonical import canonical, canonical_text
 LARGE = 32  # entries from which on a dict's hash is a sum, so that one entry costs the same in any
 MODULUS = 1 << 128
 _SHORT = 96  # characters up to which a container stands for itself
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """The token of a container that does not change any more, and what a dict's is made of.
+
+    parts, total: as `TrackedDict` has them; nobody may change them.
+    """
+
+    container: dict | list
+    token: str
+    parts: Mapping[object, Any] = field(default_factory=dict)
+    total: int = 0
+
+
+class KnownTokens(dict[int, Known]):
+    """Known tokens by the `id` of the container, which is held, so that no other one gets that id.
+
+    What is known of objects holds in this process alone, so a copy or a pickle of it is empty.
+    """
+
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        return KnownTokens, ()
 
 
 class Digested:

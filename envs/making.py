@@ -70,7 +70,7 @@ def complete(world: type[World], draft: Draft, split: Split, level: int, lineage
     played = world()
     play_gold(played, bare, bare.gold[:-1])
     goal = replace(goal, world=clone(played.state))
-    task = Task(**{**{name: getattr(bare, name) for name in Task.__slots__}, "goal": goal})
+    task = replace(bare, goal=goal)
     score = played.replay_gold(task)
     if not score.success:
         raise WorldCrash(f"{world.__name__}: the gold of a task scores {score.value}: {score.why}")

@@ -6,9 +6,10 @@ other snapshots, so nobody may change it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from tooldojo.envs.digest import KnownTokens
 from tooldojo.envs.task import Task
 from tooldojo.verifiers.records import Json, ToolCall
 
@@ -24,7 +25,11 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A world's whole state between two turns."""
+    """A world's whole state between two turns.
+
+    known: what the state's containers hash to, so that worlds which begin here hash only what they
+    change.
+    """
 
     task: Task
     state: dict[str, Json]
@@ -33,6 +38,7 @@ class Snapshot:
     turn: int
     messages: tuple[str, ...] = ()
     states: tuple[dict[str, Json], ...] = ()
+    known: KnownTokens = field(default_factory=KnownTokens, repr=False, compare=False)
 
 
 def clone(value: Json) -> Any:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tooldojo.envs.digest import shortened
+from tooldojo.envs.digest import KnownTokens, shortened
 from tooldojo.envs.snapshot import clone
-from tooldojo.envs.tracked import Node, TrackedDict, TrackedList, track
+from tooldojo.envs.tracked import KEEPING, Node, TrackedDict, TrackedList, track
 
 
 class StateTree:
@@ -23,9 +23,11 @@ class StateTree:
 
     log: containers as they were before the call under way changed them, by id; None between calls.
     loose: where plain containers came in during a call.
+    known: tokens of containers of the state that it began with.
     """
 
-    def __init__(self, state: dict) -> None:
+    def __init__(self, state: dict, known: KnownTokens | None = None) -> None:
+        self.known = KnownTokens() if known is None else known
         self.log: dict[int, tuple[Node, Any]] | None = None
         self.loose: list[Node] = []
         self.root: Any = track(state, self, None, None)
@@ -70,6 +72,24 @@ class StateTree:
         """The state as plain data that shares what did not change; nobody may change it."""
         self._adopt()
         return self.root.frozen()
+
+    def known_tokens(self) -> KnownTokens:
+        """Tokens of the containers of `frozen()`, so that trees which begin with it hash only what
+        they change.
+
+        Raises:
+            ValueError: where the state is no plain data.
+        """
+        self.digest()
+        found, waiting = KnownTokens(), [self.root]
+        while waiting:
+            node = waiting.pop()
+            known = node.known() if len(node) >= KEEPING or node is self.root else None
+            if known is not None:
+                found[id(known.container)] = known
+            items = dict.values(node) if isinstance(node, TrackedDict) else list.__iter__(node)
+            waiting += [each for each in items if isinstance(each, TrackedDict | TrackedList)]
+        return found
 
     def _adopt(self) -> None:
         """Track what came in as plain data."""

@@ -49,6 +49,7 @@ class Task:
     faults: per tool, which of its calls (0-based) fail once with a transient error, to be retried.
     template, condition, wording: what kind of task it is; the held-out splits are defined on these.
     lineage: how it was made (seed path or parent task); not part of its identity.
+    Nobody changes what it holds: the id is a hash of all of it, taken once.
     """
 
     env: str
@@ -63,12 +64,16 @@ class Task:
     wording: int = 0
     faults: dict[str, tuple[int, ...]] = field(default_factory=dict)
     lineage: str = ""
+    _id: str = field(default="", init=False, repr=False, compare=False)
 
     @property
     def id(self) -> str:
         """16 hex digits: the hash of what the task says, not of where it came from."""
-        faults: Json = {name: list(when) for name, when in self.faults.items()}
-        return content_hash([self.env, self.prompt, self.world, faults, self.goal.to_json()])
+        if not self._id:
+            faults: Json = {name: list(when) for name, when in self.faults.items()}
+            what: Json = [self.env, self.prompt, self.world, faults, self.goal.to_json()]
+            object.__setattr__(self, "_id", content_hash(what))
+        return self._id
 
     def to_json(self) -> dict[str, Json]:
         """Plain-data form; `from_json` is its inverse."""

@@ -14,6 +14,7 @@ from tooldojo.envs.digest import (
     LARGE,
     MODULUS,
     Digested,
+    Known,
     few,
     many,
     number_of,
@@ -25,6 +26,8 @@ from tooldojo.envs.snapshot import clone
 
 if TYPE_CHECKING:
     from tooldojo.envs.state_tree import StateTree
+
+KEEPING = 8  # entries from which on a container keeps its hash, though nobody looked into it
 
 
 def compact(value: Any) -> Any:
@@ -112,9 +115,19 @@ class TrackedDict(Digested, dict):
         return self._known
 
     def _kept(self, key: Any) -> Any:
-        """An entry; a large container is tracked, so that its hash is not computed again."""
+        """An entry; one of some size is tracked, so that its hash is not computed again."""
         value = dict.__getitem__(self, key)
-        return self[key] if isinstance(value, dict | list) and len(value) >= LARGE else value
+        return self[key] if isinstance(value, dict | list) and len(value) >= KEEPING else value
+
+    def known(self) -> Known | None:
+        """The token, for trees that begin with the frozen copy; None where it is out of date."""
+        if self._known is None:
+            return None
+        return Known(self.frozen(), self._known, dict(self._parts or {}), self._total)
+
+    def recall(self, known: Known) -> None:
+        """Take over what is known of the container that this one stands for."""
+        self._known, self._parts, self._total = known.token, dict(known.parts), known.total
 
     def frozen(self) -> dict:
         """A plain copy that shares what did not change with earlier ones; nobody may change it."""
@@ -195,6 +208,14 @@ class TrackedList(Digested, list):
         if self._known is None:
             self._known = row(map(token_of, self))
         return self._known
+
+    def known(self) -> Known | None:
+        """See `TrackedDict.known`."""
+        return None if self._known is None else Known(self.frozen(), self._known)
+
+    def recall(self, known: Known) -> None:
+        """See `TrackedDict.recall`."""
+        self._known = known.token
 
     def frozen(self) -> list:
         """See `TrackedDict.frozen`."""
@@ -312,9 +333,15 @@ Node = TrackedDict | TrackedList
 
 def track(value: Any, tree: StateTree, up: Node | None, place: object) -> Node:
     """A container of plain data as one of `tree`, which holds it at `place` of `up`."""
+    node: Node
     if isinstance(value, dict):
-        return TrackedDict(value, tree, up, place)
-    return TrackedList(value, tree, up, place)
+        node = TrackedDict(value, tree, up, place)
+    else:
+        node = TrackedList(value, tree, up, place)
+    known = tree.known.get(id(value))
+    if known is not None:
+        node.recall(known)
+    return node
 
 
 def _frozen(value: Any) -> Any:

@@ -379,12 +379,13 @@ class World(gym.Env[tuple[str, ...], dict]):
             self.turn,
             tuple(self.messages),
             tuple(self.states),
+            of_plain_data(self.env_id, self.state_tree.known_tokens),
         )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go to a snapshot, of this instance or another one."""
         self.task, self.turn = snapshot.task, snapshot.turn
-        self.state_tree = StateTree(snapshot.state)
+        self.state_tree = StateTree(snapshot.state, snapshot.known)
         self.calls: list[ToolCall] = list(snapshot.calls)
         self.hashes: list[str] = list(snapshot.hashes) or [self.state_hash()]
         self.messages: list[str] = list(snapshot.messages)

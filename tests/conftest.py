@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -177,6 +180,38 @@ def skilled() -> Callable[..., LocalFleet]:
 def heldout() -> Callable[[int], list[Task]]:
     """`heldout(count)`: tasks of the orders world that training never sees."""
     return lambda count: take([WORLD], Split.TEST, 0, count)
+
+
+@pytest.fixture(scope="session")
+def capable() -> Callable[[int], bool]:
+    """`capable(number)`: whether this process has a right of root's, as numbered by Linux."""
+    status = Path("/proc/self/status").read_text()
+    effective = int(status.split("CapEff:")[1].split()[0], 16)
+    return lambda number: bool(effective >> number & 1)
+
+
+@pytest.fixture(scope="session")
+def isolation(capable: Callable[[int], bool]) -> None:
+    """Skips where the kernel cannot isolate; it is asked here, without the survey under test, so
+    that a survey which overlooks something fails.
+    """
+    version = ctypes.c_uint(1)  # asks landlock_create_ruleset for the version, -1 for none
+    landlock = ctypes.CDLL(None).syscall(ctypes.c_long(444), None, ctypes.c_size_t(0), version)
+    if landlock < 1 or not Path("/proc/sys/kernel/seccomp/actions_avail").exists():
+        pytest.skip("this kernel has no Landlock or no seccomp filters")
+    if os.geteuid() == 0 and not (capable(6) and capable(7)):  # CAP_SETGID, CAP_SETUID
+        pytest.skip("root cannot change its uid here")
+
+
+@pytest.fixture(scope="session")
+def bubblewrap(isolation: None) -> None:
+    """Skips where there is no bubblewrap, or where it fails by itself."""
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    command = ["bwrap", "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "true"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"bubblewrap fails here: {done.stderr.strip()}")
 
 
 @contextmanager

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tooldojo.envs.sandbox.machine import survey
-from tooldojo.envs.sandbox.records import Isolation
 from tooldojo.envs.wrappers.settings import Wrappers
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +27,7 @@ def test_the_examples_run(tmp_path: Path) -> None:
     run_all(examples(PAGE), tmp_path)
 
 
-@pytest.mark.skipif(bool(survey().missing(Isolation.STANDARD)), reason="nothing isolates here")
+@pytest.mark.usefixtures("isolation")
 def test_the_example_of_the_sandbox_runs(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
     assert [name for name, _ in examples(page)] == ["sandboxed.py"]

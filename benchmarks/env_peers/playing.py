@@ -21,17 +21,35 @@ Play = Callable[[int], float]
 class Clock:
     """CPU time of this process and of all below it, less those left out; seconds.
 
-    parts: what a side wants told apart. A process that was not waited for when it ended drops out.
+    parts: what a side wants told apart. aside_cpu, aside_wall: time that does not count. A process
+    that was not waited for when it ended drops out.
     """
 
     left_out: set[int] = field(default_factory=set)
     parts: dict[str, float] = field(default_factory=dict)
+    aside_cpu: float = 0.0
+    aside_wall: float = 0.0
 
     def cpu(self) -> float:
         """Since the processes began; of those still running below, to 10 ms."""
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         running = sum(_seconds_below(os.getpid(), self.left_out))
-        return time.process_time() + ended.ru_utime + ended.ru_stime + running
+        own = time.process_time() - self.aside_cpu
+        return own + ended.ru_utime + ended.ru_stime + running
+
+    def wall(self) -> float:
+        """Since some moment."""
+        return time.perf_counter() - self.aside_wall
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What this process does in here does not count."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        try:
+            yield
+        finally:
+            self.aside_cpu += time.process_time() - cpu
+            self.aside_wall += time.perf_counter() - wall
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -78,12 +96,12 @@ def timed(play: Play, side: Side, clock: Clock, seconds: float) -> Round:
         RuntimeError: when an episode was not solved; its time would say nothing.
     """
     clock.parts.clear()
-    cpu, began = clock.cpu(), time.perf_counter()
+    cpu, began = clock.cpu(), clock.wall()
     episodes, earned = 0, 0.0
-    while not episodes or time.perf_counter() - began < seconds:
+    while not episodes or clock.wall() - began < seconds:
         earned += play(side.batch)
         episodes += side.batch
-    wall, cpu = time.perf_counter() - began, clock.cpu() - cpu
+    wall, cpu = clock.wall() - began, clock.cpu() - cpu
     if earned != episodes:
         raise RuntimeError(f"{episodes - earned:g} of {episodes} episodes were not solved")
     return Round(episodes, cpu, wall, dict(clock.parts))

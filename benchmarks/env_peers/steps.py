@@ -7,16 +7,19 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from env_peers.bare_shop import Bare
 from env_peers.ours_shop import Shop, shop_task
 from env_peers.shop import fresh, hermes
+from tooldojo.envs.snapshot import Snapshot
 from tooldojo.rollouts.formats import call_format
 
+T = TypeVar("T")
 ROUND = 100  # steps between a reset of both, which is not timed here
 
 
@@ -27,12 +30,15 @@ def step_figures(records: int, count: int) -> dict[str, Any]:
     task, world = shop_task(records), Shop()
     bare, other = Bare(fresh(records)), Bare(fresh(records))
     kinds: dict[str, list[float]] = {"read": [], "write": []}
-    bare_times, noise, resets = [], [], []
+    bare_times, noise, resets, members = [], [], [], []
+    write = actions(records, 2)[1]
     gc.collect()
     gc.disable()
     for number, action in enumerate(actions(records, count)):
         if number % ROUND == 0:
-            resets.append(timed(lambda each: world.reset(options=each), {"task": task}))
+            start = {"task": replace(task)}  # whose id nobody has asked for yet
+            resets.append(timed(lambda each: world.reset(options=each), start))
+            members.append(timed(lambda each: member(each, write), world.snapshot()))
             world.step(action)  # the first hash of a state covers all of it
             gc.collect()
         alone = timed(bare.step, action)
@@ -51,7 +57,16 @@ def step_figures(records: int, count: int) -> dict[str, Any]:
         "timer_noise_us": spread(noise),
         "parse_us": parsing(min(count, 2000)),
         "reset_us": spread(resets),
+        "member_us": spread(members),
     }
+
+
+def member(start: Snapshot, write: dict) -> str:
+    """What a further member of a group does up to its first write."""
+    world = Shop()
+    world.restore(start)
+    world.step(write)
+    return world.task.id  # a player's requests carry it
 
 
 def actions(records: int, count: int) -> list[dict]:
@@ -68,7 +83,7 @@ def actions(records: int, count: int) -> list[dict]:
     return found
 
 
-def timed(step: Callable[[dict], object], action: dict) -> float:
+def timed(step: Callable[[T], object], action: T) -> float:
     """Microseconds of this thread's CPU time in one step; other programs do not enter."""
     began = time.thread_time_ns()
     step(action)

@@ -112,6 +112,16 @@ class AuditReport:
         if len(self.findings) < _SHOWN:
             self.findings.append(finding)
 
+    def note_equivalents(self) -> None:
+        """Operators whose mutants too often end like the demonstration show little of the verifier;
+        few mutants must not say so by chance, so the interval's lower end decides.
+        """
+        for row in self.rows:
+            made = row.judged + row.equivalents
+            if made and wilson(row.equivalents, made).low > MAX_EQUIVALENT:
+                what = f"{row.equivalents} of {made} mutants end as the demonstration does"
+                self.note(Finding(row.operator, "", f"{what}, so the operator shows little"))
+
     def to_json(self) -> dict[str, Json]:
         """Plain-data form."""
         return {
@@ -157,19 +167,8 @@ def audit_world(
         progress(report.trajectories)
         if report.trajectories >= trajectories:
             break
-    _note_equivalents(report)
+    report.note_equivalents()
     return report
-
-
-def _note_equivalents(report: AuditReport) -> None:
-    """Operators whose mutants too often end like the demonstration show little of the verifier; few
-    mutants must not say so by chance, so the interval's lower end decides.
-    """
-    for row in report.rows:
-        made = row.judged + row.equivalents
-        if made and wilson(row.equivalents, made).low > MAX_EQUIVALENT:
-            what = f"{row.equivalents} of {made} mutants end as the demonstration does"
-            report.note(Finding(row.operator, "", f"{what}, so the operator shows little"))
 
 
 def _audit_task(report: AuditReport, case: Case, trajectories: int) -> None:

@@ -107,7 +107,7 @@ class Confined:
             own = passed - (self._waited() - waited)
             if used >= limits.cpu_seconds:
                 return Outcome.CPU
-            if own >= limits.wall_seconds:
+            if own >= limits.wall_seconds and not self._runnable():
                 return Outcome.IDLE
             if passed >= limits.lost_seconds:
                 self.kill()
@@ -169,6 +169,14 @@ class Confined:
             return time.clock_gettime((~self.pid << 3) | 2)
         except OSError:
             return 0.0
+
+    def _runnable(self) -> bool:
+        """Whether it runs or would: a wait for a core is counted only once it is over."""
+        try:
+            with open(f"/proc/{self.pid}/stat") as file:
+                return file.read().rpartition(")")[2].split()[0] == "R"
+        except (OSError, IndexError):
+            return False
 
     def _waited(self) -> float:
         """Seconds that it was ready to run while others did (0 where the kernel does not count)."""

@@ -8,6 +8,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -46,7 +47,7 @@ def test_only_the_goal_is_paid() -> None:
 @pytest.mark.parametrize("side", [bare_shop.SIDE, ours_shop.SIDE, ours_shop.PARSED])
 def test_our_sides_solve_every_episode(side: Side) -> None:
     with side.playing(20, Clock()) as play:
-        assert play(3) == 3.0
+        assert play(3) == 3.0 and play(ours_shop.GROUP + 1) == ours_shop.GROUP + 1
 
 
 def test_an_unsolved_episode_is_no_measurement() -> None:
@@ -74,12 +75,23 @@ def test_time_of_processes_below_is_counted_unless_left_out() -> None:
     assert clock.cpu() - before >= 0.3  # ended and waited for
 
 
+def test_what_is_put_aside_does_not_count() -> None:
+    clock = Clock()
+    cpu, ahead = clock.cpu(), time.perf_counter() - clock.wall()
+    with clock.aside():
+        before = time.process_time()
+        while time.process_time() - before < 0.2:
+            pass
+    assert clock.cpu() - cpu < 0.1
+    assert time.perf_counter() - clock.wall() >= ahead + 0.2
+
+
 def test_sides_play_in_turns_and_missing_ones_are_told() -> None:
     rows = compared(20, [sys.executable], 2, 0.0, [OURS, "bare", "gem"])
     assert rows["gem"] == {"missing": "ModuleNotFoundError: No module named 'gem'"}
     assert (rows[OURS]["validates"], rows["bare"]["validates"]) == (True, False)
     assert rows[OURS]["ours_over_it"] == 1.0
-    assert [rows[name]["episodes"] for name in (OURS, "bare")] == [2, 2]
+    assert [rows[name]["episodes"] for name in (OURS, "bare")] == [2 * ours_shop.GROUP, 2]
     without = compared(20, [], 1, 0.0, [OURS, *ELSEWHERE])
     assert {without[name]["missing"] for name in ELSEWHERE} == {
         "no interpreter was given (--peers PYTHON)"
@@ -129,4 +141,4 @@ def test_steps_are_told_apart() -> None:
     found = step_figures(20, 40)
     assert (found["records"], found["steps"]) == (20, 40)
     spreads = [value for name, value in found.items() if name.endswith("_us")]
-    assert len(spreads) == 7 and all(set(value) == {"median", "p95"} for value in spreads)
+    assert len(spreads) == 8 and all(set(value) == {"median", "p95"} for value in spreads)

@@ -18,16 +18,12 @@ from tooldojo.envs.coding.tasks import TEMPLATES
 from tooldojo.envs.coding.wordings import WORDINGS
 from tooldojo.envs.coding.world import Coding
 from tooldojo.envs.gates.play import play, play_task, start
-from tooldojo.envs.sandbox.machine import survey
-from tooldojo.envs.sandbox.records import Isolation
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError
 from tooldojo.verifiers.criteria import MissingGoal, gathered_results
 from tooldojo.verifiers.records import CallOutcome, Evidence, Goal
 
-if survey().missing(Isolation.STANDARD):
-    pytest.skip("this kernel cannot isolate", allow_module_level=True)
-
+pytestmark = pytest.mark.usefixtures("isolation")
 COUNT = 40
 
 

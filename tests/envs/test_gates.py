@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from tooldojo.envs.draft import Draft, call
-from tooldojo.envs.gates.audit import KINDS, MAX_EQUIVALENT, Tally, audit_world
+from tooldojo.envs.gates.audit import KINDS, MAX_EQUIVALENT, AuditReport, Tally, audit_world
 from tooldojo.envs.gates.check import check_world
 from tooldojo.envs.gates.oracle import ending_of, last_line, state_digest
-from tooldojo.envs.gates.play import start
+from tooldojo.envs.gates.play import Finding, start
 from tooldojo.envs.gates.realisability import is_known
 from tooldojo.envs.registry import register
 from tooldojo.envs.task import Call, GoldTurn, Split
@@ -574,6 +574,25 @@ def test_mutants_that_change_nothing_are_a_finding_and_disputes_are_counted() ->
     strict = judged_by("Strict", all_of(state=strict_state, answer=answer), Heedless)
     enum = next(row for row in audit_world(strict, 800).rows if row.operator == "corrupt_enum")
     assert enum.disputed == enum.equivalents >= 20
+
+
+@pytest.mark.parametrize(("made", "few"), [(20, 2), (30, 3), (100, 9), (1000, 63)])
+def test_equivalents_count_only_where_chance_cannot_explain_them(made: int, few: int) -> None:
+    """More than 5 % each; the lower end of Wilson's interval is just under 5 %, then just over."""
+
+    def noted(equivalents: int) -> AuditReport:
+        none = Tally("mutation", "drop_call")
+        row = Tally("mutation", "reorder_calls", made - equivalents, equivalents)
+        report = AuditReport("test/Bank-v0", 0, rows=[none, row])
+        report.note_equivalents()
+        return report
+
+    under, over = noted(few), noted(few + 1)
+    assert under.rows[1].equivalent_share > MAX_EQUIVALENT
+    assert under.passed and under.findings == []
+    what = f"{few + 1} of {made} mutants end as the demonstration does"
+    assert over.findings == [Finding("reorder_calls", "", f"{what}, so the operator shows little")]
+    assert not over.passed
 
 
 def test_an_audit_is_not_cut_short_by_a_limit_on_turns() -> None:

@@ -36,9 +36,7 @@ from tooldojo.envs.sandbox.records import (
 )
 from tooldojo.envs.tools import ToolLost
 
-if survey().missing(Isolation.STANDARD):
-    pytest.skip("this kernel cannot isolate", allow_module_level=True)
-
+pytestmark = pytest.mark.usefixtures("isolation")
 ATTACKS = (
     "tcp_loopback", "unix_by_path", "unix_abstract", "read_secret", "list_root", "create_file",
     "truncate_secret", "delete_secret", "chmod", "utime", "symbolic_link", "proc_self_root",
@@ -53,9 +51,7 @@ for fd in range(3, 64):
     try: os.write(fd, {0})
     except OSError: pass
 """
-needs_bwrap = pytest.mark.skipif(
-    bool(survey().missing(Isolation.STRICT)), reason="bubblewrap is not here"
-)
+needs_bwrap = pytest.mark.usefixtures("bubblewrap")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tooldojo.envs.digest import state_digest
+from tooldojo.envs.digest import Known, KnownTokens, shortened, state_digest
 from tooldojo.envs.snapshot import clone
 from tooldojo.envs.state_tree import StateTree
 from tooldojo.envs.tracked import TrackedDict, TrackedList
@@ -120,6 +120,72 @@ def test_it_is_plain_data_that_knows_what_changed(state: dict, calls: list) -> N
         assert frozen == expected
         assert type(frozen) is dict
         assert not [each for each in containers(frozen) if type(each) not in (dict, list)]
+
+
+SIZES = st.sampled_from([0, 1, 7, 8, 31, 32, 40])  # around those from which hashes are kept
+
+
+def rows_of(state: dict, value: Any, rows: int, items: int) -> dict:
+    """A state with large containers beside what it has."""
+    table = {f"R{n}": clone(value) for n in range(rows)}
+    return {**state, "rows": table, "items": [clone(value) for _ in range(items)]}
+
+
+def changed(tree: StateTree, model: dict, changes: list, fails: bool) -> dict:
+    """What a call makes of a tree and its model; one that fails leaves both as they were."""
+    before = clone(model)
+    tree.begin()
+    for seed, new in changes:
+        change(tree.root, Random(seed), clone(new))
+        change(model, Random(seed), clone(new))
+    if fails:
+        tree.rollback()
+        return before
+    tree.commit()
+    return model
+
+
+CALLS = st.lists(st.tuples(st.integers(0, 2), CHANGES, st.booleans()), max_size=5)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.builds(rows_of, STATES, VALUES, SIZES, SIZES), CHANGES, CALLS)
+def test_trees_that_begin_alike_hash_as_without_what_is_known(
+    state: dict, changes: list, calls: list
+) -> None:
+    first = StateTree(clone(state))
+    model = changed(first, clone(state), changes, fails=False)
+    start, known = first.frozen(), first.known_tokens()
+    expected = clone(model)
+    trees = [first, StateTree(start, known), StateTree(start, known)]
+    models = [clone(expected) for _ in trees]
+    for who, more, fails in calls:
+        models[who] = changed(trees[who], models[who], more, fails)
+        for tree, plain in zip(trees, models, strict=True):
+            assert tree.digest() == state_digest(plain) == StateTree(clone(plain)).digest()
+            assert clone(tree.root) == plain and tree.frozen() == plain
+    late = StateTree(start, known)
+    assert late.digest() == state_digest(expected) and clone(late.root) == start == expected
+    again = StateTree(late.frozen(), late.known_tokens())
+    assert again.digest() == state_digest(expected)
+
+
+def test_tokens_are_known_of_one_container_and_none_that_equals_it() -> None:
+    state: dict[str, Any] = {"rows": {f"R{n}": [n] for n in range(40)}}
+    told = KnownTokens({id(state): Known(state, "told")})
+    assert StateTree(state, told).digest() == shortened("told")
+    assert StateTree(clone(state), told).digest() == state_digest(state)
+    assert pickle.loads(pickle.dumps(told)) == copy.deepcopy(told) == {}
+
+
+def test_what_is_known_is_of_the_root_and_of_what_has_some_size() -> None:
+    tree = StateTree({"rows": {f"R{n}": {"n": n} for n in range(8)}, "few": {"n": [1]}})
+    frozen, known = tree.frozen(), tree.known_tokens()
+    assert known.keys() == {id(frozen), id(frozen["rows"])}
+    tree.root["rows"]["R1"]["n"] = 9
+    after, later = tree.frozen(), tree.known_tokens()
+    assert later.keys() == {id(after), id(after["rows"])} and not later.keys() & known.keys()
+    assert later[id(after)].token == StateTree(after).root.token() != known[id(frozen)].token
 
 
 @given(VALUES, VALUES)

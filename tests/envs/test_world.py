@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tooldojo.envs.digest import state_digest
 from tooldojo.envs.draft import Draft, call, steps
 from tooldojo.envs.registry import register, world_class
+from tooldojo.envs.snapshot import clone
 from tooldojo.envs.source import GeneratedTasks, take
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.world import HELD, World, WorldCrash
+from tooldojo.verifiers.canonical import content_hash
 from tooldojo.verifiers.records import CallOutcome, Score, StopReason
 
 
@@ -141,6 +147,35 @@ def test_a_time_out_happens_once() -> None:
     assert value(world) == before + 1
     assert world.step(turn(add(1)))[0] == (str(before + 2),)
     assert task.id != TASK.id
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 14)), max_size=7), st.booleans())
+def test_members_of_a_group_play_as_if_alone(
+    played: list[tuple[int, int]], travelled: bool
+) -> None:
+    snapshot = started().snapshot()
+    start = clone(snapshot.state)
+    members, alone = [Counter() for _ in range(3)], [started() for _ in range(3)]
+    for member in members:
+        member.restore(pickle.loads(pickle.dumps(snapshot)) if travelled else snapshot)
+    for who, amount in played:  # 13 is refused after it was added
+        assert members[who].step(turn(add(amount))) == alone[who].step(turn(add(amount)))
+        for member, other in zip(members, alone, strict=True):
+            assert member.hashes == other.hashes and member.state == other.state
+            assert member.state_hash() == state_digest(clone(member.state))
+    assert snapshot.state == start == TASK.world
+
+
+@given(st.dictionaries(st.text(max_size=3), st.integers() | st.lists(st.integers())))
+def test_an_id_is_the_hash_of_the_content_and_taken_once(state: dict[str, Any]) -> None:
+    task = replace(TASK, world=state)
+    expected = content_hash([task.env, task.prompt, state, {}, task.goal.to_json()])
+    assert task.id == task.id == expected
+    for same in (replace(task), Task.from_json(task.to_json()), pickle.loads(pickle.dumps(task))):
+        assert same == task and same.id == expected and repr(same) == repr(task)
+    assert replace(task, prompt="another").id != expected
+    assert replace(task, lineage="another").id == expected
 
 
 def test_the_answer_ends_the_task() -> None:

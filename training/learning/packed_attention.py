@@ -99,20 +99,10 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, packing: Layout) -> Tensor:
-        plain = q.device.type == "cpu"
-        out, kept = torch.empty_like(q), list[Tensor]()
-        keep = plain and len(q) * sum(map(_scores, packing.blocks)) <= SLAB
-        for piece in _pieces(packing, q):
-            keys, values = piece.seen(k), piece.seen(v)
-            if not plain:
-                ours = (piece.own(q)[None], keys[None], values[None])
-                fused = F.scaled_dot_product_attention(*ours, piece.mask, scale=1.0)
-                piece.own(out).copy_(fused[0])
-                continue
-            for slab in piece.slabs(len(q)):
-                p = piece.weights(q, keys, slab)
-                torch.bmm(p, values, out=out[:, slab])
-                kept += [p] * keep
+        if q.device.type == "cpu":
+            out, kept = _plain_attention(q, k, v, packing)
+        else:
+            out, kept = fused_attention(q, k, v, packing), []
         ctx.packing = packing
         ctx.save_for_backward(q, k, v, *kept)
         return out
@@ -133,6 +123,31 @@ class _Attend(torch.autograd.Function):
                 piece.add(dk, torch.bmm(ds.transpose(1, 2), q[:, slab]))
                 piece.add(dv, torch.bmm(p.transpose(1, 2), grad[:, slab]))
         return dq, dk, dv, None
+
+
+def fused_attention(q: Tensor, k: Tensor, v: Tensor, packing: Layout) -> Tensor:
+    """The forward pass by torch's fused attention: [heads, T, d] each, queries already scaled."""
+    out = torch.empty_like(q)
+    for piece in _pieces(packing, q):
+        ours = (piece.own(q)[None], piece.seen(k)[None], piece.seen(v)[None])
+        fused = F.scaled_dot_product_attention(*ours, piece.mask, scale=1.0)
+        piece.own(out).copy_(fused[0])
+    return out
+
+
+def _plain_attention(
+    q: Tensor, k: Tensor, v: Tensor, packing: Layout
+) -> tuple[Tensor, list[Tensor]]:
+    """The same by matrix products, and the attention weights, if small, for the backward pass."""
+    out, kept = torch.empty_like(q), list[Tensor]()
+    keep = len(q) * sum(map(_scores, packing.blocks)) <= SLAB
+    for piece in _pieces(packing, q):
+        keys, values = piece.seen(k), piece.seen(v)
+        for slab in piece.slabs(len(q)):
+            p = piece.weights(q, keys, slab)
+            torch.bmm(p, values, out=out[:, slab])
+            kept += [p] * keep
+    return out, kept
 
 
 def _scores(block: Block) -> int:

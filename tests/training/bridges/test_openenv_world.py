@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from tooldojo.envs.registry import world_class
 from tooldojo.envs.source import GeneratedTasks
 from tooldojo.envs.task import Split
 
-GenericEnvClient = pytest.importorskip("openenv.core.generic_client").GenericEnvClient
+if find_spec("openenv") is None:
+    pytest.skip("openenv-core is not installed", allow_module_level=True)
+GenericEnvClient = importlib.import_module("openenv.core.generic_client").GenericEnvClient
 bridge = importlib.import_module("tooldojo.training.bridges.openenv_world")
 openenv_app = bridge.openenv_app
 WORLD = "tooldojo/Orders-v0"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
+import ray
 import torch
 
 from tooldojo.configs.loading import RecipeError, load_recipe
@@ -19,7 +20,6 @@ from tooldojo.training.learning.ranks import Ranks
 from tooldojo.training.learning.team import Follower, LearnerLost, TeamLearner
 from tooldojo.training.policy import Policy
 
-ray = pytest.importorskip("ray")
 PROBE = tuple(range(3, 27))
 PPO = {"advantage": "gae", "credit": "turn"}
 
@@ -135,7 +135,7 @@ def test_a_killed_rank_is_named(
     open_team: Callable[..., TeamLearner], make_groups: Callable[..., list[Group]]
 ) -> None:
     team = open_team()
-    pid = ray.get(team.followers[0].__ray_call__.remote(lambda self: os.getpid()))
+    (pid,) = ray.get([team.followers[0].__ray_call__.remote(lambda self: os.getpid())])
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(LearnerLost, match=r"^learner rank 1 failed: .*resume from the last"):
         team.update(make_groups())
