@@ -17,7 +17,9 @@ AFTER: dict[str, Any] = {"lamps": {"L1": 5, "L.2": 0}, "robot": {"room": "hall"}
 
 def happened(*changes: Path) -> Evidence:
     """Each change is one call's."""
-    calls = tuple(ToolCall("set", {}, n, CallOutcome.OK, True, "", (p,)) for n, p in enumerate(changes))
+    calls = tuple(
+        ToolCall("set", {}, n, CallOutcome.OK, True, "", (p,)) for n, p in enumerate(changes)
+    )
     return Evidence(BEFORE, AFTER, calls, "", StopReason.ANSWERED, len(calls))
 
 
