@@ -6,7 +6,6 @@ and so is a list whose length changed; none lies below another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from tooldojo.envs.digest import token_of
@@ -20,14 +19,18 @@ _ABSENT = object()
 
 def changed_paths(before: Any, after: Any) -> tuple[Path, ...]:
     """The paths at which two values differ, sorted; the empty path for the whole."""
-    return tuple(sorted(_differing(before, after, ())))
+    found: list[Path] = []
+    _compare(before, after, (), found)
+    return tuple(sorted(found))
 
 
 def call_changes(was: Any, root: Any, log: Log) -> tuple[Path, ...]:
     """`changed_paths` of a call that began with the root `was` and left `root`, at the cost of what
     the call touched; to be asked before the tree's hash is, which forgets what is out of date.
     """
-    return tuple(sorted(_changed(was, root, log, ())))
+    found: list[Path] = []
+    _collect(was, root, log, (), found)
+    return tuple(sorted(found)) if len(found) > 1 else tuple(found)
 
 
 def past(value: Any, log: Log) -> Any:
@@ -40,43 +43,44 @@ def past(value: Any, log: Log) -> Any:
     return clone(value)
 
 
-def _changed(was: Any, now: Any, log: Log, at: Path) -> Iterator[Path]:
+def _collect(was: Any, now: Any, log: Log, at: Path, found: list[Path]) -> None:
     """Goes down only where a tracked container says that something below it changed."""
+    kind = type(now)
     if was is not now:
-        yield from _differing(past(was, log) if _tracked(was) else was, now, at)
-    elif isinstance(now, TrackedDict) and now._known is None:
+        before = past(was, log) if type(was) is TrackedDict or type(was) is TrackedList else was
+        _compare(before, now, at, found)
+    elif kind is TrackedDict and now._known is None:
         before = log[id(now)][1] if id(now) in log else now
-        keys = list(dict.keys(before) | dict.keys(now)) if now._parts is None else now._dirty
+        keys = now._dirty if now._parts is not None else dict.keys(before) | dict.keys(now)
         for key in keys:
             old, new = dict.get(before, key, _ABSENT), dict.get(now, key, _ABSENT)
-            yield from _changed(old, new, log, (*at, str(key)))
-    elif isinstance(now, TrackedList) and now._known is None:
+            _collect(old, new, log, (*at, str(key)), found)
+    elif kind is TrackedList and now._known is None:
         before = log[id(now)][1] if id(now) in log else now
         if len(before) != len(now):
-            yield at
+            found.append(at)
             return
         pairs = zip(list.__iter__(before), list.__iter__(now), strict=True)
         for index, (old, new) in enumerate(pairs):
-            yield from _changed(old, new, log, (*at, str(index)))
+            _collect(old, new, log, (*at, str(index)), found)
 
 
-def _differing(before: Any, after: Any, at: Path) -> Iterator[Path]:
+def _compare(before: Any, after: Any, at: Path, found: list[Path]) -> None:
     if before is _ABSENT or after is _ABSENT:
         if before is not after:
-            yield at
+            found.append(at)
+    elif type(before) is type(after) is str:  # most changes
+        if before != after:
+            found.append(at)
     elif token_of(before) == token_of(after):
         return
     elif isinstance(before, dict) and isinstance(after, dict):
         for key in dict.keys(before) | dict.keys(after):
             old, new = dict.get(before, key, _ABSENT), dict.get(after, key, _ABSENT)
-            yield from _differing(old, new, (*at, str(key)))
+            _compare(old, new, (*at, str(key)), found)
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         pairs = zip(list.__iter__(before), list.__iter__(after), strict=True)
         for index, (old, new) in enumerate(pairs):
-            yield from _differing(old, new, (*at, str(index)))
+            _compare(old, new, (*at, str(index)), found)
     else:
-        yield at
-
-
-def _tracked(value: Any) -> bool:
-    return isinstance(value, TrackedDict | TrackedList)
+        found.append(at)

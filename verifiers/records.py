@@ -84,10 +84,9 @@ class ToolCall:
     @classmethod
     def from_json(cls, data: dict) -> ToolCall:
         """Inverse of `to_json`."""
-        fixed = {"outcome": CallOutcome(data["outcome"])}
-        if "changed" in data:
-            fixed["changed"] = tuple(tuple(path) for path in data["changed"])
-        return cls(**{**data, **fixed})
+        changed = data.get("changed")
+        where = None if changed is None else tuple(tuple(path) for path in changed)
+        return cls(**{**data, "outcome": CallOutcome(data["outcome"]), "changed": where})
 
 
 @dataclass(frozen=True, slots=True)
