@@ -116,7 +116,9 @@ def _inverse(
 
 
 def _calls(world: type[World], spec: ToolSpec, pool: Sequence[Json]) -> Iterator[Call]:
-    """Calls of a tool with arguments from the pool that look like what demonstrations pass."""
+    """Calls of a tool with arguments from the pool that look like what demonstrations pass, where
+    one calls it.
+    """
     properties = spec.parameters["properties"]
     assert isinstance(properties, dict)
     options = [_fitting(world, spec, name, pool) for name in properties]
@@ -134,10 +136,10 @@ def _fitting(world: type[World], spec: ToolSpec, name: str, pool: Sequence[Json]
     known = shapes_of(world).get((spec.name, name), frozenset())
     fits: list[Json] = []
     for value in pool:
-        right = isinstance(value, _KINDS.get(str(kind), ())) and (
-            isinstance(value, bool) == (kind == "boolean")
-        )
-        if right and value not in fits and (not isinstance(value, str) or shape(value) in known):
+        right = isinstance(value, _KINDS.get(str(kind), ()))
+        right = right and isinstance(value, bool) == (kind == "boolean")
+        alike = not known or not isinstance(value, str) or shape(value) in known
+        if right and alike and value not in fits:
             fits.append(value)
     return fits
 
