@@ -18,6 +18,7 @@ from tooldojo.envs.snapshot import clone
 from tooldojo.envs.task import GoldTurn, Split, Task
 from tooldojo.verifiers.canonical import content_hash
 from tooldojo.verifiers.records import Goal
+from tooldojo.verifiers.side_effects import stray_changes
 
 if TYPE_CHECKING:
     from tooldojo.envs.world import World
@@ -55,14 +56,17 @@ def split_of(world: type[World], draft: Draft) -> Split | None:
 
 
 def complete(world: type[World], draft: Draft, split: Split, level: int, lineage: str) -> Task:
-    """The task of a draft: its goal is where the demonstration leads.
+    """The task of a draft: its goal is where the demonstration leads, and what it changes on the
+    way alone may change.
 
     Raises:
         WorldCrash: when the gold does not score 1.
     """
     final = draft.gold[-1].message if draft.gold else None
     answer = draft.answer or (final or "").strip().rsplit("\n", 1)[-1] or None
-    goal = Goal(answer=answer, ignore=draft.ignore, forbidden=draft.forbidden)
+    goal = Goal(
+        answer=answer, ignore=draft.ignore, forbidden=draft.forbidden, transient=world.transient
+    )
     bare = Task(
         world.env_id, draft.prompt, clone(draft.world), goal, tuple(draft.gold), level, split,
         draft.template, draft.condition, draft.wording, dict(draft.faults), lineage,
@@ -70,6 +74,8 @@ def complete(world: type[World], draft: Draft, split: Split, level: int, lineage
     played = world()
     play_gold(played, bare, bare.gold[:-1])
     goal = replace(goal, world=clone(played.state))
+    passing = {path for _, path in stray_changes(played.calls, bare.world, goal)}
+    goal = replace(goal, transient=(*world.transient, *sorted(passing)))
     task = replace(bare, goal=goal)
     score = played.replay_gold(task)
     if not score.success:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tooldojo.envs.calls import RAN, Admitted, WorldCrash, admit, at_once, phases, shown
 from tooldojo.envs.limits import ToolDeadline, limited
 from tooldojo.envs.tools import ToolError, ToolLost
-from tooldojo.verifiers.records import CallOutcome, ToolCall
+from tooldojo.verifiers.records import CallOutcome, Path, ToolCall
 
 if TYPE_CHECKING:
     from tooldojo.envs.world import World
@@ -71,12 +71,19 @@ async def _call(world: World, call: Admitted) -> ToolCall:
             raise
         raise WorldCrash(f"tool {call.name!r} failed: {type(error).__name__}: {error}") from error
     mutated = call.writes and of_plain_data(world.env_id, world.state_tree.commit)
-    return _record(world, call, CallOutcome.OK, text, mutated)
+    changed = world.state_tree.changed if mutated else None
+    return _record(world, call, CallOutcome.OK, text, changed)
 
 
 def _record(
-    world: World, call: Admitted, outcome: CallOutcome, text: str, mutated: bool = False
+    world: World,
+    call: Admitted,
+    outcome: CallOutcome,
+    text: str,
+    changed: tuple[Path, ...] | None = None,
 ) -> ToolCall:
+    """changed: where the state changed; None where it did not."""
     if outcome is not CallOutcome.OK:
         text = json.dumps({"error": text}, ensure_ascii=False)
-    return ToolCall(call.name, call.arguments, world.turn, outcome, mutated, text)
+    mutated = changed is not None
+    return ToolCall(call.name, call.arguments, world.turn, outcome, mutated, text, changed)

@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tooldojo.envs.changes import call_changes, past
 from tooldojo.envs.digest import KnownTokens, shortened
 from tooldojo.envs.snapshot import clone
 from tooldojo.envs.tracked import KEEPING, Node, TrackedDict, TrackedList, track
+from tooldojo.verifiers.records import Path
 
 
 class StateTree:
@@ -24,12 +26,14 @@ class StateTree:
     log: containers as they were before the call under way changed them, by id; None between calls.
     loose: where plain containers came in during a call.
     known: tokens of containers of the state that it began with.
+    changed: where the last call that was committed changed the state, as `changes.changed_paths`.
     """
 
     def __init__(self, state: dict, known: KnownTokens | None = None) -> None:
         self.known = KnownTokens() if known is None else known
         self.log: dict[int, tuple[Node, Any]] | None = None
         self.loose: list[Node] = []
+        self.changed: tuple[Path, ...] = ()
         self.root: Any = track(state, self, None, None)
         self._before: tuple[Any, str] = (self.root, "")
         self._last = ("", "")  # the root's token, and the digest made of it
@@ -47,10 +51,12 @@ class StateTree:
         """
         log, self.log = self.log or {}, None
         root, digest = self._before
+        self._adopt()
+        self.changed = call_changes(root, self.root, log)  # the digest forgets what is out of date
         if self.digest() != digest:  # asked for in any case: it refuses what is no plain data
             return True
         near = self.root is not root or any(node != before for node, before in log.values())
-        return near and clone(self.root) != _past(root, log)
+        return near and clone(self.root) != past(root, log)
 
     def rollback(self) -> None:
         """Undo what the call did."""
@@ -110,16 +116,6 @@ def _place_in(node: Node, place: Any, value: Any) -> None:
         dict.__setitem__(node, place, track(value, node._tree, node, place))
     else:
         list.__setitem__(node, place, track(value, node._tree, node, None))
-
-
-def _past(value: Any, log: dict[int, tuple[Node, Any]]) -> Any:
-    """What a value was before the changes in `log`, as plain data."""
-    entries = log[id(value)][1] if id(value) in log else value
-    if isinstance(value, TrackedDict):
-        return {key: _past(item, log) for key, item in dict.items(entries)}
-    if isinstance(value, TrackedList):
-        return [_past(item, log) for item in list.__iter__(entries)]
-    return clone(value)
 
 
 def _restore(node: Node, before: Any) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from tooldojo.envs.calls import WorldCrash
+from tooldojo.envs.changes import changed_paths
 from tooldojo.envs.snapshot import clone
 from tooldojo.envs.task import Call
 from tooldojo.envs.tools import ToolError
@@ -137,8 +138,9 @@ def _do(world: World, side: UserSide, deed: Call) -> ToolCall:
         outcome, seen = CallOutcome.OK, side.do(deed)
     except ToolError as refusal:
         outcome, seen = CallOutcome.TOOL_ERROR, str(refusal)
-    changed = world.state != before
-    return ToolCall(USER + deed.name, deed.arguments, world.turn, outcome, changed, seen)
+    name, changed = USER + deed.name, changed_paths(before, world.state) or None
+    mutated = changed is not None
+    return ToolCall(name, deed.arguments, world.turn, outcome, mutated, seen, changed)
 
 
 def of_user(calls: Iterable[ToolCall]) -> tuple[ToolCall, ...]:

@@ -36,6 +36,7 @@ from tooldojo.verifiers.records import (
     ExpectedCall,
     Goal,
     Json,
+    Path,
     Score,
     StopReason,
     ToolCall,
@@ -69,6 +70,7 @@ class World(gym.Env[tuple[str, ...], dict]):
     verifier: ClassVar[Verifier] = state_and_answer()
     rewards: ClassVar[tuple[RewardPart, ...]] = ()  # beside the score; see docs/rewards.md
     slow_tools: ClassVar[bool] = False  # synchronous tools that take milliseconds or more
+    transient: ClassVar[tuple[Path, ...]] = ()  # may change in any task, as in `Goal`
     tool_less: ClassVar[bool] = False  # answered without tools; elsewhere that is a mistake
     verdict: ClassVar[Verdict | None] = None  # of an imported world's audit; None for ours
     capabilities: ClassVar[Capabilities] = Capabilities()
@@ -407,5 +409,5 @@ class World(gym.Env[tuple[str, ...], dict]):
     @staticmethod
     def chain_hash(previous: str, calls: Sequence[ToolCall], state_hash: str) -> str:
         """The next link of a trajectory's hash chain: what was before, the calls, the state."""
-        link = [previous, [call.to_json() for call in calls], state_hash]
+        link = [previous, [call.link() for call in calls], state_hash]
         return text_hash(_compact_json(link))

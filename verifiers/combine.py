@@ -13,6 +13,7 @@ from tooldojo.verifiers.binding import FACTS, facts_for, named_arguments
 from tooldojo.verifiers.criteria import Component, answer, final_state
 from tooldojo.verifiers.judged import Judged, opinion_on
 from tooldojo.verifiers.records import Evidence, Goal, Score
+from tooldojo.verifiers.side_effects import no_side_effects
 
 Criterion = Callable[..., Component | float] | Judged  # names its arguments; see `binding.FACTS`
 
@@ -86,5 +87,7 @@ def all_of(**criteria: Criterion) -> Verifier:
 
 
 def state_and_answer() -> Verifier:
-    """The usual verdict: the right final state, and the right closing line."""
-    return all_of(final_state=final_state, answer=answer)
+    """The usual verdict: the right final state, nothing else changed on the way, and the right
+    closing line.
+    """
+    return all_of(final_state=final_state, answer=answer, no_side_effects=no_side_effects)

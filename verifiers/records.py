@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Path: TypeAlias = tuple[str, ...]  # keys and list indices, from the root of a state
 USER = "user:"  # begins the names of what a world's user does and says; no tool can be called so
 SAID = f"{USER}said"  # a message to the user; its result is the reply
 
@@ -46,7 +47,8 @@ class StopReason(StrEnum):
 class ToolCall:
     """One call that really ran (or was refused), in order.
 
-    `result` is the text that the model saw; `mutated` says whether the world's state changed.
+    `result` is the text that the model saw; `mutated` says whether the world's state changed and
+    `changed` where, None where that was not recorded (or nothing changed).
     """
 
     name: str
@@ -55,6 +57,7 @@ class ToolCall:
     outcome: CallOutcome
     mutated: bool
     result: str
+    changed: tuple[Path, ...] | None = None
 
     @property
     def of_user(self) -> bool:
@@ -64,6 +67,12 @@ class ToolCall:
 
     def to_json(self) -> dict[str, Json]:
         """Plain-data form; `from_json` is its inverse."""
+        changed = self.changed
+        where: dict[str, Json] = {} if changed is None else {"changed": [[*p] for p in changed]}
+        return self.link() | where
+
+    def link(self) -> dict[str, Json]:
+        """What a trajectory's hash chain holds of it: all but `changed`, which states imply."""
         return {
             "name": self.name,
             "arguments": self.arguments,
@@ -76,7 +85,9 @@ class ToolCall:
     @classmethod
     def from_json(cls, data: dict) -> ToolCall:
         """Inverse of `to_json`."""
-        return cls(**{**data, "outcome": CallOutcome(data["outcome"])})
+        changed = data.get("changed")
+        where = None if changed is None else tuple(tuple(path) for path in changed)
+        return cls(**{**data, "outcome": CallOutcome(data["outcome"]), "changed": where})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,7 @@ class Goal:
     calls: calls that must have succeeded, in any order.
     ignore: paths (`table.*.field`) left out when states are compared.
     forbidden: texts that no message and no call may contain.
+    transient: paths (`*` for any key) that may change on the way although they end as they began.
     """
 
     world: dict[str, Json] | None = None
@@ -103,11 +115,13 @@ class Goal:
     calls: tuple[ExpectedCall, ...] = ()
     ignore: tuple[str, ...] = ()
     forbidden: tuple[str, ...] = ()
+    transient: tuple[Path, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """Plain-data form; `from_json` is its inverse.
 
-        `forbidden` stands there only where there is some, so that other goals keep their hash.
+        `forbidden` and `transient` stand there only where there are some, so that other goals keep
+        their hash.
         """
         data: dict[str, Json] = {
             "world": self.world,
@@ -117,6 +131,8 @@ class Goal:
         }
         if self.forbidden:
             data["forbidden"] = list(self.forbidden)
+        if self.transient:
+            data["transient"] = [[*path] for path in self.transient]
         return data
 
     @classmethod
@@ -124,7 +140,9 @@ class Goal:
         """Inverse of `to_json`."""
         calls = tuple(ExpectedCall(c["name"], c["arguments"]) for c in data["calls"])
         forbidden = tuple(data.get("forbidden", ()))
-        return cls(data["world"], data["answer"], calls, tuple(data["ignore"]), forbidden)
+        transient = tuple(tuple(path) for path in data.get("transient", ()))
+        ignore = tuple(data["ignore"])
+        return cls(data["world"], data["answer"], calls, ignore, forbidden, transient)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from tooldojo.envs.world import World
 from tooldojo.verifiers.combine import Verifier, all_of
 from tooldojo.verifiers.criteria import answer, final_state, gathered_results
 from tooldojo.verifiers.records import Json
+from tooldojo.verifiers.side_effects import no_side_effects
 
 _SYSTEM = """You look after small Python functions of a and b. A body is one expression, such as \
 a if a > b else min(abs(b), max(a, b)); a rest is %, how often one fits in another is //, a gap \
@@ -38,7 +39,10 @@ class Coding(World):
     system_prompt: ClassVar[str] = _SYSTEM
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
     verifier: ClassVar[Verifier] = all_of(
-        final_state=final_state, answer=answer, tests=gathered_results
+        final_state=final_state,
+        answer=answer,
+        tests=gathered_results,
+        no_side_effects=no_side_effects,
     )
     slow_tools: ClassVar[bool] = True
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = UNSEEN_COMBOS

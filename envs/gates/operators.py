@@ -15,6 +15,7 @@ from tooldojo.envs.gates.mutants import Case, Mutant, Operator, Place, after, wi
 from tooldojo.envs.gates.oracle import last_line, state_digest
 from tooldojo.envs.gates.play import action, lift_limit, reply
 from tooldojo.envs.gates.random_calls import choices, grounded_call, schema_valid_call
+from tooldojo.envs.gates.undoing import undo_extra_call
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Call, GoldTurn
 from tooldojo.envs.tools import ToolSpec
@@ -305,6 +306,7 @@ OPERATORS: dict[str, Operator] = {
         reorder_calls,
         swap_arguments,
         extra_call,
+        undo_extra_call,
         truncate,
         corrupt_number,
         corrupt_boolean,

@@ -18,6 +18,7 @@ from tooldojo.envs.world import World
 from tooldojo.verifiers.combine import Verifier, all_of
 from tooldojo.verifiers.criteria import answer_by_value, final_state
 from tooldojo.verifiers.exact import number, spelled
+from tooldojo.verifiers.side_effects import no_side_effects
 
 _SYSTEM = """You solve problems on ledgers with tools. Rules:
 1. Take prices and rates from the ledger and factors from the unit table; compute with tools.
@@ -36,7 +37,9 @@ class Maths(World):
 
     system_prompt: ClassVar[str] = _SYSTEM
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
-    verifier: ClassVar[Verifier] = all_of(final_state=final_state, answer=answer_by_value)
+    verifier: ClassVar[Verifier] = all_of(
+        final_state=final_state, answer=answer_by_value, no_side_effects=no_side_effects
+    )
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = UNSEEN_COMBOS
     unseen_wordings: ClassVar[frozenset[int]] = UNSEEN_WORDINGS
 

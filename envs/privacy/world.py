@@ -18,6 +18,7 @@ from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.world import World
 from tooldojo.verifiers.combine import Verifier, all_of
 from tooldojo.verifiers.criteria import answer, final_state, withheld
+from tooldojo.verifiers.side_effects import no_side_effects
 
 _SYSTEM = """You keep the records desk of a clinic. Rules:
 1. Confirm every caller by the birth date first; no match: refuse (mismatch). For staff read the \
@@ -40,7 +41,9 @@ class Privacy(World):
 
     system_prompt: ClassVar[str] = _SYSTEM
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
-    verifier: ClassVar[Verifier] = all_of(final_state=final_state, answer=answer, withheld=withheld)
+    verifier: ClassVar[Verifier] = all_of(
+        final_state=final_state, answer=answer, withheld=withheld, no_side_effects=no_side_effects
+    )
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = UNSEEN_COMBOS
     unseen_wordings: ClassVar[frozenset[int]] = UNSEEN_WORDINGS
 

@@ -35,6 +35,7 @@ from tooldojo.verifiers.criteria import (
     withheld,
 )
 from tooldojo.verifiers.records import Evidence, Goal, Score
+from tooldojo.verifiers.side_effects import no_side_effects
 
 PURPOSES = ("rent", "books", "tea", "shoes", "music")
 
@@ -44,7 +45,9 @@ class Bank(World):
     """Accounts, two kinds of writes, and every type of argument."""
 
     system_prompt = "You serve a bank. Close with one line: Result: <account> has <balance>."
-    verifier: ClassVar[Verifier] = all_of(final_state=final_state, answer=answer, withheld=withheld)
+    verifier: ClassVar[Verifier] = all_of(
+        final_state=final_state, answer=answer, withheld=withheld, no_side_effects=no_side_effects
+    )
     joint: ClassVar[float] = 0.5  # how often the demonstration reads twice in one turn
 
     @tool(mutates=False)
@@ -480,8 +483,16 @@ class Owner:
 class Phone(Bank):
     """A bank whose customer sets the card at home; the balance counts by value."""
 
-    verifier = all_of(state=final_state, answer=answer_by_value, withheld=withheld)
+    verifier = all_of(
+        state=final_state, answer=answer_by_value, withheld=withheld, kept=no_side_effects
+    )
     user = Owner()
+
+    @tool(mutates=True)
+    def thaw(self, account: str) -> str:
+        """Free a frozen account."""
+        self._account(account)["frozen"] = ""
+        return "free"
 
     def user_side(self) -> Card:
         return Card(self.state)
@@ -547,6 +558,7 @@ FAULTS: list[tuple[type[Bank], Verifier, set[str]]] = [
         {"drop_message", "corrupt_message"},
     ),
     (Phone, all_of(state=final_state, value=answer_by_value, said=answer), {"respell_value"}),
+    (Phone, all_of(state=final_state, value=answer_by_value), {"undo_extra_call"}),
 ]
 
 

@@ -161,7 +161,8 @@ def test_forbidden_writes_lose_refusal_tasks() -> None:
         do(world, "cancel_order", order_id=order, reason="unwanted")
         world.step({"calls": (), "message": task.goal.answer})
         assert world.score is not None
-        assert world.score.components == {"final_state": 0.0, "answer": 1.0}
+        lost = {"final_state": 0.0, "no_side_effects": 0.0}
+        assert world.score.components == {"answer": 1.0, **lost}
         assert world.score.value == 0.0
     assert tried
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tooldojo.envs.changes import changed_paths
 from tooldojo.envs.digest import Known, KnownTokens, shortened, state_digest
 from tooldojo.envs.snapshot import clone
 from tooldojo.envs.state_tree import StateTree
@@ -112,6 +113,7 @@ def test_it_is_plain_data_that_knows_what_changed(state: dict, calls: list) -> N
             assert tree.digest() == digest
         else:
             assert tree.commit() == (canonical_text(model) != canonical_text(before))
+            assert tree.changed == changed_paths(before, model)
         assert tree.root == model and clone(tree.root) == model
         assert tree.digest() == state_digest(model)
         assert json.dumps(tree.root, sort_keys=True) == json.dumps(model, sort_keys=True)
@@ -299,3 +301,12 @@ def test_a_state_that_a_tool_replaces_is_tracked_and_rolled_back() -> None:
     tree.root["bad"] = {1, 2}
     with pytest.raises(ValueError, match="state holds a set"):
         tree.digest()
+
+
+def test_changed_paths_are_entries_leaves_and_lists_of_another_length() -> None:
+    before = {"a": {"x": 1, "y": [1, 2]}, "b": [1, {"c": 2}], "gone": {"deep": 1}, "same": 1}
+    after = {"a": {"x": 2, "y": [1]}, "b": [1, {"c": 3}], "new": {"deep": 1}, "same": 1.0}
+    places = [("a", "x"), ("a", "y"), ("b", "1", "c"), ("gone",), ("new",)]
+    assert changed_paths(before, after) == tuple(places)
+    assert changed_paths({"on": 1}, {"on": True}) == (("on",),)
+    assert changed_paths(before, clone(before)) == ()

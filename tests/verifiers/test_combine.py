@@ -35,16 +35,16 @@ def fails(evidence: Evidence, goal: Goal) -> Component:
 @pytest.mark.parametrize(
     ("answer", "after", "components"),
     [
-        ("Result: done 1", 1, (1.0, 1.0)),
-        ("Result: done 2", 1, (1.0, 0.0)),
-        ("Result: done 1", 2, (0.0, 1.0)),
-        (None, 0, (0.0, 0.0)),
+        ("Result: done 1", 1, (1.0, 1.0, 1.0)),
+        ("Result: done 2", 1, (1.0, 0.0, 1.0)),
+        ("Result: done 1", 2, (0.0, 1.0, 1.0)),
+        (None, 0, (0.0, 0.0, 1.0)),
     ],
 )
 def test_the_usual_verdict(answer: str | None, after: int, components: tuple) -> None:
     score = state_and_answer()(evidence(answer, after), GOAL)
     assert tuple(score.components.values()) == components
-    assert score.success == (components == (1.0, 1.0))
+    assert score.success == (components == (1.0, 1.0, 1.0))
     assert score.value == float(score.success)
     assert score.status is ScoreStatus.SCORED
     assert bool(score.why) != score.success

@@ -22,6 +22,7 @@ from tooldojo.verifiers.records import (
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 DICTS = st.dictionaries(st.text(), VALUES, max_size=3)
+PATHS = st.lists(st.lists(st.text(), max_size=2).map(tuple), max_size=2).map(tuple)
 CALLS = st.builds(
     ToolCall,
     st.text(),
@@ -30,6 +31,7 @@ CALLS = st.builds(
     st.sampled_from(CallOutcome),
     st.booleans(),
     st.text(),
+    st.none() | PATHS,
 )
 EVIDENCE = st.builds(
     Evidence,
@@ -50,6 +52,7 @@ GOALS = st.builds(
     st.lists(EXPECTED, max_size=2).map(tuple),
     st.lists(st.text(), max_size=2).map(tuple),
     st.lists(st.text(), max_size=2).map(tuple),
+    PATHS,
 )
 SCORES = st.builds(
     Score,
@@ -71,9 +74,18 @@ def test_json_round_trip(record: Any) -> None:
 
 
 def test_a_stored_trajectory_can_be_judged_again() -> None:
-    call = ToolCall("add", {"n": 1}, 0, CallOutcome.OK, True, "2")
+    call = ToolCall("add", {"n": 1}, 0, CallOutcome.OK, True, "2", (("n",),))
     happened = Evidence({"n": 1}, {"n": 2}, (call,), "Result: n 2", StopReason.ANSWERED, 2)
     goal = Goal({"n": 2}, "Result: n 2")
     verdict = state_and_answer()(again(happened), again(goal))
     assert verdict.success
     assert verdict == state_and_answer()(happened, goal)
+
+
+def test_where_a_call_changed_the_state_is_stored_and_no_part_of_its_link() -> None:
+    old = ToolCall("add", {}, 0, CallOutcome.OK, True, "2")
+    new = ToolCall("add", {}, 0, CallOutcome.OK, True, "2", (("n", "0"),))
+    assert "changed" not in old.to_json() and new.to_json()["changed"] == [["n", "0"]]
+    assert old.link() == new.link() == old.to_json()
+    assert ToolCall.from_json(old.to_json()).changed is None
+    assert "transient" not in Goal().to_json()
