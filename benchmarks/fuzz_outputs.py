@@ -41,10 +41,12 @@ JUNK = (
     "<tool_call>", "</tool_call>", "<think>", "</think>", "<|python_tag|>", "{", "}", "[", "]",
     '"', "\\", "\x00", "\ud800", "\u202e", "é漢😀", "null", "NaN", "1e999", "-0", ",,", ": ",
     '{"name": "x"}', '"arguments": 1', "\n\n", " " * 50, "[" * 40, '{"a":' * 40,
+    "[" * 500 + "]" * 500,
 )  # fmt: skip
+DEEP: Json = json.loads('{"a":[' * 250 + "]}" * 250)  # what canonical() and repr() cannot take
 VALUES: tuple[Json, ...] = (
     None, True, -1, 0, 10**30, -0.0, 1e308, float("nan"), float("inf"), "", "\x00", "\ud800",
-    "x" * 3000, "' OR 1=1 --", "../..", [], {}, [[[[]]]], {"a": {"b": [None]}}, "1", 1.5,
+    "x" * 3000, "' OR 1=1 --", "../..", [], {}, [[[[]]]], {"a": {"b": [None]}}, "1", 1.5, DEEP,
 )  # fmt: skip
 
 
