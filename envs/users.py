@@ -16,6 +16,7 @@ from tooldojo.envs.calls import WorldCrash
 from tooldojo.envs.snapshot import clone
 from tooldojo.envs.task import Call
 from tooldojo.envs.tools import ToolError
+from tooldojo.verifiers.reading import label_of
 from tooldojo.verifiers.records import USER, CallOutcome, Json, ToolCall
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 SAID = f"{USER}said"  # a message to the user; its result is the reply
 SCRIPTED = "scripted"
-CLOSING = "result:"
+CLOSING = "result"
 MOST_DEEDS = 8  # in one exchange
 
 
@@ -95,8 +96,7 @@ def closes(message: str) -> bool:
     """Whether a message ends the task where a user is listening: it is empty or has a closing line
     (`Result: ...`).
     """
-    lines = [line.strip().casefold() for line in message.splitlines()]
-    return not any(lines) or any(line.startswith(CLOSING) for line in lines)
+    return not message.strip() or any(label_of(line) == CLOSING for line in message.splitlines())
 
 
 async def converse(world: World, message: str) -> list[ToolCall]:

@@ -141,6 +141,7 @@ def test_a_message_is_answered_and_a_closing_line_ends_the_task(task: Task) -> N
         (" \n ", True),
         ("Result: x", True),
         ("All is well.\n result: x", True),
+        ("- **Result**: x", True),
         ("The result: x", False),
         ("Done.", False),
     ],
