@@ -93,7 +93,11 @@ def outputs(task: Task, world: World, rng: Random) -> dict[str, Any]:
 
 
 def calls(task: Task, world: World, rng: Random) -> dict[str, Any]:
-    """An action of one to three calls with spoilt arguments, some to tools that there are not."""
+    """An action of one to three calls with spoilt arguments, some to tools that there are not; now
+    and then the closing line, so that what was called is judged.
+    """
+    if rng.random() < 0.1:
+        return {"calls": (), "message": task.goal.answer or ""}
     specs = list(world.tool_specs().values())
     made = []
     for _ in range(rng.randint(1, 3)):

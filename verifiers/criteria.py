@@ -35,7 +35,7 @@ class Component:
 ILL_FORMED = frozenset(
     {CallOutcome.MALFORMED, CallOutcome.UNKNOWN_TOOL, CallOutcome.INVALID_ARGUMENTS}
 )
-_EMPHASIS = re.compile(r"(?<!\w)[*_`~]++(?=\S)|(?<=\S)[*_`~]++(?!\w)")
+_EMPHASIS = re.compile(r"(?<!\w)(?:[*_`]|~~)++(?=\S)|(?<=\S)(?:[*_`]|~~)++(?!\w)")
 
 
 def final_state(evidence: Evidence, goal: Goal) -> Component:

@@ -134,6 +134,8 @@ def test_any_text_before_a_right_last_line(text: str, code: str) -> None:
         ("result:  2.50 i1.", 1.0),
         ("So it is.\nResult: 5/2 I1", 1.0),
         ("Result: 10/4 I1", 1.0),
+        ("- **Result**: `2.50` I1", 1.0),
+        ("Result: ~2.5 I1", 0.0),
         ("Result: 2.51 I1", 0.0),
         ("Result: 2,5 I1", 0.0),
         ("Result: 5 / 2 I1", 0.0),
