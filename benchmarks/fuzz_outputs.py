@@ -43,10 +43,11 @@ JUNK = (
     '{"name": "x"}', '"arguments": 1', "\n\n", " " * 50, "[" * 40, '{"a":' * 40,
     "[" * 500 + "]" * 500,
 )  # fmt: skip
-DEEP: Json = json.loads('{"a":[' * 250 + "]}" * 250)  # what canonical() and repr() cannot take
+WEIGHTS = {"tool_selection": 1.0, "argument_accuracy": 1.0, "call_form": 1.0}
+DEEP: Json = json.loads('{"a":[' * 250 + "]}" * 250)  # what canonical() cannot take
 VALUES: tuple[Json, ...] = (
     None, True, -1, 0, 10**30, -0.0, 1e308, float("nan"), float("inf"), "", "\x00", "\ud800",
-    "x" * 3000, "' OR 1=1 --", "../..", [], {}, [[[[]]]], {"a": {"b": [None]}}, "1", 1.5, DEEP,
+    "x" * 3000, "' OR 1=1 --", "../..", [], {}, [[[[]]]], {"a": {"b": [None]}}, "1", 1.5,
 )  # fmt: skip
 
 
@@ -73,13 +74,15 @@ def spoilt_arguments(given: dict[str, Json], rng: Random) -> dict[str, Json]:
     given = dict(given)
     for _ in range(rng.randint(0, 2)):
         name = rng.choice([*given, "no_such_argument"])
-        match rng.randrange(4):
+        match rng.randrange(5):
             case 0:
                 given[name] = rng.choice(VALUES)
             case 1:
                 given.pop(name, None)
             case 2:
                 given[name] = [given.get(name)]
+            case 3:
+                given[name] = DEEP
             case _:
                 given[f"{name} "] = rng.choice(VALUES)
     return given
@@ -123,6 +126,8 @@ def faults(world: World, action: dict[str, Any], labels: Counter[str]) -> Iterat
     lift_limit(world)
     try:
         observation, reward, *_ = world.step(action)
+        if world.stop is not None:
+            world.process_rewards(WEIGHTS)
     except Exception as error:
         labels["crash"] += 1
         yield f"crashed with {type(error).__name__}: {error}"

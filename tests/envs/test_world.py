@@ -132,6 +132,7 @@ def test_arguments_that_are_nested_too_deep_are_refused(depth: int) -> None:
     assert world.calls[-1].arguments == {}
     world.step({"calls": (), "message": "Result: no"})
     assert world.score is not None and world.score.value == 0.0
+    world.process_rewards({"argument_accuracy": 1.0})  # compares what is on record
 
 
 def test_calls_of_a_turn_run_in_order() -> None:
