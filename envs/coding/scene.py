@@ -41,12 +41,12 @@ class Scene:
     def _trials(self, body: Body) -> list[tuple[int, int]]:
         """Arguments on which a body that computes something else is seen to."""
         edges = [pair for number in edges_of(body) for pair in self._beside(number)]
-        random = [self.pair() for _ in range(_TRIALS)]
+        named = [self.pair() for _ in range(_TRIALS)]
         wide = [
             (self.rng.randint(0, _WIDEST), self.rng.randint(0, _WIDEST))
             for _ in range(_WIDE_TRIALS)
         ]
-        return [*body.corners, *edges, *random, *wide]
+        return [*body.corners, *edges, *named, *wide]
 
     def _beside(self, number: int) -> list[tuple[int, int]]:
         """A number as one argument, beside a random other one."""
