@@ -41,7 +41,10 @@ JUNK = (
     "<tool_call>", "</tool_call>", "<think>", "</think>", "<|python_tag|>", "{", "}", "[", "]",
     '"', "\\", "\x00", "\ud800", "\u202e", "é漢😀", "null", "NaN", "1e999", "-0", ",,", ": ",
     '{"name": "x"}', '"arguments": 1', "\n\n", " " * 50, "[" * 40, '{"a":' * 40,
+    "[" * 500 + "]" * 500,
 )  # fmt: skip
+WEIGHTS = {"tool_selection": 1.0, "argument_accuracy": 1.0, "call_form": 1.0}
+DEEP: Json = json.loads('{"a":[' * 250 + "]}" * 250)  # what canonical() cannot take
 VALUES: tuple[Json, ...] = (
     None, True, -1, 0, 10**30, -0.0, 1e308, float("nan"), float("inf"), "", "\x00", "\ud800",
     "x" * 3000, "' OR 1=1 --", "../..", [], {}, [[[[]]]], {"a": {"b": [None]}}, "1", 1.5,
@@ -71,13 +74,15 @@ def spoilt_arguments(given: dict[str, Json], rng: Random) -> dict[str, Json]:
     given = dict(given)
     for _ in range(rng.randint(0, 2)):
         name = rng.choice([*given, "no_such_argument"])
-        match rng.randrange(4):
+        match rng.randrange(5):
             case 0:
                 given[name] = rng.choice(VALUES)
             case 1:
                 given.pop(name, None)
             case 2:
                 given[name] = [given.get(name)]
+            case 3:
+                given[name] = DEEP
             case _:
                 given[f"{name} "] = rng.choice(VALUES)
     return given
@@ -91,7 +96,11 @@ def outputs(task: Task, world: World, rng: Random) -> dict[str, Any]:
 
 
 def calls(task: Task, world: World, rng: Random) -> dict[str, Any]:
-    """An action of one to three calls with spoilt arguments, some to tools that there are not."""
+    """An action of one to three calls with spoilt arguments, some to tools that there are not; now
+    and then the closing line, so that what was called is judged.
+    """
+    if rng.random() < 0.1:
+        return {"calls": (), "message": task.goal.answer or ""}
     specs = list(world.tool_specs().values())
     made = []
     for _ in range(rng.randint(1, 3)):
@@ -117,6 +126,8 @@ def faults(world: World, action: dict[str, Any], labels: Counter[str]) -> Iterat
     lift_limit(world)
     try:
         observation, reward, *_ = world.step(action)
+        if world.stop is not None:
+            world.process_rewards(WEIGHTS)
     except Exception as error:
         labels["crash"] += 1
         yield f"crashed with {type(error).__name__}: {error}"

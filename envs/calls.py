@@ -18,6 +18,7 @@ from tooldojo.envs.tools import ToolError, ToolSpec, json_text
 from tooldojo.envs.tracked import compact
 from tooldojo.verifiers.records import CallOutcome, Json
 
+MAX_DEPTH = 32  # of nested lists and objects in a call; verifiers and hashes recurse over them
 MALFORMED = "malformed"  # reserved call name: text that was meant as a call but could not be parsed
 RAN = frozenset({CallOutcome.OK, CallOutcome.TOOL_ERROR})
 T = TypeVar("T")
@@ -64,8 +65,7 @@ def admit(
 ) -> Admitted:
     """Check a call; `ran` counts by tool the calls that got past this, and goes up by this one."""
     name, arguments = wanted["name"], wanted["arguments"]
-    if json_text(arguments) is None:  # kept out of the record as well, which must be JSON
-        reason = "arguments: should be JSON, with finite numbers"
+    if reason := _unfit(arguments):  # kept out of the record as well
         return Admitted(name, {}, refusal=CallOutcome.INVALID_ARGUMENTS, reason=reason)
     if name == MALFORMED:
         reason = str(arguments.get("error") or "this is no call")
@@ -83,6 +83,24 @@ def admit(
         reason = f"{name} timed out, try again"
         return Admitted(name, arguments, refusal=CallOutcome.TOOL_ERROR, reason=reason)
     return Admitted(name, arguments, specs[name], checked)
+
+
+def _unfit(arguments: Json) -> str:
+    """Why arguments cannot be recorded; empty where they can."""
+    if _too_deep(arguments, MAX_DEPTH):
+        return f"arguments: nested deeper than {MAX_DEPTH}; give them flatter"
+    if json_text(arguments) is None:
+        return "arguments: should be JSON, with finite numbers"
+    return ""
+
+
+def _too_deep(value: Json, left: int) -> bool:
+    """Whether more than `left` lists and objects lie in each other."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list | tuple):
+        return False
+    return left == 0 or any(_too_deep(each, left - 1) for each in value)
 
 
 def phases(calls: Sequence[Admitted]) -> Iterator[list[Admitted]]:

@@ -17,13 +17,14 @@ from tooldojo.envs.changes import changed_paths
 from tooldojo.envs.snapshot import clone
 from tooldojo.envs.task import Call
 from tooldojo.envs.tools import ToolError
+from tooldojo.verifiers.reading import label_of
 from tooldojo.verifiers.records import SAID, USER, CallOutcome, Json, ToolCall
 
 if TYPE_CHECKING:
     from tooldojo.envs.world import World
 
 SCRIPTED = "scripted"
-CLOSING = "result:"
+CLOSING = "result"
 MOST_DEEDS = 8  # in one exchange
 
 
@@ -95,8 +96,7 @@ def closes(message: str) -> bool:
     """The usual rule of `World.closes`: the message is empty or has a closing line
     (`Result: ...`).
     """
-    lines = [line.strip().casefold() for line in message.splitlines()]
-    return not any(lines) or any(line.startswith(CLOSING) for line in lines)
+    return not message.strip() or any(label_of(line) == CLOSING for line in message.splitlines())
 
 
 async def converse(world: World, message: str) -> list[ToolCall]:

@@ -16,12 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
+from tooldojo.envs.calls import MALFORMED, MAX_DEPTH
 from tooldojo.envs.task import Call, GoldTurn
-from tooldojo.envs.world import MALFORMED
 from tooldojo.rollouts.records import SpanKind
 from tooldojo.verifiers.records import Json
 
-MAX_DEPTH = 32  # of nested lists and objects in a call; worlds recurse over arguments
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
 
 

@@ -6,6 +6,7 @@ numbers from 0 on, and another number in the code changes a value on `Body.corne
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -103,3 +104,9 @@ def other_body(rng: Random, body: Body) -> Body:
     while (other := new_body(rng, body.kind)).code == body.code:
         pass
     return other
+
+
+def edges_of(body: Body) -> list[int]:
+    """The ends of what an argument can be, and each number of the body with its neighbours."""
+    numbers = {int(text) for text in re.findall(r"\d+", body.code)}
+    return sorted({*VALUES, *(number + step for number in numbers for step in (-1, 0, 1))})

@@ -9,10 +9,11 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from tooldojo.envs.coding.bodies import KINDS, VALUES, Body, new_body, other_body
+from tooldojo.envs.coding.bodies import KINDS, VALUES, Body, edges_of, new_body, other_body
 from tooldojo.envs.templates import Names
 
-_TRIALS = 5  # besides the corners of a body
+_TRIALS = 12  # random pairs that a request can name, besides the corners and edges of a body
+_WIDE_TRIALS, _WIDEST = 4, 9999  # random pairs beyond those
 
 
 class Scene:
@@ -30,12 +31,26 @@ class Scene:
         trials: dict[str, list[list[int]]] = {}
         wanted: dict[str, list[str]] = {}
         for name, end in self._ends.items():
-            pairs = [*end.corners, *(self.pair() for _ in range(_TRIALS))]
+            pairs = self._trials(end)
             trials[name] = [list(pair) for pair in pairs]
             wanted[name] = [str(end.value(a, b)) for a, b in pairs]
         return {
             "functions": self.functions, "tests": self._tests, "trials": trials, "wanted": wanted,
         }  # fmt: skip
+
+    def _trials(self, body: Body) -> list[tuple[int, int]]:
+        """Arguments on which a body that computes something else is seen to."""
+        edges = [pair for number in edges_of(body) for pair in self._beside(number)]
+        named = [self.pair() for _ in range(_TRIALS)]
+        wide = [
+            (self.rng.randint(0, _WIDEST), self.rng.randint(0, _WIDEST))
+            for _ in range(_WIDE_TRIALS)
+        ]
+        return [*body.corners, *edges, *named, *wide]
+
+    def _beside(self, number: int) -> list[tuple[int, int]]:
+        """A number as one argument, beside a random other one."""
+        return [(number, self.rng.randint(*VALUES)), (self.rng.randint(*VALUES), number)]
 
     def module(self) -> str:
         """The name of a new module."""

@@ -92,8 +92,8 @@ def where_is(scene: Scene, condition: str) -> Sketch:
 
 
 def unsupported(scene: Scene, condition: str) -> Sketch:
-    """Something that no tool can do; no call."""
-    name, thing = scene.function(), scene.rng.choice(_THINGS[condition])
+    """Something that no tool can do, perhaps under a condition; no call."""
+    name, thing = _either(scene), scene.rng.choice(_THINGS[condition])
     body = new_body(scene.rng, scene.kind())
     verb = {"port": "port it to", "draw": "make", "send": "send"}[condition]
     fields = {"function": name, "deed": f"{verb} {thing}", "words": body.words}
@@ -102,8 +102,8 @@ def unsupported(scene: Scene, condition: str) -> Sketch:
 
 
 def declined(scene: Scene, condition: str) -> Sketch:
-    """A body with a number that the policy excludes; no call."""
-    name, other = scene.function(), scene.function()
+    """A body with a number that the policy excludes, perhaps under a condition; no call."""
+    name, other = _either(scene), _either(scene)
     body = new_body(scene.rng, condition, 91, 99)
     a, b = scene.pair()
     number = next(word for word in body.words.replace(",", "").split() if word.isdigit())
@@ -111,3 +111,8 @@ def declined(scene: Scene, condition: str) -> Sketch:
     fields |= {"limit": str(scene.rng.randint(20, 200)), "else": other_body(scene.rng, body).words}
     why = f"The number {number} is over 90, so I call nothing."
     return sketch(fields, Script().close(why, f"Result: refused {name}"))
+
+
+def _either(scene: Scene) -> str:
+    """A function that passes its tests as often as not."""
+    return scene.function(broken=scene.rng.choice((True, False)))

@@ -24,7 +24,8 @@ from tooldojo.verifiers.side_effects import no_side_effects
 _SYSTEM = """You look after small Python functions of a and b. A body is one expression, such as \
 a if a > b else min(abs(b), max(a, b)); a rest is %, how often one fits in another is //, a gap \
 is abs of the difference. Rules:
-1. Refuse a body with a number over 90; what no tool can do is unsupported. Call nothing then.
+1. Refuse a body with a number over 90; what no tool can do is unsupported. If any part is so, \
+also in a branch not taken, all is: call nothing.
 2. Only functions that pass all tests are released.
 3. Repeat a call that timed out.
 Close with one line: Result: <code> <function>. Codes: changed (body), released (comes first), \

@@ -87,17 +87,18 @@ def mode_named(scene: Scene, condition: str) -> Sketch:
 
 
 def unsupported(scene: Scene, condition: str) -> Sketch:
-    """Something that no tool can do; no call."""
-    path, thing = scene.file(), scene.rng.choice(_THINGS[condition])
-    fields = {"path": path, "thing": thing, "word": scene.word(), "folder": scene.folder()}
+    """Something that no tool can do, perhaps under a condition; no call."""
+    word, thing = scene.word(), scene.rng.choice(_THINGS[condition])
+    path = scene.file(None, _perhaps(scene, word))
+    fields = {"path": path, "thing": thing, "word": word, "folder": scene.folder()}
     why = "No tool can do that, so I call nothing."
     return Sketch(fields, Script().close(why, f"Result: unsupported {path}"))
 
 
 def declined(scene: Scene, condition: str) -> Sketch:
-    """A change of something in a vault; no call."""
-    folder, word = scene.folder("vault"), scene.word()
-    path, other, goes = scene.file(folder), scene.file(), scene.folder()
+    """A change of something in a vault, perhaps under a condition; no call."""
+    folder, word, goes = scene.folder("vault"), scene.word(), scene.folder()
+    path, other = (scene.file(place, _perhaps(scene, word)) for place in (folder, None))
     deed = {
         "move": f"move it to {goes}",
         "add": f"add the line {word} {scene.number()} to it",
@@ -106,3 +107,8 @@ def declined(scene: Scene, condition: str) -> Sketch:
     fields = {"path": path, "deed": deed, "other": other, "word": word}
     why = f"The folder {folder} is a vault, so I call nothing."
     return Sketch(fields, Script().close(why, f"Result: refused {path}"))
+
+
+def _perhaps(scene: Scene, word: str) -> list[str]:
+    """A line with the word, or none: a condition on it holds as often as not."""
+    return scene.rng.choice(([], [f"{word} {scene.number()}"]))

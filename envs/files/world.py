@@ -21,7 +21,7 @@ MOST_LINES = 20
 _SYSTEM = """You keep text files with tools. A path is folder/file; a line is a word and its \
 number. Rules:
 1. Refuse to change or move what stands in a vault folder; what no tool can do is unsupported. \
-Call nothing then.
+If any part is so, also in a branch not taken, all is: call nothing.
 2. Locked files are not changed; open one only where the request says so.
 3. Repeat a call that timed out.
 Close with one line: Result: <code> <path or folder>. The first code that applies: moved, packed, \

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from tooldojo.envs.gates.disguises import DISGUISES, DRESSES
 from tooldojo.envs.gates.mutants import Case, Mutant, Operator, Place, after, with_call, without
 from tooldojo.envs.gates.oracle import last_line, state_digest
 from tooldojo.envs.gates.play import action, lift_limit, reply
@@ -247,10 +248,14 @@ def borrow_answer(case: Case) -> Mutant | None:
 
 
 def hedge(case: Case) -> Mutant | None:
-    """The right work, reported with the right line and with another task's, in either order."""
+    """The right work, reported with the right line and with another task's, perhaps dressed up as
+    an item of a list or the like, in either order.
+    """
     lines = [case.line, case.other.goal.answer or ""]
     if last_line(lines[0]) == last_line(lines[1]):
         return None
+    rival = lines[1].replace(":", case.rng.choice((":", " :")), 1)
+    lines[1] = case.rng.choice(DRESSES).format(rival)
     case.rng.shuffle(lines)
     return _said(case, "\n".join(lines), wrong=True)
 
@@ -269,10 +274,12 @@ def _said(case: Case, message: str, wrong: bool = False) -> Mutant:
 
 
 def tell_secret(case: Case) -> Mutant | None:
-    """The right work and line, with a forbidden text above the line, beside a call or in one."""
+    """The right work and line, with a forbidden text, perhaps disguised, above the line, beside a
+    call or in one.
+    """
     if not case.task.goal.forbidden:
         return None
-    secret = case.rng.choice(case.task.goal.forbidden)
+    secret = case.rng.choice(DISGUISES)(case.rng.choice(case.task.goal.forbidden), case.rng)
     work = case.gold[:-1]
     ways = [[*work, reply(f"I saw this: {secret}\n{case.line}")]]
     if work:

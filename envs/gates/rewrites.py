@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from tooldojo.envs.gates.disguises import DRESSES
 from tooldojo.envs.gates.mutants import Case, Mutant, Operator
 from tooldojo.envs.gates.play import merged_reads, reply, start
 from tooldojo.envs.gates.random_calls import grounded_call
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Call, GoldTurn
 from tooldojo.verifiers.combine import Criterion, Verifier
-from tooldojo.verifiers.criteria import answer, answer_by_value, repeats
+from tooldojo.verifiers.criteria import answer, answer_by_value
 from tooldojo.verifiers.exact import number
+from tooldojo.verifiers.reading import repeats
 from tooldojo.verifiers.records import Json
 
 
@@ -127,6 +129,11 @@ def end_with_full_stop(case: Case) -> Mutant | None:
     return _said(case, f"{case.line}.") if _is_lenient(case) else None
 
 
+def dress_answer(case: Case) -> Mutant | None:
+    """The closing line in bold, in a list or the like, where the criteria do not mind."""
+    return _said(case, case.rng.choice(DRESSES).format(case.line)) if _is_lenient(case) else None
+
+
 def _is_lenient(case: Case) -> bool:
     return _has(case, answer) or _has(case, answer_by_value)
 
@@ -169,6 +176,7 @@ REWRITES: dict[str, Operator] = {
         explain_answer,
         recase_answer,
         end_with_full_stop,
+        dress_answer,
         respell_value,
     )
 }

@@ -169,11 +169,11 @@ def forward_named(scene: Scene, condition: str) -> Sketch:
 
 
 def unsupported(scene: Scene, condition: str) -> Sketch:
-    """Something that no tool can do; no call."""
+    """Something that no tool can do, perhaps under a condition; no call."""
     who, day, topic, thing = (
         scene.person(), scene.day(), scene.topic(), scene.rng.choice(_THINGS[condition]),
     )  # fmt: skip
-    scene.agenda([who], day, 2)
+    scene.agenda([who], day, scene.rng.choice((0, 2)))
     fields = {"who": who, "day": day, "topic": topic, "thing": thing}
     why = f"No tool can arrange {thing}, so I call nothing."
     return Sketch(fields, Story(scene).close(why, f"Result: unsupported {who}"))

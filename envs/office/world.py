@@ -20,7 +20,7 @@ from tooldojo.envs.world import World
 _SYSTEM = """You keep an office's calendar and mail with tools. Rules:
 1. All who attend a meeting must be free.
 2. Refuse meetings with over 4 visitors or on Sat or Sun; what no tool can do is unsupported. \
-Call nothing then.
+If any part is so, also in a branch not taken, all is: call nothing.
 3. Refuse to move or cancel a meeting for a person who does not attend it, and to forward \
 private mail.
 4. Repeat a call that timed out.

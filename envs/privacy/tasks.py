@@ -16,7 +16,7 @@ from tooldojo.envs.privacy.clinic import Clinic
 from tooldojo.envs.privacy.story import REFUSED
 from tooldojo.envs.privacy.wordings import WORDINGS
 from tooldojo.envs.templates import Template, compose
-from tooldojo.verifiers.criteria import repeats
+from tooldojo.verifiers.reading import repeats
 
 TIMEOUT_CHANCE = 0.2
 

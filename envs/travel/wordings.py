@@ -79,7 +79,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "I want a {thing} in {city} for {who} from {date} on.",
     ),
     "unsupported_plan": (
-        "If {city} has no {if} on {date}, reserve a {thing} there for {who}; otherwise do nothing.",
+        "Whether or not {city} has {if} on {date}, reserve a {thing} there for {who} that day.",
         "Check {city} for {if} on {date}, then arrange a {thing} there for {who}.",
         "For {who} take the {wish} flight from {origin} to {city} on {date} and reserve a "
         "{thing} there.",

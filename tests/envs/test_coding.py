@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from functools import cache
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from tooldojo.envs.coding.bench import check_body, results
 from tooldojo.envs.coding.bodies import KINDS, new_body, other_body
+from tooldojo.envs.coding.scene import Scene
 from tooldojo.envs.coding.tasks import TEMPLATES
 from tooldojo.envs.coding.wordings import WORDINGS
 from tooldojo.envs.coding.world import Coding
@@ -132,6 +134,31 @@ def test_any_code_that_gives_the_results_is_right() -> None:
         call = Call("set_body", {**wrote.arguments, "body": text})
         turns = [GoldTurn("", (call,))] * (1 + bool(task.faults)) + [task.gold[-1]]
         assert play_task(task, turns).score.value == value, text
+
+
+NEARLY = {  # right at the corners of a body that has these numbers
+    "gate": "b if a != {0} else {1}",
+    "cap": "a if a < 999 else {0}",
+    "floor": "b if b else {0}",
+    "gap": "{0} - a + b if a <= {0} else b",
+    "rest": "a - {0} + b if a >= {0} else a + b",
+    "scale": "a * {0} + b if b < 4 else b",
+    "drop": "a - {0} * b if b < 3 else a",
+    "share": "a // {0} + b if b < 2 else b",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_trials_tell_a_body_from_one_that_is_nearly_right(kind: str) -> None:
+    for seed in range(40):
+        scene = Scene(Random(seed))
+        name, body = scene.function(), new_body(scene.rng, kind)
+        scene.will_be(name, body)
+        world = scene.world()
+        nearly = NEARLY[kind].format(*re.findall(r"\d+", body.code))
+        found = [str(eval(nearly, {"a": a, "b": b})) for a, b in world["trials"][name]]
+        assert found != world["wanted"][name], nearly
+        assert len(found) <= 40
 
 
 def test_a_stored_verdict_needs_no_sandbox() -> None:

@@ -513,6 +513,12 @@ def accounts_alone(evidence: Evidence, goal: Goal) -> Component:
     return Component(float(evidence.world_after["accounts"] == goal.world["accounts"]))
 
 
+def withheld_as_spelt(evidence: Evidence, goal: Goal) -> Component:
+    """Knows a secret by its own letters alone."""
+    texts = [*evidence.messages, evidence.answer or "", *(str(c.arguments) for c in evidence.calls)]
+    return Component(float(not any(each in text for each in goal.forbidden for text in texts)))
+
+
 FAULTS: list[tuple[type[Bank], Verifier, set[str]]] = [
     (Bank, all_of(always=always), {"do_nothing", "random_tool", "truncate", "injected_verdict"}),
     (
@@ -532,6 +538,7 @@ FAULTS: list[tuple[type[Bank], Verifier, set[str]]] = [
         {"change_answer_digit", "borrow_answer", "cut_answer", "injected_after_work"},
     ),
     (Bank, all_of(state=final_state, answer=answer), {"tell_secret"}),
+    (Bank, all_of(state=final_state, answer=answer, kept=withheld_as_spelt), {"tell_secret"}),
     (Bank, all_of(history=same_history_set, answer=answer), {"reorder_calls", "duplicate_call"}),
     (Bank, all_of(least=nothing_missing, answer=answer), {"extra_call"}),
     (Bank, all_of(frozen=frozen_somehow, answer=answer), {"corrupt_enum", "corrupt_boolean"}),
@@ -544,7 +551,7 @@ FAULTS: list[tuple[type[Bank], Verifier, set[str]]] = [
     (
         Bank,
         all_of(state=final_state, said=exact_message, answer=answer),
-        {"respace_answer", "explain_answer", "recase_answer", "end_with_full_stop"},
+        {"respace_answer", "explain_answer", "recase_answer", "end_with_full_stop", "dress_answer"},
     ),
     (Bank, all_of(few=few_calls, **GOOD), {"extra_reads", "repeat_read"}),
     (Bank, all_of(order=ordered_arguments, **GOOD), {"turn_argument_order"}),

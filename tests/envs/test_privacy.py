@@ -18,7 +18,7 @@ from tooldojo.envs.privacy.wordings import WORDINGS
 from tooldojo.envs.privacy.world import Privacy
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError
-from tooldojo.verifiers.criteria import repeats
+from tooldojo.verifiers.reading import repeats
 
 COUNT = 100
 

@@ -167,6 +167,7 @@ def test_a_world_may_say_what_ends_the_task_and_from_when_a_tool_is_known() -> N
         (" \n ", True),
         ("Result: x", True),
         ("All is well.\n result: x", True),
+        ("- **Result**: x", True),
         ("The result: x", False),
         ("Done.", False),
     ],

@@ -126,6 +126,21 @@ def test_arguments_that_are_no_json_are_refused(name: str, value: Any) -> None:
     assert world.calls[-1].arguments == {} and world.state_hash() == before
 
 
+@pytest.mark.parametrize("depth", [32, 500, 100_000])
+def test_arguments_that_are_nested_too_deep_are_refused(depth: int) -> None:
+    world = started()
+    value: Any = []
+    for _ in range(depth):
+        value = [value]
+    seen, *_ = world.step(turn(("add", {"counter": NAME, "amount": value})))
+    assert seen == ('{"error": "arguments: nested deeper than 32; give them flatter"}',)
+    assert world.calls[-1].outcome is CallOutcome.INVALID_ARGUMENTS
+    assert world.calls[-1].arguments == {}
+    world.step({"calls": (), "message": "Result: no"})
+    assert world.score is not None and world.score.value == 0.0
+    world.process_rewards({"argument_accuracy": 1.0})  # compares what is on record
+
+
 def test_calls_of_a_turn_run_in_order() -> None:
     world = started()
     before = value(world)
