@@ -61,6 +61,8 @@ def _allowed(info: FieldInfo) -> str:
         for kind, (sign, name) in _BOUNDS.items()
         if isinstance(rule, kind)
     ]
+    if any(isinstance(rule, annotated_types.MinLen) for rule in info.metadata):
+        bounds.append("(not empty)")
     return " ".join([_type_name(info.annotation), ", ".join(bounds)]).strip()
 
 

@@ -12,22 +12,33 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tooldojo.configs.methods import filled
 
 Positive = Annotated[int, Field(gt=0)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(gt=0, le=1)]  # of AdamW, whose steps are as long as its rate
+Epochs = Annotated[float, Field(gt=0, le=1000)]  # all of them are laid out row by row
+Seconds = Annotated[float, Field(gt=0, le=86_400)]  # operating systems wait for no century
+Name = Annotated[str, Field(min_length=1)]
+Levels = Annotated[tuple[int, ...], Field(strict=False)]  # not strict: TOML has lists, no tuples
+Worlds = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class Section(BaseModel):
-    """Frozen, and strict about unknown keys."""
+    """Frozen, and strict about unknown keys and types; every float is finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
 
 
 class TaskSection(Section):
     """Which tasks."""
 
-    worlds: tuple[str, ...] = ("tooldojo/Orders-v0",)
+    worlds: Annotated[Worlds, Field(min_length=1)] = ("tooldojo/Orders-v0",)
     """Ids, `module:Class` or `file.py:Class`; they take turns."""
-    levels: tuple[int, ...] = ()
+    levels: Levels = ()
     """Empty: all levels of each world, in equal shares."""
     curriculum: Literal["uniform", "learnable", "selfplay"] = "uniform"
     """How training tasks are drawn: all alike, rather those whose groups have disagreed, or also
@@ -43,7 +54,7 @@ class TaskSection(Section):
 class PolicySection(Section):
     """Which model, and its adapter."""
 
-    model: str = "default"
+    model: Name = "default"
     """`default` (ships with the package), a directory, also of an adapter, or a Hugging Face id."""
     call_format: Literal["hermes", "llama3"] = "hermes"
     """How calls are written: what the model's chat template writes."""
@@ -55,16 +66,16 @@ class PolicySection(Section):
     """Rank of the adapter on every linear layer."""
     lora_alpha: Positive = 64
     """Scale of the adapter: its product is multiplied by alpha / rank."""
-    lora_dropout: Share = 0.0
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """In SFT only; what is sampled is sampled without."""
 
 
 class SftSection(Section):
     """The warm start on demonstrations."""
 
-    epochs: Annotated[float, Field(gt=0)] = 6.0
+    epochs: Epochs = 6.0
     """Passes over the demonstrations."""
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Rate = 1e-3
     """Peak rate; cosine schedule after a short warm-up."""
     batch_size: Positive = 16
     """Demonstrations per optimiser step."""
@@ -77,9 +88,9 @@ class SftSection(Section):
 class PreferenceSection(Section):
     """DPO, KTO and the reward model, on comparisons."""
 
-    epochs: Annotated[float, Field(gt=0)] = 3.0
+    epochs: Epochs = 3.0
     """Passes over the comparisons."""
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    learning_rate: Rate = 2e-4
     """Peak rate; cosine schedule after a short warm-up."""
     batch_size: Annotated[int, Field(ge=2)] = 8
     """Pairs per optimiser step; of KTO, single trajectories."""
@@ -109,7 +120,7 @@ class RolloutSection(Section):
     eta: Annotated[int, Field(ge=0)] = 0
     """Allowed staleness in policy versions: engines play on while the learner updates, up to this
     many batches ahead. 0 is exactly on-policy."""
-    over_issue: Annotated[float, Field(ge=0, le=1)] = 0.0
+    over_issue: Share = 0.0
     """Share of a batch by which playing may run further ahead, to fill engines in a long tail;
     the bound on staleness stays. Needs `eta` of 1 or more."""
     max_failed: Share = 0.5
@@ -136,7 +147,7 @@ class RolloutSection(Section):
     """GPUs reserved for each worker; a fraction shares one."""
     kv_cache_gib: Annotated[float, Field(gt=0)] = 2.0
     """Memory of an engine's key-value cache, in GiB."""
-    deadline: Annotated[float, Field(gt=0)] = 120.0
+    deadline: Seconds = 120.0
     """Seconds of wall clock for one engine answer or one tool call."""
 
 
@@ -152,12 +163,12 @@ class EndpointSection(Section):
     """The environment variable that holds the key; local servers need none."""
     max_turn_tokens: Positive = 1024
     """Of one answer, in the endpoint's own tokens; stands for `rollout.max_turn_tokens`."""
-    timeout: Annotated[float, Field(gt=0)] = 60.0
+    timeout: Seconds = 60.0
     """Seconds for one request."""
     retries: Annotated[int, Field(ge=0)] = 4
     """Of one request after a time-out, a refused connection, status 429 or 5xx; the waits in
     between double, or are what the endpoint asks for."""
-    patience: Annotated[float, Field(gt=0)] = 600.0
+    patience: Seconds = 600.0
     """Seconds for one answer with all retries and waits; stands for `rollout.deadline`."""
     requests_per_minute: Annotated[int, Field(ge=0)] = 0
     """Requests are spread out so that there are no more; 0 sets no limit. So few trajectories play
@@ -169,7 +180,7 @@ class EndpointSection(Section):
     budget: Annotated[float, Field(ge=0)] = 0.0
     """US dollars at these prices, after which nothing more is asked and the command ends; 0 sets no
     limit. Answers under way are still paid for."""
-    leave_out: tuple[Literal["seed", "temperature"], ...] = ()
+    leave_out: Annotated[tuple[Literal["seed", "temperature"], ...], Field(strict=False)] = ()
     """Fields that the endpoint does not take."""
 
 
@@ -178,7 +189,7 @@ class LearnerSection(Section):
 
     steps: Positive = 30
     """Steps of the whole run; each samples, updates and publishes once."""
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    learning_rate: Rate = 2e-4
     """Of AdamW, constant after the warm-up."""
     warmup_steps: Annotated[int, Field(ge=0)] = 2
     """Steps of linear warm-up."""
@@ -194,7 +205,7 @@ class LearnerSection(Section):
     """Precision of the learner's matrix products."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Torch threads; 0 takes all cores."""
-    critic_learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    critic_learning_rate: Rate = 1e-3
     """Of the critic's own AdamW; only with `objective.advantage = "gae"`."""
     ranks: Positive = 1
     """Processes that share every update, each with a copy of the adapter."""
@@ -291,7 +302,7 @@ class ObjectiveSection(Section):
     """Sampled tokens at which a trajectory has lost 1 reward for its length; 0 switches it off."""
     overlong_buffer: Annotated[int, Field(ge=0)] = 0
     """Tokens before `overlong_length` over which that loss grows from 0."""
-    reward_weights: dict[str, Finite] = {}
+    reward_weights: dict[str, float] = {}
     """Weights of named components in the reward: `success` (1), those of the worlds' verifiers (0),
     the worlds' own rewards, `tool_selection`, `argument_accuracy` and `call_form` (0)."""
     judge: str = ""
@@ -313,7 +324,7 @@ class EvalSection(Section):
     """0 takes the most likely token."""
     every: Annotated[int, Field(ge=0)] = 10
     """Learner steps between validations; 0 switches them off."""
-    transfer_worlds: tuple[str, ...] = ()
+    transfer_worlds: Worlds = ()
     """Worlds to evaluate on without ever training on them."""
     transfer_tasks: Positive = 100
     """Tasks in all transfer worlds together."""
@@ -322,7 +333,7 @@ class EvalSection(Section):
 class RunSection(Section):
     """Where, and under which seed."""
 
-    dir: str = "runs/run"
+    dir: Name = "runs/run"
     """Where everything about the run is written; never overwritten."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Tasks, sampling, initial adapter and order of data derive from it."""

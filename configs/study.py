@@ -18,7 +18,7 @@ import pydantic
 from pydantic import Field
 
 from tooldojo.configs.loading import RecipeError, load_recipe
-from tooldojo.configs.schema import Positive, Recipe, Section
+from tooldojo.configs.schema import Name, Positive, Recipe, Section
 
 Value = bool | int | float | str | list[int] | list[float] | list[str]
 
@@ -28,9 +28,13 @@ class Study(Section):
 
     recipe: str | None = None
     """A recipe's file or name; by default the default recipe."""
-    dir: str = "runs/study"
+    dir: Name = "runs/study"
     """Where runs, study.json and plots go."""
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 1, 2)
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False, min_length=1)] = (
+        0,
+        1,
+        2,
+    )
     """Every cell runs under each of them."""
     samples: Positive | None = None
     """Trajectories per run; `learner.steps` follows from it. By default the recipe's steps."""

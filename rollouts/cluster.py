@@ -100,8 +100,8 @@ def threads_per_worker(workers: int) -> int:
     return max(1, len(os.sched_getaffinity(0)) // workers)
 
 
-def check_resources(section: RolloutSection, model: Path) -> None:
-    """Raise before anything starts.
+def check_gpus(section: RolloutSection) -> None:
+    """Raise before an engine starts; needs a running Ray, which knows the GPUs.
 
     Raises:
         FleetError: naming what is missing and which key to change.
@@ -117,6 +117,14 @@ def check_resources(section: RolloutSection, model: Path) -> None:
             f"{section.workers} workers with rollout.gpus_per_worker={section.gpus_per_worker:g} "
             f"need {wanted:g} GPUs, Ray knows {gpus:g}; lower either key"
         )
+
+
+def check_machine(section: RolloutSection, model: Path) -> None:
+    """Raise before Ray starts, on `join_cluster`'s cluster or this machine.
+
+    Raises:
+        FleetError: naming what is missing and which key to change.
+    """
     if section.tensor_parallel > max(1.0, section.gpus_per_worker):
         raise FleetError(
             f"rollout.tensor_parallel={section.tensor_parallel} needs as many GPUs per worker; "

@@ -21,7 +21,8 @@ from tooldojo.envs.task import IssuedTask
 from tooldojo.envs.users import User
 from tooldojo.rollouts.cluster import (
     FleetError,
-    check_resources,
+    check_gpus,
+    check_machine,
     on_cluster,
     start_ray,
     threads_per_worker,
@@ -105,9 +106,10 @@ class Fleet:
         self._seen: dict[EngineId, None] = {}
         self._used: dict[str, EngineStats] = {}
         self._scheduler: Scheduler[ObjectRef] = Scheduler(section.workers)
+        check_machine(section, Path(model))
         self._owns_ray = start_ray(Path(model))
         try:
-            check_resources(section, Path(model))
+            check_gpus(section)
             self._seats = [self._open() for _ in range(section.workers)]
         except BaseException:
             self._end_ray()

@@ -252,6 +252,21 @@ def _transformers(recipe: Recipe, chat: Chat, adapter: Path | None) -> tuple[Sam
     return TransformersSampler(policy.network, chat, ref), ref  # type: ignore[arg-type]
 
 
+def check_fleet(recipe: Recipe, model: Path) -> None:
+    """Refuse what `open_fleet` would refuse, as far as that shows without Ray.
+
+    Raises:
+        FleetError, LookupError, ValueError: see `check_machine` and the parts of `play_settings`.
+    """
+    from tooldojo.rollouts.cluster import check_machine, join_cluster
+
+    join_cluster(recipe.run.address)
+    check_machine(recipe.rollout, model)
+    reward_shape(recipe)
+    reward_judge(recipe)
+    other_user(recipe)
+
+
 def open_fleet(recipe: Recipe, model: Path, worlds: Sequence[str]) -> Fleet:
     """Engines for a base model, as the recipe asks for them; they start in the background."""
     from tooldojo.rollouts.cluster import join_cluster

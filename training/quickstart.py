@@ -26,7 +26,7 @@ from tooldojo.training.runs.progress import step_reporter
 from tooldojo.training.runs.run_dir import versions, write_json
 from tooldojo.training.runs.runtime import release_memory
 from tooldojo.training.session import Session, open_session
-from tooldojo.training.stages.sft import warm_start
+from tooldojo.training.stages.sft import SftData, build_data, check_rehearsal, warm_start
 from tooldojo.verifiers.records import Json
 
 FURTHER = (Split.TEST_COMBOS, Split.TEST_WORDINGS)  # reported apart from new instances
@@ -87,13 +87,18 @@ def run_quickstart(
     stages = Stages(directory / "stages.json", console)
     warm = directory / "adapters" / "sft"
     start = warm if stages.done("sft") else None
+    sft = until != "base" and not stages.done("sft")
+    if sft:
+        check_rehearsal(recipe)
     with ExitStack() as stack:
         with stages("start", "engine and policy"):
             session = stack.enter_context(
                 open_session(recipe, resume, start, recipe.eval.transfer_worlds)
             )
+            tasks = held_out_tasks(recipe)  # while engines start; too few are said at once
+            data = build_data(recipe, session.chat) if sft else None
             session.wait_for_engines()
-        results = run_stages(session, stages, until)
+        results = run_stages(session, stages, until, tasks, data)
     summary = summarise(results, stages.seconds, recipe)
     write_json(directory / "summary.json", summary)
     if until == "rl":
@@ -105,17 +110,19 @@ def run_quickstart(
     return summary
 
 
-def run_stages(session: Session, stages: Stages, until: str) -> dict[str, Evaluation]:
+def run_stages(
+    session: Session, stages: Stages, until: str, tasks: list[Task], data: SftData | None
+) -> dict[str, Evaluation]:
     """Base, SFT and RL, each followed by the same held-out evaluation; finished stages are
-    skipped.
+    skipped. data: of the warm start; None where that is finished or not wanted.
     """
-    recipe, tasks = session.recipe, held_out_tasks(session.recipe)
+    recipe = session.recipe
     results = {"base": evaluate_stage(session, stages, "base", tasks)}
     if until == "base":
         return results
-    if not stages.done("sft"):
+    if data is not None:
         with stages("sft", f"TRL on {recipe.task.demos} verified demonstrations"):
-            warm_start(recipe, session.policy, session.chat, session.run.path, stages.console)
+            warm_start(recipe, data, session.policy, session.run.path, stages.console)
             release_memory()
     learning = session.start_learning()
     try:

@@ -31,11 +31,11 @@ from tooldojo.training.evaluation.evaluate import Evaluation, evaluate_logged
 from tooldojo.training.evaluation.log import EvaluationLog
 from tooldojo.training.learning.learner import Learner
 from tooldojo.training.learning.team import TeamLearner, first_home
-from tooldojo.training.players import base_and_adapter, open_fleet, recipe_chat
+from tooldojo.training.players import base_and_adapter, check_fleet, open_fleet, recipe_chat
 from tooldojo.training.policy import DTYPES, Policy, load_policy
 from tooldojo.training.runs.checkpoint import Checkpoint, latest, save_checkpoint
 from tooldojo.training.runs.metrics import MetricsLog
-from tooldojo.training.runs.run_dir import RunDirectory, write_json
+from tooldojo.training.runs.run_dir import RunDirectory, has_started, write_json
 from tooldojo.training.runs.runtime import tune_process
 from tooldojo.training.sampling import DynamicSampler, Pipeline
 from tooldojo.training.stages.demonstrations import demonstration
@@ -89,6 +89,8 @@ class Session:
         recipe, seed = self.recipe, self.recipe.run.seed
         generated = GeneratedTasks(recipe.task.worlds, Split.TRAIN, seed, recipe.task.levels)
         probe = demonstration(generated.task(0), self.chat).input_ids
+        if recipe.eval.every:
+            self.validation_tasks()  # a world with too few says so before it is trained on
         source: TaskSource = generated
         if recipe.task.curriculum == "learnable":
             source = LearnableTasks(generated, recipe.objective.group_size)
@@ -103,6 +105,7 @@ class Session:
             learner.load_state_dict(checkpoint.learner)
             source.load_state_dict(checkpoint.source)
             self.save_adapter(f"v{step + 1}")  # a kill may have come between the two
+        self.wait_for_engines()  # one that cannot start is said before anything is written
         self.store.discard_after(TRAIN, step - 1)
         metrics = MetricsLog(self.run.path, step + 1, recipe.run.tensorboard)
         learning = Learning(learner, tasks, metrics, step)
@@ -164,11 +167,17 @@ class Session:
 
     def validate(self, learning: Learning) -> dict[str, float]:
         """Success on the validation tasks: for curves and choices; test tasks are not looked at."""
-        recipe = self.recipe
-        seed, count = derive_seed(recipe.run.seed, "validation"), recipe.task.val_tasks
-        tasks = take(recipe.task.worlds, Split.VAL, seed, count, recipe.task.levels)
-        evaluation = self.evaluate(tasks, f"val_{learning.step:04d}", folder="validation")
-        return evaluation.figures("val")
+        stage = f"val_{learning.step:04d}"
+        return self.evaluate(self.validation_tasks(), stage, folder="validation").figures("val")
+
+    def validation_tasks(self) -> list[Task]:
+        """The recipe's validation tasks, the same at every step.
+
+        Raises:
+            LookupError: when the worlds have too few.
+        """
+        task, seed = self.recipe.task, derive_seed(self.recipe.run.seed, "validation")
+        return take(task.worlds, Split.VAL, seed, task.val_tasks, task.levels)
 
     def evaluate(self, tasks: Sequence[Task], stage: str, folder: str = "eval") -> Evaluation:
         """Play each task once with the policy that the engines hold; rows and trajectories are
@@ -183,6 +192,7 @@ class Session:
             self.fleet.policy,
             seed,
             keep=not self.recipe.run.deterministic,  # there a batch is what it is as a whole
+            replace=True,  # of a step that was trained again after a kill
             before_store=self.record_players,
         ) as log:
             evaluation = evaluate_logged(player, tasks, log, temperature, self.on_group)
@@ -199,6 +209,31 @@ class OpenPolicy:
     policy: Policy
 
 
+def check_start(recipe: Recipe, resume: bool, extra_worlds: Sequence[str] = ()) -> None:
+    """Refuse what shows before anything is opened or written.
+
+    Raises:
+        RecipeError: for an endpoint, on which nothing can train, and a world that may not train.
+        LookupError, TypeError: for a world without the recipe's levels, or with a tool that is
+            none.
+        RunDirectoryError: when the directory cannot be started or resumed.
+    """
+    if recipe.rollout.engine == "openai":
+        raise RecipeError(
+            'rollout.engine = "openai": an endpoint gives no logprobs of its tokens, so nothing '
+            "can train on what it plays; set rollout.engine=vllm, or use `eval` or `rollout`"
+        )
+    worlds, seed = recipe.task.worlds, recipe.run.seed
+    verdicts = [(each, world_class(each).verdict) for each in worlds]
+    refuse_untrusted(verdicts, recipe.task.allow_unaudited)
+    train = GeneratedTasks(worlds, Split.TRAIN, seed, recipe.task.levels)
+    tasks = [train.task(ordinal) for ordinal in range(len(worlds))]
+    tasks += [GeneratedTasks([each], Split.TEST, seed).task(0) for each in extra_worlds]
+    for task in tasks:
+        world_class(task.env)()  # which reads its tools
+    has_started(Path(recipe.run.dir), resume)
+
+
 @contextmanager
 def open_policy(
     recipe: Recipe,
@@ -210,27 +245,18 @@ def open_policy(
     """Lock the run directory and load the policy; adapter: what to start from, else a fresh one.
     device: see `load_policy`.
 
-    Raises:
-        RecipeError: for an endpoint, on which nothing can train, and a world that may not train.
+    A start that fails before anything was written leaves no run behind; for what it raises see
+    `check_start`, `RunDirectory` and `load_policy`.
     """
-    if recipe.rollout.engine == "openai":
-        raise RecipeError(
-            'rollout.engine = "openai": an endpoint gives no logprobs of its tokens, so nothing '
-            "can train on what it plays; set rollout.engine=vllm, or use `eval` or `rollout`"
-        )
-    verdicts = [(each, world_class(each).verdict) for each in recipe.task.worlds]
-    refuse_untrusted(verdicts, recipe.task.allow_unaudited)
+    check_start(recipe, resume, extra_worlds)
     _, adapter = base_and_adapter(recipe, adapter)
     chat = recipe_chat(recipe)
-    run = RunDirectory(Path(recipe.run.dir), recipe, resume)
-    try:
+    conventions = conventions_of(chat, [*recipe.task.worlds, *extra_worlds])
+    with RunDirectory(Path(recipe.run.dir), recipe, resume) as run:
         tune_process(recipe.learner.threads, recipe.run.deterministic)
         seed = derive_seed(recipe.run.seed, "adapter") % 2**31
-        worlds = [*recipe.task.worlds, *extra_worlds]
-        policy = load_policy(recipe.policy, conventions_of(chat, worlds), adapter, seed, device)
+        policy = load_policy(recipe.policy, conventions, adapter, seed, device)
         yield OpenPolicy(run, chat, policy)
-    finally:
-        run.close()
 
 
 @contextmanager
@@ -241,6 +267,7 @@ def open_session(
 
     Raises:
         RecipeError: for an engine that no fleet has.
+        FleetError: when this machine is too small.
     """
     if recipe.rollout.engine == "transformers":
         raise RecipeError(
@@ -248,6 +275,7 @@ def open_session(
             "training samples with vLLM: set rollout.engine=vllm"
         )
     model, _ = base_and_adapter(recipe, adapter)
+    check_fleet(recipe, model)
     with (
         open_policy(recipe, resume, adapter, extra_worlds, first_home(recipe.learner)) as opened,
         open_fleet(recipe, model, [*recipe.task.worlds, *extra_worlds]) as fleet,

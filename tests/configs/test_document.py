@@ -21,9 +21,9 @@ def test_every_key_is_there() -> None:
 def test_types_bounds_and_defaults() -> None:
     page = document()
     assert '| `call_format` | `hermes`, `llama3` | `"hermes"` |' in page
-    assert '| `worlds` | list of text | `["tooldojo/Orders-v0"]` |' in page
+    assert '| `worlds` | list of text (not empty) | `["tooldojo/Orders-v0"]` |' in page
     assert "| `group_size` | integer >= 2 | `8` |" in page
-    assert "| `lora_dropout` | number >= 0, <= 1 | `0.0` |" in page
+    assert "| `lora_dropout` | number >= 0, < 1 | `0.0` |" in page
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -21,6 +21,7 @@ from transformers import (
 
 from tooldojo.configs.schema import LearnerSection, ObjectiveSection, PolicySection
 from tooldojo.envs.task import Split, Task
+from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.records import (
     EngineId,
@@ -212,3 +213,23 @@ def _make_trajectory() -> Callable[..., Trajectory]:
 @pytest.fixture(name="make_groups")
 def _make_groups() -> Callable[..., list[Group]]:
     return groups
+
+
+@pytest.fixture
+def small_model(small_chat: Chat, tmp_path: Path) -> Path:
+    """A random model of two layers with the small chat's tokenizer."""
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=len(small_chat.tokenizer),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=4096,
+    )
+    folder = tmp_path / "model"
+    Qwen3ForCausalLM(config).save_pretrained(folder)
+    small_chat.tokenizer.save_pretrained(folder)
+    return folder

@@ -22,6 +22,7 @@ from tooldojo.rollouts.records import EngineId, Group, PolicyRef, Trajectory
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.rollouts.stream import Player
 from tooldojo.training.evaluation.log import EvaluationLog
+from tooldojo.training.evaluation.origin import EvaluationOrigin
 from tooldojo.training.evaluation.results import (
     EvalRow,
     Evaluation,
@@ -31,7 +32,7 @@ from tooldojo.training.evaluation.results import (
     read_evaluation,
 )
 from tooldojo.training.players import open_player
-from tooldojo.training.runs.run_dir import RunDirectoryError, check_same, write_json, write_recipe
+from tooldojo.training.runs.run_dir import Claim, write_json
 from tooldojo.verifiers.canonical import canonical_text
 from tooldojo.verifiers.records import CallOutcome, ScoreStatus
 
@@ -193,33 +194,40 @@ def run_eval(
 ) -> Evaluation:
     """Evaluate a recipe's model, with or without an adapter, on its engine.
 
-    Writes the recipe to `out/<stage>.toml`, the trajectories to `out/trajectories` while they are
-    played, and `out/<stage>.json` at the end; for an endpoint also `out/<stage>.usage.json`.
-    resume: go on with what an interrupted evaluation left there.
+    Writes the recipe to `out/<stage>.toml` and the adapter's digest to `out/<stage>.adapter.json`,
+    both once the policy can play; the trajectories to `out/trajectories` while they are played; and
+    `out/<stage>.json` at the end; for an endpoint also `out/<stage>.usage.json`. resume: go on with
+    what an interrupted evaluation left there.
 
     Raises:
         EvaluationError: see `evaluate`.
-        RunDirectoryError: when there is nothing to resume, or it ran under another recipe.
+        RunDirectoryError: when another process writes there, or the stage holds an evaluation that
+            is not this one, interrupted.
         PolicyError, FleetError, DeliveryError, EndpointError: when the policy cannot play.
     """
-    _open_stage(recipe, stage, out, resume)
     # References, not the tasks' ids: a worker cannot find a user's file by its world's id.
     worlds = [*recipe.task.worlds, *recipe.eval.transfer_worlds]
     temperature = recipe.eval.temperature
     seed = derive_seed(recipe.run.seed, "evaluation") % 2**31
-    store, keep = TrajectoryStore(out / "trajectories"), resume and not recipe.run.deterministic
-    with (
-        open_player(recipe, worlds, temperature=temperature, seed=seed, adapter=adapter) as opened,
-        EvaluationLog(store, stage, opened.policy, seed, keep=keep) as log,
-    ):
-        for group in log.earlier:
-            on_group(group)
-        try:
-            done = evaluate_logged(opened.player, tasks, log, temperature, on_group)
-        finally:
-            if opened.endpoint is not None:
-                _add_usage(out / f"{stage}.usage.json", opened.endpoint.usage, resume)
-    write_json(out / f"{stage}.json", done.to_json())
+    with Claim(out):
+        store, keep = TrajectoryStore(out / "trajectories"), resume and not recipe.run.deterministic
+        origin = EvaluationOrigin.of(recipe, adapter)
+        origin.check(store, stage, out, resume)
+        with (
+            open_player(
+                recipe, worlds, temperature=temperature, seed=seed, adapter=adapter
+            ) as opened,
+            EvaluationLog(store, stage, opened.policy, seed, keep=keep, replace=False) as log,
+        ):
+            origin.write(stage, out)
+            for group in log.earlier:
+                on_group(group)
+            try:
+                done = evaluate_logged(opened.player, tasks, log, temperature, on_group)
+            finally:
+                if opened.endpoint is not None:
+                    _add_usage(out / f"{stage}.usage.json", opened.endpoint.usage, resume)
+        write_json(out / f"{stage}.json", done.to_json())
     return done
 
 
@@ -232,16 +240,3 @@ def _add_usage(path: Path, usage: Usage, resume: bool) -> None:
     """Write down what an endpoint was asked, on top of what an interrupted evaluation asked."""
     earlier = read_usage(path) if resume and path.exists() else Usage()
     write_json(path, asdict(earlier + usage))
-
-
-def _open_stage(recipe: Recipe, stage: str, out: Path, resume: bool) -> None:
-    saved = out / f"{stage}.toml"
-    if not resume:
-        out.mkdir(parents=True, exist_ok=True)
-        write_recipe(saved, recipe)
-    elif saved.exists():
-        check_same(saved, recipe)
-    else:
-        raise RunDirectoryError(
-            f"{out} holds no evaluation {stage!r} to resume; leave --resume out to start one"
-        )

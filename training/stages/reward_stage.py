@@ -77,15 +77,12 @@ def run_reward(
 def open_reward(recipe: Recipe, chat: Chat, resume: bool) -> Iterator[OpenReward]:
     """Lock the run directory and make the model; it starts from the recipe's policy."""
     _, adapter = base_and_adapter(recipe, None)
-    run = RunDirectory(Path(recipe.run.dir), recipe, resume)
-    try:
+    conventions = conventions_of(chat, recipe.task.worlds)
+    with RunDirectory(Path(recipe.run.dir), recipe, resume) as run:
         tune_process(recipe.learner.threads, recipe.run.deterministic)
         quiet()
         seed = derive_seed(recipe.run.seed, "reward-head") % 2**31
-        conventions = conventions_of(chat, recipe.task.worlds)
         yield OpenReward(run, new_reward_model(recipe.policy, conventions, adapter, seed))
-    finally:
-        run.close()
 
 
 def train_reward(

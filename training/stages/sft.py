@@ -52,14 +52,12 @@ class SftData:
     validation: list[TokenRow]
 
 
-def build_data(recipe: Recipe, chat: Chat, demos: int | None = None) -> SftData:
+def build_data(recipe: Recipe, chat: Chat) -> SftData:
     """Verified demonstrations of the recipe's worlds, with the rehearsal mix added to the training
     rows.
     """
     task, seed = recipe.task, recipe.run.seed
-    train = take(
-        task.worlds, Split.TRAIN, derive_seed(seed, "demos"), demos or task.demos, task.levels
-    )
+    train = take(task.worlds, Split.TRAIN, derive_seed(seed, "demos"), task.demos, task.levels)
     validation = take(
         task.worlds, Split.VAL, derive_seed(seed, "sft-val"), task.val_tasks, task.levels
     )
@@ -68,20 +66,26 @@ def build_data(recipe: Recipe, chat: Chat, demos: int | None = None) -> SftData:
     return SftData(rows + rehearsal, demonstrations(validation, chat))
 
 
-def rehearsal_rows(chat: Chat, demos: int, recipe: Recipe) -> list[TokenRow]:
-    """Documents of the default policy's own corpus, so that the warm start does not undo what it
-    was taught.
+def check_rehearsal(recipe: Recipe) -> None:
+    """Refuse rehearsal of a corpus that is not known.
 
     Raises:
-        RecipeError: when another model asks for rehearsal, since its corpus is not known.
+        RecipeError: when another model than the default one asks for it.
     """
-    count = round(demos * recipe.sft.rehearsal)
-    if not count:
-        return []
-    if recipe.policy.model != "default":
+    if round(recipe.task.demos * recipe.sft.rehearsal) and recipe.policy.model != "default":
         raise RecipeError(
             "sft.rehearsal needs the default policy's corpus; set sft.rehearsal=0 for other models"
         )
+
+
+def rehearsal_rows(chat: Chat, demos: int, recipe: Recipe) -> list[TokenRow]:
+    """Documents of the default policy's own corpus, so that the warm start does not undo what it
+    was taught; for what it raises see `check_rehearsal`.
+    """
+    check_rehearsal(recipe)
+    count = round(demos * recipe.sft.rehearsal)
+    if not count:
+        return []
     from tooldojo.training.base.corpus import corpus_documents
     from tooldojo.training.base.template import segments
 
@@ -143,20 +147,22 @@ def run_sft(recipe: Recipe, resume: bool, console: Console) -> dict[str, Json]:
     """`tooldojo sft`: the warm start alone; the adapter lands in adapters/sft of the run
     directory.
     """
+    check_rehearsal(recipe)
     with open_policy(recipe, resume) as opened:
-        figures = warm_start(recipe, opened.policy, opened.chat, opened.run.path, console)
+        data = build_data(recipe, opened.chat)
+        figures = warm_start(recipe, data, opened.policy, opened.run.path, console)
     return {**figures, "adapter": str(Path(recipe.run.dir) / "adapters" / "sft")}
 
 
 def warm_start(
-    recipe: Recipe, policy: Policy, chat: Chat, run: Path, console: Console
+    recipe: Recipe, data: SftData, policy: Policy, run: Path, console: Console
 ) -> dict[str, Json]:
     """Train the policy in place; its figures go to sft.json and its adapter to adapters/sft of the
     run directory.
     """
-    data, exact = build_data(recipe, chat), recipe.run.deterministic
+    seed, exact = recipe.run.seed, recipe.run.deterministic
     with stage_reporter(console) as report:
-        figures = train_sft(policy, data, recipe.sft, run / "sft", recipe.run.seed, report, exact)
+        figures = train_sft(policy, data, recipe.sft, run / "sft", seed, report, exact)
     write_json(run / "sft.json", figures)
     policy.save_adapter(run / "adapters" / "sft")
     return figures

@@ -18,7 +18,7 @@ import pytest
 from tooldojo.configs.schema import RolloutSection
 from tooldojo.envs.source import take
 from tooldojo.envs.task import IssuedTask, Split
-from tooldojo.rollouts.cluster import FleetError, check_resources
+from tooldojo.rollouts.cluster import FleetError, check_gpus, check_machine
 from tooldojo.rollouts.fleet import Fleet, choose_transport
 from tooldojo.rollouts.publish import Transport
 from tooldojo.rollouts.records import Group
@@ -231,10 +231,11 @@ def test_the_transport_follows_the_hardware_unless_told() -> None:
 
 @pytest.mark.engine
 def test_too_few_resources_are_named_before_anything_starts(fleet, lab) -> None:
+    with pytest.raises(FleetError, match="need 1 GPUs, Ray knows 0"):
+        check_gpus(RolloutSection(workers=2, gpus_per_worker=0.5))
     for section, message in (
-        (RolloutSection(workers=2, gpus_per_worker=0.5), "need 1 GPUs, Ray knows 0"),
         (RolloutSection(tensor_parallel=2), "tensor_parallel=2 needs as many GPUs"),
         (RolloutSection(workers=3, kv_cache_gib=500), "lower rollout.workers or rollout.kv_cache"),
     ):
         with pytest.raises(FleetError, match=message):
-            check_resources(section, lab.path)
+            check_machine(section, lab.path)

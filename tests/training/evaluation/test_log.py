@@ -16,6 +16,7 @@ from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.evaluation.evaluate import evaluate
 from tooldojo.training.evaluation.log import EvaluationLog
 from tooldojo.training.evaluation.results import Evaluation
+from tooldojo.training.runs.run_dir import RunDirectoryError
 from tooldojo.verifiers.records import StopReason
 
 POLICY = PolicyRef("policy", 1, f"{1:016x}")  # what `skilled(..., 1)` plays
@@ -39,9 +40,13 @@ class Stopping:
 
 
 def run(
-    store: TrajectoryStore, player: Stopping, tasks: list[Task], policy: PolicyRef = POLICY
+    store: TrajectoryStore,
+    player: Stopping,
+    tasks: list[Task],
+    policy: PolicyRef = POLICY,
+    replaced: bool = False,
 ) -> Evaluation:
-    with EvaluationLog(store, "rl", policy, 0, keep=True, part=4) as log:
+    with EvaluationLog(store, "rl", policy, 0, keep=True, replace=replaced, part=4) as log:
         return evaluate(
             player, tasks, "rl", temperature=0.0, seed=0, on_group=log.add, earlier=log.earlier
         )
@@ -91,11 +96,17 @@ def test_what_ended_without_a_verdict_is_played_again(
     assert all(row.trajectory.score is not None for row in store.read("rl"))
 
 
-def test_what_another_policy_left_goes(skilled: Skilled, heldout: HeldOut, tmp_path: Path) -> None:
+def test_what_another_policy_left_goes_only_where_that_is_said(
+    skilled: Skilled, heldout: HeldOut, tmp_path: Path
+) -> None:
     store, tasks = TrajectoryStore(tmp_path), heldout(6)
     run(store, Stopping(skilled(0.5, 1), None), tasks)
-    other = Stopping(skilled(0.5, 2), None)
-    run(store, other, tasks, PolicyRef("policy", 2, f"{2:016x}"))
+    other, policy = Stopping(skilled(0.5, 2), None), PolicyRef("policy", 2, f"{2:016x}")
+    for keep in (True, False):
+        with pytest.raises(RunDirectoryError, match="another policy or seed under the stage 'rl'"):
+            EvaluationLog(store, "rl", policy, 0, keep=keep, replace=False)
+    assert len(stored(store)) == 6
+    run(store, other, tasks, policy, replaced=True)
     assert other.asked == 6
     assert {row.trajectory.policy.version for row in store.read("rl")} == {2}
     assert len(stored(store)) == 6
@@ -106,5 +117,5 @@ def test_without_keep_it_starts_from_the_beginning(
 ) -> None:
     store, tasks = TrajectoryStore(tmp_path), heldout(3)
     run(store, Stopping(skilled(0.5, 1), None), tasks)
-    log = EvaluationLog(store, "rl", POLICY, 0, keep=False)
+    log = EvaluationLog(store, "rl", POLICY, 0, keep=False, replace=False)
     assert log.earlier == () and store.shards("rl") == []

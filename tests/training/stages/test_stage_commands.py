@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import Qwen3Config, Qwen3ForCausalLM
 from typer.testing import CliRunner
 
 from tooldojo.configs.schema import PolicySection
@@ -27,26 +25,6 @@ from tooldojo.training.stages.reward_model import load_reward_model
 WORLD = "tooldojo/Orders-v0"
 TASKS = 4
 KEYS = ("preference.epochs=1", "preference.batch_size=2", "preference.held_out=0.4")
-
-
-@pytest.fixture
-def model(small_chat: Chat, tmp_path: Path) -> Path:
-    """A random model of two layers with the small chat's tokenizer."""
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=len(small_chat.tokenizer),
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        max_position_embeddings=4096,
-    )
-    folder = tmp_path / "model"
-    Qwen3ForCausalLM(config).save_pretrained(folder)
-    small_chat.tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
@@ -76,10 +54,10 @@ def tooldojo(command: str, model: Path, store: Path, directory: Path, *more: str
 
 
 def test_each_stage_leaves_an_adapter_for_the_next(
-    model: Path, store: Path, small_chat: Chat, tmp_path: Path
+    small_model: Path, store: Path, small_chat: Chat, tmp_path: Path
 ) -> None:
     conventions = conventions_of(small_chat, [WORLD])
-    dpo = tooldojo("dpo", model, store, tmp_path / "dpo")
+    dpo = tooldojo("dpo", small_model, store, tmp_path / "dpo")
     assert dpo["train_pairs"] + dpo["held_out_pairs"] == TASKS and dpo["left_out"] == {}
     assert dpo["held_out_accuracy"]["trials"] == dpo["held_out_pairs"] > 0
     kto = tooldojo("kto", Path(dpo["adapter"]), store, tmp_path / "kto")
@@ -97,9 +75,9 @@ def test_each_stage_leaves_an_adapter_for_the_next(
 
 
 def test_a_store_without_pairs_is_one_line_and_no_run(
-    model: Path, store: Path, tmp_path: Path
+    small_model: Path, store: Path, tmp_path: Path
 ) -> None:
-    keys = (f"policy.model={model}", f"run.dir={tmp_path / 'run'}")
+    keys = (f"policy.model={small_model}", f"run.dir={tmp_path / 'run'}")
     worlds = 'task.worlds=["tooldojo/Travel-v0"]'
     for command in ("dpo", "reward"):
         done = CliRunner().invoke(app, [command, *keys, worlds, "--data", str(store)])
