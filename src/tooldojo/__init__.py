@@ -1,5 +1,6 @@
 """Tooldojo: worlds, verifiers, rollouts and training for language models that use tools."""
 
+from tooldojo.envs.authoring import world
 from tooldojo.envs.draft import Draft, call, steps
 from tooldojo.envs.registry import register
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
@@ -21,4 +22,5 @@ __all__ = [
     "register",
     "steps",
     "tool",
+    "world",
 ]
