@@ -166,7 +166,8 @@ def _method(function: Callable[..., object]) -> Callable[..., object]:
     async def acall(self: World, /, **arguments: Any) -> object:
         return await function(self.state, **arguments)
 
-    method = functools.wraps(function)(acall if inspect.iscoroutinefunction(function) else call)
+    method: Any = acall if inspect.iscoroutinefunction(function) else call
+    functools.update_wrapper(method, function)
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     method.__signature__ = inspect.Signature([own, *others])
     return method
