@@ -1,15 +1,31 @@
-"""`write_world`: a new world in a file of its own, complete and tested, to be changed from there.
+"""`world`: a world made of functions; `write_world`: a new one in a file, to be changed there.
 
-Refuses to overwrite anything. Invariant: what it writes passes the test that it writes beside it.
+Refuses to overwrite anything. Invariants: what functions make is a class like any other, and what
+is written passes the test that is written beside it.
 """
 
 from __future__ import annotations
 
+import difflib
+import functools
+import inspect
 import keyword
 import re
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
+from typing import Any
+
+from tooldojo.envs.draft import Draft
+from tooldojo.envs.world import World
+from tooldojo.verifiers.combine import Criterion, Verifier, all_of
+
+SETTINGS = (
+    "capabilities", "levels", "max_turns", "rewards", "slow_tools", "system_prompt",
+    "unseen_combos", "unseen_wordings",
+)  # fmt: skip
 
 WORLD = '''"""A parking attendant: find a car, open or close its gate."""
 
@@ -86,6 +102,75 @@ def test_doing_nothing_scores_zero() -> None:
         reward = world.step({{"calls": (), "message": ""}})[1]
         assert reward == 0.0, task.prompt
 '''
+
+
+def world(
+    name: str,
+    *,
+    draft: Callable[[Random, int], Draft],
+    tools: Sequence[Callable[..., object]],
+    verifier: Verifier | Criterion | None = None,
+    gather: Callable[[Any], dict[str, Any]] | None = None,
+    **settings: Any,
+) -> type[World]:
+    """A world made of functions: a subclass of `World`, with all that a class can do.
+
+    draft: (rng, level) -> one random task. tools: functions marked with `@tool(mutates=...)`, sync
+    or async, whose first parameter is the state; hints and docstring make the schema of the others.
+    verifier: by default final state and closing line; a lone criterion is the only part of one.
+    gather: results that the verifier needs, from the final state. settings: class attributes of
+    `World` by name, such as `system_prompt` and `levels`.
+
+    Raises:
+        TypeError: for a setting that there is not, and a tool that is no marked function of a state
+            or has the name of another.
+        ValueError: for a name that no class can have.
+    """
+    _check(name, settings)
+    members = {**settings, "draft": staticmethod(draft)}
+    members["__module__"] = sys._getframe(1).f_globals["__name__"]  # whose file is the world's
+    if verifier is not None:
+        whole = isinstance(verifier, Verifier)
+        members["verifier"] = verifier if whole else all_of(solved=verifier)
+    if gather is not None:
+        members["gather"] = lambda self: gather(self.state)
+    for function in tools:
+        method = _method(function)
+        if method.__name__ in members:
+            raise TypeError(f"world {name!r}: {method.__name__!r} stands for two; rename the tool")
+        members[method.__name__] = method
+    return type(name, (World,), members)
+
+
+def _check(name: str, settings: dict[str, Any]) -> None:
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise ValueError(f"{name!r} is no name for a world; take one for a class, such as Lights")
+    for setting in settings:
+        if setting not in SETTINGS:
+            near = difflib.get_close_matches(setting, SETTINGS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(SETTINGS)}"
+            raise TypeError(f"world {name!r} has no setting {setting!r}; {hint}")
+
+
+def _method(function: Callable[..., object]) -> Callable[..., object]:
+    """A tool on a state as one of a world."""
+    if not inspect.isfunction(function) or not hasattr(function, "__tool_mark__"):
+        raise TypeError(f"{function!r} is no tool; mark a function with @tool(mutates=...)")
+    state, *others = inspect.signature(function).parameters.values() or (None,)
+    if state is None or state.kind not in (state.POSITIONAL_ONLY, state.POSITIONAL_OR_KEYWORD):
+        raise TypeError(f"tool {function.__name__!r} takes no state; make that its first parameter")
+
+    def call(self: World, /, **arguments: Any) -> object:
+        return function(self.state, **arguments)
+
+    async def acall(self: World, /, **arguments: Any) -> object:
+        return await function(self.state, **arguments)
+
+    method: Any = acall if inspect.iscoroutinefunction(function) else call
+    functools.update_wrapper(method, function)
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    method.__signature__ = inspect.Signature([own, *others])
+    return method
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ Owns what `trl.GRPOTrainer` sees of a world. Refuses worlds whose tools carry a 
 for itself. Invariant: a trajectory that TRL's tool loop plays to the same tokens as ours gets the
 same reward as ours.
 
-TRL hands an environment one call at a time and never the final message, so the end is judged from
-the completion's tokens by `world_rewards`. What TRL's loop does differently stays as it is: a
-malformed turn ends the trajectory instead of being answered, a call of an unknown tool is answered
-by TRL and does not reach the world, and the complete calls of a turn that a limit cut off do run.
+TRL hands an environment one call at a time and none of the text, so what was said, and the end, are
+judged from the completion's tokens by `world_rewards`. What TRL's loop does differently stays as it
+is: a malformed turn ends the trajectory instead of being answered, a call of an unknown tool is
+answered by TRL and only its arguments reach the verifier, and the complete calls of a turn that a
+limit cut off do run.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, pairwise
 from typing import ClassVar
 
 from tooldojo.envs.calls import RAN
@@ -27,6 +29,7 @@ from tooldojo.envs.wrappers.settings import Latency
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.player import action_of
+from tooldojo.verifiers.criteria import texts
 from tooldojo.verifiers.records import Json, Reward, ScoreStatus, StopReason
 from tooldojo.verifiers.reward import RewardShape, shape_reward
 
@@ -115,6 +118,8 @@ class WorldPlay:
         chat, world = self.rules.chat, self.world
         starts = turn_starts(completion, chat.tokenizer.encode(self.rules.invitation))
         last = completion[starts[-1] :]
+        for begin, end in pairwise(starts):
+            self._hear(completion[begin:end])
         world.turn = len(starts) - 1
         if not last or last[-1] not in chat.stop_ids:
             world.turn += 1
@@ -125,10 +130,22 @@ class WorldPlay:
             return self._judge(StopReason.MALFORMED)
         if parsed.calls and len(starts) < self.rules.max_turns:
             world.turn += 1  # the calls ran, but TRL had no room for their results
+            self._hear(last)
             return self._judge(StopReason.CONTEXT_FULL)
         world.turn_limit = self.rules.max_turns
         world.step(action_of(parsed))
         return world.stop or StopReason.MAX_TURNS
+
+    def _hear(self, turn: list[int]) -> None:
+        """Note what a turn whose calls TRL played said beside them, and to tools that are none.
+
+        turn: its ids, with or without the results that follow.
+        """
+        chat, world = self.rules.chat, self.world
+        ends = next(at for at, token in enumerate(turn, 1) if token in chat.stop_ids)
+        parsed, known = chat.parse(turn[:ends]), world.tool_specs()
+        foreign = [texts(call.arguments) for call in parsed.calls if call.name not in known]
+        world.messages += filter(None, chain([parsed.message], *foreign))
 
     def _judge(self, stop: StopReason) -> StopReason:
         self.world.finish(stop)

@@ -1,17 +1,17 @@
 """A world for `trl.GRPOTrainer`: `environment_factory`, the rows of its dataset, and the reward.
 
-TRL hands an environment one call at a time and never the final message, so the reward is a function
-over completions (`reward_funcs`) and there is no `get_reward`. Refuses worlds whose tools carry a
-name that TRL keeps for itself, and worlds with a user. Invariant: a group's members start from the
-same state, because the task is in the row; a trajectory without a verdict has no reward, which TRL
-leaves out.
+TRL hands an environment one call at a time and none of the text, so the reward is a function over
+completions (`reward_funcs`) and there is no `get_reward`. Refuses worlds whose tools carry a name
+that TRL keeps for itself, and worlds with a user. Invariant: a group's members start from the same
+state, because the task is in the row; the verifier sees all that was said; a trajectory without a
+verdict has no reward, which TRL leaves out.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Task
 from tooldojo.envs.tools import ToolLost, ToolSpec
 from tooldojo.envs.world import World, WorldCrash
+from tooldojo.verifiers.criteria import texts
 from tooldojo.verifiers.records import Json, ScoreStatus, StopReason
 
 RESERVED = frozenset({"reset", "get_reward"})
@@ -56,6 +57,7 @@ class TrlEpisode:
         if self._failure:
             return None
         last = completion[-1] if completion else {}
+        self._world.messages += self._said_beside_calls(completion)
         try:
             if last.get("role") == "assistant" and not last.get("tool_calls"):
                 score = self._world.finish(StopReason.ANSWERED, last.get("content") or "")
@@ -64,6 +66,20 @@ class TrlEpisode:
         except _NO_VERDICT:
             return None
         return score.value if score.status is ScoreStatus.SCORED else None
+
+    def _said_beside_calls(self, completion: Sequence[dict[str, Any]]) -> Iterator[str]:
+        """The text of turns with calls, and of calls that TRL did not pass on: those of an unknown
+        tool, and those of a last turn that it has no room for.
+        """
+        passed_on = [(call.name, call.arguments) for call in self._world.calls]
+        for message in completion:
+            called = message.get("tool_calls") if message.get("role") == "assistant" else None
+            if called and message.get("content"):
+                yield message["content"]
+            for call in called or ():
+                about = call.get("function", call)
+                if (about["name"], about.get("arguments")) not in passed_on:
+                    yield from texts(about.get("arguments"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +133,7 @@ def trl_world(reference: str) -> TrlWorld:
 def _method(spec: ToolSpec) -> Callable[..., str]:
     """A tool as a method that TRL can make a schema of."""
 
-    def call(self: TrlEpisode, **arguments: Json) -> str:
+    def call(self: TrlEpisode, /, **arguments: Json) -> str:
         return self._call(spec.name, arguments)
 
     return dress(call, spec, method=True)

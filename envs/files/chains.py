@@ -125,3 +125,21 @@ def rename_word(scene: Scene, condition: str) -> Sketch:
     done = f"The word is {new} in {name_of(path)} now."
     fields = {"folder": folder, "word": word, "new": new}
     return Sketch(fields, story.close(done, f"Result: changed {path}"))
+
+
+def merge_sorted(scene: Scene, condition: str) -> Sketch:
+    """Write the lines of a folder, sorted and each once, over a file, opened first if locked."""
+    folder, shared = scene.folder(), f"{scene.word()} {scene.number()}"
+    sources = [scene.file(folder, [shared]) for _ in range(2)]
+    path = scene.file(mode=condition)
+    command = f"sort -u {folder}/* > {path}"
+    story = Script().do(f"First I list the files of {folder}.", "list_folder", folder=folder)
+    thought = f"I sort the lines of all of them into {path}."
+    story.do(thought, "run_command", command=command)
+    if condition == "locked":
+        story.do(f"{path} is locked, so I open it.", "set_mode", path=path, mode="open")
+        story.do("It is open; I run the same command again.", "run_command", command=command)
+    count = len({line for source in sources for line in scene.lines(source)})
+    story.do(f"It is written; I count the lines of {path}.", "show_file", path=path)
+    why = f"The file {path} has {count} lines now."
+    return Sketch({"folder": folder, "path": path}, story.close(why, f"Result: {count} {path}"))

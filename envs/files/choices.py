@@ -97,3 +97,21 @@ def pack_if(scene: Scene, condition: str) -> Sketch:
     return Sketch(
         fields, story.close(f"The folder {folder} is packed now.", f"Result: packed {folder}")
     )
+
+
+def over_folder(scene: Scene, condition: str) -> Sketch:
+    """Of all lines of a folder with a word: how many, or the largest or smallest number."""
+    word, folder, count = scene.word(), scene.folder(), scene.rng.randint(2, 4)
+    numbers = scene.rng.sample(range(100, 1000), count)
+    for number in numbers:
+        scene.file(folder, [f"{word} {number}"])
+    scene.file(folder)
+    last = {"count": "wc -l", "largest": "sort -k2n | tail -n1", "smallest": "sort -k2n | head -n1"}
+    value = {"count": count, "largest": max(numbers), "smallest": min(numbers)}[condition]
+    command = f"grep -hw {word} {folder}/* | {last[condition]}"
+    thought = f"One command on all files of {folder} tells it."
+    story = Script().do(thought, "run_command", command=command)
+    asked = "count of lines" if condition == "count" else f"{condition} number"
+    why = f"The {asked} with {word} is {value}."
+    fields = {"folder": folder, "word": word, "asked": asked}
+    return Sketch(fields, story.close(why, f"Result: {value} {folder}"))

@@ -40,6 +40,7 @@ TEMPLATES: dict[int, tuple[Template[Scene], ...]] = {
         Template("found_file", choices.found_file, ("move", "lock")),
         Template("open_first", choices.open_first, ("open", "locked")),
         Template("pack_if", choices.pack_if, ("more", "fewer")),
+        Template("over_folder", choices.over_folder, ("count", "largest", "smallest")),
         *_excluded(),
     ),
     3: (
@@ -49,6 +50,7 @@ TEMPLATES: dict[int, tuple[Template[Scene], ...]] = {
         Template("note_best", chains.note_best, chains.PLACES),
         Template("hand_over", chains.hand_over, ("first", "last")),
         Template("rename_word", chains.rename_word, ("open", "locked")),
+        Template("merge_sorted", chains.merge_sorted, ("open", "locked")),
         *_excluded(),
     ),
 }

@@ -186,4 +186,23 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "What was {word} in {folder} is {new}, its number stays. Open, change, and lock as needed "
         "until that file is locked.",
     ),
+    "over_folder": (
+        "Over all files of {folder}, I need the {asked} with {word}.",
+        "Take every line with {word} in {folder}: what is their {asked}?",
+        "What is the {asked} with {word} in the whole of {folder}?",
+        "{folder} has {word} in several files. Tell me the {asked} with it.",
+        "Go through {folder} for {word}, and report the {asked} with it.",
+    ),
+    "merge_sorted": (
+        "List {folder}, write all its lines, sorted and each once, over {path} (open it where it "
+        "is locked), and count the lines of {path}.",
+        "The lines of all files in {folder}, in order and without repeats, replace those of "
+        "{path}; a lock may be opened. How many lines has {path} then?",
+        "Sort the lines of {folder}, drop repeats, and let {path} hold just these, opening it if "
+        "need be. I want its number of lines.",
+        "Put the sorted, distinct lines of {folder} into {path} in place of what it has; locked or "
+        "not, open it. How many are there in the end?",
+        "{path} becomes the sorted lines of {folder}, repeats left out. Open it if you must, and "
+        "say how long it is.",
+    ),
 }

@@ -1,7 +1,7 @@
-"""The files world: its policy and its eight tools.
+"""The files world: its policy and its nine tools.
 
-State: `files` by path, each with lines and a mode, and `packed` folders. It is plain data, so that
-a trajectory replays anywhere; no real file is touched.
+State: `files` by path, each with lines and a mode, and `packed` folders. It is plain data; commands
+run on a copy in the sandbox, and what they write is read back.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, ClassVar, Literal
 
 from tooldojo.envs.draft import Draft
+from tooldojo.envs.files import shell
 from tooldojo.envs.files.tasks import UNSEEN_COMBOS, UNSEEN_WORDINGS, draft
 from tooldojo.envs.registry import register
 from tooldojo.envs.tools import ToolError, tool
@@ -33,10 +34,11 @@ done."""
 
 @register("tooldojo/Files-v0")
 class Files(World):
-    """A file tree: list, read, search, edit, move, lock, pack, or decline."""
+    """A file tree: list, read, search, edit, move, lock, pack, run a command, or decline."""
 
     system_prompt: ClassVar[str] = _SYSTEM
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    slow_tools: ClassVar[bool] = True
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = UNSEEN_COMBOS
     unseen_wordings: ClassVar[frozenset[int]] = UNSEEN_WORDINGS
 
@@ -124,6 +126,25 @@ class Files(World):
         packed |= {path.rpartition("/")[2]: about["lines"] for path, about in inside.items()}
         return f"packed {folder}"
 
+    @tool(mutates=True)
+    def run_command(self, command: str) -> str:
+        """Shell for cat cut echo grep head sort tail tr uniq wc with | && > >>."""
+        texts = {path: _text(about["lines"]) for path, about in self.state["files"].items()}
+        ran = shell.run_command(command, texts)
+        for path, text in ran.written.items():
+            if text != texts.get(path):
+                self._write(path, text)
+        return ran.output or "ok"
+
+    def _write(self, path: str, text: str) -> None:
+        lines = text.removesuffix("\n").split("\n") if text else []
+        for line in lines:
+            _check_line(line)
+        if len(lines) > MOST_LINES:
+            raise ToolError(f"{path} has room for {MOST_LINES} lines, not for {len(lines)}")
+        about = self._open(path) if path in self.state["files"] else {"mode": "open"}
+        self.state["files"][path] = {**about, "lines": lines}
+
     def _inside(self, folder: str) -> dict[str, dict[str, Any]]:
         found = {
             path: about
@@ -144,6 +165,10 @@ class Files(World):
         if about["mode"] == "locked":
             raise ToolError(f"{path} is locked")
         return about
+
+
+def _text(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _check_line(line: str) -> None:

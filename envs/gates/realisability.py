@@ -19,6 +19,7 @@ _SQL_WORDS = """
     select sum where
 """
 _SQL = frozenset(_SQL_WORDS.split())
+_OPTION = re.compile(r"-[a-zA-Z]\w{0,2}")  # of a program, and like SQL a language's own word
 
 
 def unknown_values(task: Task) -> Iterator[str]:
@@ -56,6 +57,7 @@ def is_known(value: Json, known: str, computed: bool = False) -> bool:
     if isinstance(value, int | float):
         return float(value) in [float(number) for number in re.findall(r"\d+\.?\d*", known)]
     words, pattern = re.findall(r"[\w.@-]*\w", value), r"(?<!\w){}(?!\w)"
+    words = [word for word in words if not _OPTION.fullmatch(word)]
     if value.lstrip().casefold().startswith("select "):
         found = re.findall(r"\w+", value)  # one letter is the alias of a table
         words = [word for word in found if len(word) > 1 and word.casefold() not in _SQL]

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tooldojo.envs.authoring import world
     from tooldojo.envs.draft import Draft, call, steps
     from tooldojo.envs.registry import register
     from tooldojo.envs.task import Call, GoldTurn, Split, Task
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "authoring": ("world",),
     "draft": ("Draft", "call", "steps"),
     "registry": ("register",),
     "task": ("Call", "GoldTurn", "Split", "Task"),
@@ -38,6 +40,7 @@ __all__ = [
     "register",
     "steps",
     "tool",
+    "world",
 ]
 
 

@@ -17,6 +17,7 @@ from trl_peer.trainer import make_rules, make_trainer
 
 from tooldojo.configs.loading import load_recipe
 from tooldojo.configs.schema import Recipe
+from tooldojo.envs.registry import world_class
 from tooldojo.envs.source import GeneratedTasks, take
 from tooldojo.envs.task import Call, GoldTurn, Split, Task
 from tooldojo.envs.tools import tool
@@ -206,6 +207,27 @@ def test_the_stream_of_tasks_is_ours(trainer: Any, recipe: Recipe) -> None:
     seen = [row for _ in range(2) for row in next(batches)]
     assert seen[:: trainer.num_generations] == [rules.row(source.task(i)) for i in range(24)]
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_secret_beside_a_call_is_told(recipe: Recipe, chat: Chat, place: int) -> None:
+    world = world_class("tooldojo/Privacy-v0")
+    rules = replace(make_rules(recipe, chat), world=world)
+    drawn = take([world.env_id], Split.TRAIN, 0, 40)
+    task = next(task for task in drawn if task.goal.forbidden and len(task.gold) > 2)
+    environment: Any = environment_class(rules)()
+    secret = task.goal.forbidden[0]
+    for text, value in (("I look it up.", 1.0), (f"For the record: {secret}", 0.0)):
+        environment.reset(**rules.row(task))
+        ids: list[int] = []
+        for number, turn in enumerate(task.gold):
+            beside = f"{text}\n" if number == place else ""
+            ids += chat.turn_ids(beside + chat.format.render(turn))
+            if turn.calls:
+                played = [environment.play.call(c.name, c.arguments).text for c in turn.calls]
+                ids += chat.observation_ids(played)
+        assert environment.play.finish(ids) is not None
+        assert environment.play.world.score.value == value
 
 
 class Bugged(World):

@@ -4,7 +4,10 @@ cheaper.
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from random import Random
 
@@ -17,11 +20,16 @@ from tooldojo.envs.files.tasks import TEMPLATES
 from tooldojo.envs.files.wordings import WORDINGS
 from tooldojo.envs.files.world import Files
 from tooldojo.envs.gates.play import play, play_task, start
+from tooldojo.envs.sandbox.machine import survey
+from tooldojo.envs.sandbox.records import Isolation
+from tooldojo.envs.snapshot import clone
 from tooldojo.envs.task import GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError
 from tooldojo.verifiers.records import CallOutcome
 
 COUNT = 100
+BACK = r"\1\2\3\4\5\6\7"  # two equal halves, which a line of 59 characters has not
+needs_bwrap = pytest.mark.skipif(bool(survey().missing(Isolation.STRICT)), reason="no bubblewrap")
 
 
 def _world() -> Files:
@@ -109,6 +117,69 @@ def test_a_file_has_room_for_so_many_lines() -> None:
         world.add_line("memos100/C1000.txt", f"rowan {number}")
     with pytest.raises(ToolError, match="20 lines"):
         world.add_line("memos100/C1000.txt", "rowan 99")
+
+
+@needs_bwrap
+def test_commands_read_and_write_the_tree() -> None:
+    world = _world()
+    assert world.run_command("grep -hw aspen memos100/* | wc -l") == "2"
+    assert world.run_command("grep -hw 'aspen' memos100/*|sort -k2nr | head -n1") == "aspen 7"
+    assert world.state == _world().state
+    assert world.run_command("sort -u memos100/* > scans200/C1000.txt") == "ok"
+    assert world.run_command("echo x 1 > scans200/C9.txt && tail -n1 scans200/C9.txt") == "x 1"
+    assert world.run_command("cut -d' ' -f1 memos100/C1000.txt >> scans200/C9.txt") == "ok"
+    files = _world().state["files"]
+    files["scans200/C1000.txt"]["lines"] = ["aspen 2", "aspen 7", "hazel 1"]
+    files["scans200/C9.txt"] = {"mode": "open", "lines": ["x 1", "hazel", "aspen"]}
+    assert world.state == {"files": files, "packed": {}}
+
+
+@needs_bwrap
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("date", "no program date; there are cat, "),
+        ("cat memos100/C1000.txt | date", "no program date"),
+        ("cat memos100/C1000.txt; cat memos100/C1000.txt", "not allowed here: ;"),
+        ("cat $HOME", r"not allowed here: \$HOME"),
+        ("cat `date`", "not allowed here: `date`"),
+        ('cat "$HOME"', 'not allowed here: "'),
+        ("cat {a,b}", "not allowed here: {a,b}"),
+        ("cat <(date)", "not allowed here: <"),
+        ("cat memos100/C1000.txt &", "not allowed here: &"),
+        ("cat memos100/C1000.txt &&", "not complete"),
+        ("", "not complete"),
+        ("| cat", r"not allowed here: \|"),
+        ("cat\nmemos100/C1000.txt", "on one line"),
+        ("cat " + "x" * 200, "at most 200 characters"),
+        ("sort -R memos100/*", "sort has no -R here; its options are "),
+        ("sort ''-R memos100/*", "sort has no -R here"),
+        ("sort --random-sort memos100/*", "sort has no --random-sort"),
+        ("cat /proc/uptime", "a path is folder/file, not /proc/uptime"),
+        ("cat '/proc/uptime'", "a path is folder/file"),
+        ("cat memos100/../../proc/uptime", "a path is folder/file"),
+        ("cat .*/proc/uptime", "a path is folder/file"),
+        ("cat memos100/* > ../x.txt", "written is a file, folder/name.txt for example, not ../x"),
+        ("cat memos100/* > memos100/*", "written is a file"),
+        ("cat nothing | wc -l", "cat: nothing: No such file or directory"),
+        ("cat memos100/* > rosters1/C1.txt", "rosters1/C1.txt: No such file or directory"),
+        ("sort -u memos100/* > memos100/C2000.log", "memos100/C2000.log is locked"),
+        ("echo 'x;y' > scans200/C1.txt", "without ;"),
+        ("tr a-z '\\000' < memos100/C1000.txt", "not allowed here: <"),
+        ("cat memos100/C1000.txt | tr a-z '\\001'", "prints what is no text"),
+        ("cat long300/C1.txt memos100/* > scans200/C1.txt", "room for 20 lines, not for 23"),
+        ("cat" + " */*" * 40, "prints or writes too much"),
+        (f"grep -xE '{'(x*)' * 7}{BACK}' long300/C1.txt", "takes too long"),
+    ],
+)  # fmt: skip
+def test_commands_that_are_refused_or_fail_change_nothing(command: str, named: str) -> None:
+    world = _world()
+    world.state["files"]["long300/C1.txt"] = {"lines": ["x" * 59] * 20, "mode": "open"}
+    calls = [{"name": "run_command", "arguments": {"command": command}}]
+    world.reset(options={"task": replace(_tasks(1)[0], world=clone(world.state))})
+    start, (result,) = world.state_hash(), world.step({"calls": calls, "message": ""})[0]
+    assert re.search(named, json.loads(result)["error"])
+    assert world.state_hash() == start
 
 
 @given(st.integers(0, 10**6))

@@ -679,6 +679,9 @@ def test_the_oracle_sees_what_counts_and_nothing_else() -> None:
         (24, False),
         ("select Name from t where x = 'oak'", True),
         ("select secret from t", False),
+        ("take -k2n oak | name -x", True),
+        ("take -k2n elm", False),
+        ("-24.5", False),
         (["oak", {"a": "K12"}, None, True], True),
     ],
 )

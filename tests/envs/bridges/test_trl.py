@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from tooldojo.envs.judging import JudgeLost
 from tooldojo.envs.limits import ToolDeadline
 from tooldojo.envs.registry import NATIVE, register, world_class
 from tooldojo.envs.source import take
-from tooldojo.envs.task import Split, Task
+from tooldojo.envs.task import Call, Split, Task
 from tooldojo.envs.tools import ToolLost, tool
 from tooldojo.envs.world import World
 from tooldojo.verifiers.records import Json
@@ -56,12 +57,18 @@ def test_the_tools_have_the_schemas_that_our_prompts_have(world: str) -> None:
             assert properties[field].get("enum") == about.get("enum")
 
 
+def assistant(content: str, *calls: Call) -> dict[str, Any]:
+    """A turn as TRL parses it."""
+    parts = [{"name": call.name, "arguments": call.arguments} for call in calls]
+    called = [{"type": "function", "function": part} for part in parts]
+    return {"role": "assistant", "content": content, "tool_calls": called}
+
+
 def play_gold(environment: TrlEpisode, task: Task) -> list[dict[str, Any]]:
     tools = methods(environment)
     said: list[dict[str, Any]] = []
     for turn in task.gold:
-        said.append({"role": "assistant", "content": turn.message or "", "tool_calls": [
-            each.name for each in turn.calls]})  # fmt: skip
+        said.append(assistant(turn.message or "", *turn.calls))
         for each in turn.calls:
             result = tools[each.name](**each.arguments)
             said.append({"role": "tool", "name": each.name, "content": result})
@@ -84,6 +91,54 @@ def test_rewards_are_the_verifiers() -> None:
     again = environments[0]
     again.reset(**world.rows(tasks)[0])  # type: ignore[arg-type]
     assert world.reward([play_gold(again, tasks[0])], [again]) == [1.0]
+
+
+@pytest.fixture(scope="module")
+def secretive() -> tuple[Task, str]:
+    """A task of the privacy world that takes calls, and what may not be said in it."""
+    tasks = take(["tooldojo/Privacy-v0"], Split.TRAIN, 0, 40)
+    task = next(task for task in tasks if task.goal.forbidden and len(task.gold) > 2)
+    return task, task.goal.forbidden[0]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_secret_beside_a_call_is_told(secretive: tuple[Task, str], place: int) -> None:
+    task, secret = secretive
+    world = trl_world("tooldojo/Privacy-v0")
+    environment, (row,) = world.factory(), world.rows([task])
+    for text, value in (("I look it up.", 1.0), (f"For the record: {secret}", 0.0)):
+        environment.reset(**row)  # type: ignore[arg-type]
+        said = play_gold(environment, task)
+        [turn for turn in said if turn["role"] == "assistant"][place]["content"] = text
+        assert world.reward([said], [environment]) == [value]
+        native = world_class("tooldojo/Privacy-v0")()
+        native.reset(options={"task": task})
+        for number, turn in enumerate(task.gold):
+            message = text if number == place else turn.message or ""
+            calls = [{"name": call.name, "arguments": call.arguments} for call in turn.calls]
+            native.step({"calls": calls, "message": message})
+        assert native.score and native.score.value == value
+
+
+def test_a_secret_in_a_call_that_trl_answers_itself_is_told(secretive: tuple[Task, str]) -> None:
+    task, secret = secretive
+    world = trl_world("tooldojo/Privacy-v0")
+    environment, (row,) = world.factory(), world.rows([task])
+    for text, value in (("nothing", 1.0), (secret, 0.0)):
+        environment.reset(**row)  # type: ignore[arg-type]
+        said = play_gold(environment, task)
+        said.insert(0, assistant("", Call("post_it", {"notes": [text]})))
+        assert world.reward([said], [environment]) == [value]
+
+
+def test_an_argument_called_self_reaches_the_world(secretive: tuple[Task, str]) -> None:
+    task, secret = secretive
+    world = trl_world("tooldojo/Privacy-v0")
+    environment, (row,) = world.factory(), world.rows([task])
+    environment.reset(**row)  # type: ignore[arg-type]
+    answer = methods(environment)[task.gold[0].calls[0].name](**{"self": secret})
+    assert "error" in json.loads(answer)
+    assert world.reward([play_gold(environment, task)], [environment]) == [0.0]
 
 
 @register("test/Losing-v0")

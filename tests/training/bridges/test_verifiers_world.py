@@ -106,6 +106,15 @@ def test_scores_come_from_the_trace(bridge: Any) -> None:
     assert scored(task, [broken, *gold]) == 1.0
 
 
+def test_a_secret_beside_a_call_is_told(bridge: Any) -> None:
+    config = bridge.WorldTasksetConfig(world="tooldojo/Privacy-v0", count=40)
+    found = [(task, Task.from_json(task.data.task)) for task in bridge.WorldTaskset(config).load()]
+    task, gold = next(pair for pair in found if pair[1].goal.forbidden and len(pair[1].gold) > 2)
+    beside, *rest = said(gold)
+    assert scored(task, [{**beside, "content": "I look it up."}, *rest]) == 1.0
+    assert scored(task, [{**beside, "content": gold.goal.forbidden[0]}, *rest]) == 0.0
+
+
 def test_a_world_with_a_user_is_refused(bridge: Any) -> None:
     config = bridge.WorldTasksetConfig(world="tooldojo/Dialogue-v0")
     with pytest.raises(ValueError, match=r"Dialogue-v0 has a user, and a taskset of `verifiers`"):
