@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tooldojo.verifiers.binding import FACTS, facts_for, named_arguments
-from tooldojo.verifiers.criteria import Component, answer, final_state
+from tooldojo.verifiers.criteria import Component, answer, final_state, looked_unless
 from tooldojo.verifiers.judged import Judged, opinion_on
 from tooldojo.verifiers.records import Evidence, Goal, Score
 
@@ -88,3 +88,9 @@ def all_of(**criteria: Criterion) -> Verifier:
 def state_and_answer() -> Verifier:
     """The usual verdict: the right final state, and the right closing line."""
     return all_of(final_state=final_state, answer=answer)
+
+
+def state_answer_and_look(*unseen: str, **more: Criterion) -> Verifier:
+    """`state_and_answer` that pays no guess: `looked_unless(*unseen)`, and further criteria."""
+    looked = looked_unless(*unseen)
+    return all_of(final_state=final_state, answer=answer, looked=looked, **more)

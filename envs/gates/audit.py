@@ -9,7 +9,7 @@ many of those are a finding. Limits on turns do not hold here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from tooldojo.envs.gates.check import sample_tasks
 from tooldojo.envs.gates.mutants import Case, Mutant, make_case
@@ -27,6 +27,7 @@ from tooldojo.verifiers.intervals import Proportion, wilson
 from tooldojo.verifiers.records import Json
 
 MAX_EQUIVALENT = 0.05  # share of an operator's mutants above which it says little
+MAX_DISPUTED = 0.05  # share of an operator's equivalents that the verifier may reject
 KINDS = {"policy": POLICIES, "mutation": OPERATORS, "rewrite": REWRITES}
 _BATCH = 40  # tasks among which the nearest other one is looked for
 _PER_TASK = 12  # trajectories
@@ -37,7 +38,8 @@ _SHOWN = 50  # findings kept in a report
 class Tally:
     """Counts of one operator: judged trajectories, excluded equivalents, wrong verdicts.
 
-    disputed: how many of the equivalents the verifier rejects, so that it or the oracle is wrong.
+    disputed: how many of the equivalents the verifier rejects, so that it or the oracle is wrong;
+    dispute: the first of them.
     """
 
     kind: str
@@ -46,6 +48,7 @@ class Tally:
     equivalents: int = 0
     errors: int = 0
     disputed: int = 0
+    dispute: Finding | None = None
 
     @property
     def rate(self) -> Proportion | None:
@@ -157,19 +160,35 @@ def audit_world(
         progress(report.trajectories)
         if report.trajectories >= trajectories:
             break
-    _note_equivalents(report)
+    for row in report.rows:
+        _note_equivalents(report, row)
+        _note_disputes(report, row)
     return report
 
 
-def _note_equivalents(report: AuditReport) -> None:
-    """Operators whose mutants too often end like the demonstration show little of the verifier; few
-    mutants must not say so by chance, so the interval's lower end decides.
+def _note_equivalents(report: AuditReport, row: Tally) -> None:
+    """An operator whose mutants too often end like the demonstration shows little of the verifier;
+    few mutants must not say so by chance, so the interval's lower end decides.
     """
-    for row in report.rows:
-        made = row.judged + row.equivalents
-        if made and wilson(row.equivalents, made).low > MAX_EQUIVALENT:
-            what = f"{row.equivalents} of {made} mutants end as the demonstration does"
-            report.note(Finding(row.operator, "", f"{what}, so the operator shows little"))
+    if _exceeds(row.equivalents, row.judged + row.equivalents, MAX_EQUIVALENT):
+        what = (
+            f"{row.equivalents} of {row.judged + row.equivalents} mutants end as the demonstration"
+        )
+        report.note(Finding(row.operator, "", f"{what} does, so the operator shows little"))
+
+
+def _note_disputes(report: AuditReport, row: Tally) -> None:
+    """What ends as the demonstration does is right, so a verifier that rejects it is wrong."""
+    if row.dispute and _exceeds(row.disputed, row.equivalents, MAX_DISPUTED):
+        what = (
+            f"{row.disputed} of {row.equivalents} that end as the demonstration does are rejected"
+        )
+        report.note(replace(row.dispute, what=f"{what}; the first: {row.dispute.what}"))
+
+
+def _exceeds(count: int, trials: int, share: float) -> bool:
+    """Whether a rate is above `share` beyond chance."""
+    return trials > 0 and wilson(count, trials).low > share
 
 
 def _audit_task(report: AuditReport, case: Case, trajectories: int) -> None:
@@ -205,7 +224,9 @@ def _judge(report: AuditReport, row: Tally, case: Case, mutant: Mutant) -> None:
     decided = must_accept or mutant.wrong
     if not decided and ending_of(case.task, world.evidence()) == case.ending:
         row.equivalents += 1
-        row.disputed += not accepted
+        if not accepted:
+            row.disputed += 1
+            row.dispute = row.dispute or Finding(row.operator, case.task.id, score.why)
         return None
     row.judged += 1
     if accepted != must_accept:

@@ -161,7 +161,7 @@ def test_forbidden_writes_lose_refusal_tasks() -> None:
         do(world, "cancel_order", order_id=order, reason="unwanted")
         world.step({"calls": (), "message": task.goal.answer})
         assert world.score is not None
-        assert world.score.components == {"final_state": 0.0, "answer": 1.0}
+        assert world.score.components == {"final_state": 0.0, "answer": 1.0, "looked": 1.0}
         assert world.score.value == 0.0
     assert tried
 
