@@ -7,12 +7,12 @@ prompt and the demonstrations; equal votes go to the nearer demonstration.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 
-from tooldojo.envs.similarity import by_likeness
+from tooldojo.envs.similarity import by_likeness, likeness
 from tooldojo.envs.task import Task
 
 NEIGHBOURS = 20  # demonstrations that vote; about as many as a kind of task has among 300
@@ -30,23 +30,30 @@ class Slot:
     place: int
 
 
-def guess(task: Task, demonstrations: Sequence[Task]) -> str:
+def guess(task: Task, demonstrations: Sequence[Task], rules: str = "") -> str:
     """The commonest closing line of the nearest demonstrations, with words of the task's prompt in
     place of words of theirs; "" where none can be filled in.
+
+    Votes count by the likeness squared, so that near ones weigh more. Words of the `rules` (the
+    system prompt) stay as they are.
     """
     nearest = by_likeness(task, demonstrations)[:NEIGHBOURS]
-    patterns = [_pattern(demo.prompt, demo.goal.answer or "") for demo in nearest]
-    votes = Counter(map(_skeleton, patterns))
+    fixed = frozenset(_WORD.findall(rules))
+    patterns = [_pattern(demo.prompt, demo.goal.answer or "", fixed) for demo in nearest]
+    votes: defaultdict[tuple[str, ...], float] = defaultdict(float)
+    for demo, pattern in zip(nearest, patterns, strict=True):
+        votes[_skeleton(pattern)] += likeness(task, demo) ** 2
     ranked = sorted(patterns, key=lambda pattern: -votes[_skeleton(pattern)])
     return next(filter(None, (_filled(each, task.prompt) for each in ranked)), "")
 
 
-def _pattern(prompt: str, line: str) -> list[str | Slot]:
-    """The words of a closing line; the label and the code after it stay as they are."""
+def _pattern(prompt: str, line: str, fixed: Set[str]) -> list[str | Slot]:
+    """The words of a closing line; the label, the code after it and `fixed` words stay."""
     words = _WORD.findall(prompt)
     label, colon, rest = line.partition(":")
     said = rest.split() if colon else label.split()
-    return [*([label + colon] if colon else []), *said[:1], *(_slot(w, words) for w in said[1:])]
+    filled = [word if word in fixed else _slot(word, words) for word in said[1:]]
+    return [*([label + colon] if colon else []), *said[:1], *filled]
 
 
 def _slot(word: str, words: Sequence[str]) -> str | Slot:

@@ -71,7 +71,8 @@ class Script:
         return _turn_of(self.nearest(task), number)
 
     def _guess(self, task: Task, _number: int, _seed: int) -> GoldTurn:
-        return GoldTurn("", (), guess(task, self._of_the_world(task)))
+        rules = world_class(task.env).system_prompt
+        return GoldTurn("", (), guess(task, self._of_the_world(task), rules))
 
     def _random_tool(self, task: Task, number: int, seed: int) -> GoldTurn:
         if number >= RANDOM_CALLS or not world_class(task.env).tool_specs():

@@ -202,9 +202,10 @@ def test_declining_unread_seldom_pays(env_id: str) -> None:
 def test_the_right_line_alone_is_paid_where_nothing_need_be_called(env_id: str) -> None:
     if env_id == "tooldojo/Maths-v0":
         pytest.skip("sums can be done in the head; docs/worlds.md says so")
-    tasks = some_tasks(env_id)
-    scores = [play_task(task, task.gold[-1:]).score for task in tasks]
-    assert [score.success for score in scores] == [len(task.gold) == 1 for task in tasks]
+    for task in some_tasks(env_id):
+        paid = play_task(task, task.gold[-1:]).score.success
+        assert paid or len(task.gold) > 1
+        assert not paid or len(task.gold) == 1 or "refused" in (task.goal.answer or "")
 
 
 def _needs_no_reading(task: Task, policy: str) -> bool:

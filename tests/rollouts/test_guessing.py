@@ -41,3 +41,11 @@ def test_ties_go_to_the_nearer_demonstration() -> None:
     assert guess(asked("Count all blue caps."), pair) == "Answer: 4"
     assert guess(asked("Count all red caps."), pair) == "Answer: 3"
     assert guess(asked("Anything"), []) == ""
+
+
+def test_words_of_the_rules_are_codes_and_not_filled_in() -> None:
+    demonstrations = [asked("Change the address of 12A.", "Result: unsupported address 12A")]
+    asks = asked("Change the street of 99D.")
+    assert guess(asks, demonstrations) == "Result: unsupported street 99D"
+    rules = "Close with unsupported <address>."
+    assert guess(asks, demonstrations, rules) == "Result: unsupported address 99D"
