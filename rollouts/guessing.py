@@ -16,7 +16,7 @@ from tooldojo.envs.similarity import by_likeness, likeness
 from tooldojo.envs.task import Task
 
 NEIGHBOURS = 20  # demonstrations that vote; about as many as a kind of task has among 300
-_WORD = re.compile(r"[\w.@-]*\w")
+_WORD = re.compile(r"[\w./@-]*\w")
 
 
 @dataclass(frozen=True, slots=True)

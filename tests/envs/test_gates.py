@@ -471,7 +471,7 @@ class Cautious(Bank):
     @classmethod
     def draft(cls, rng: Random, level: int) -> Draft:
         one, two = (f"{a}{n}" for a, n in zip("KL", rng.sample(range(10, 99), 2), strict=True))
-        names = {name: _fresh(rng) for name in rng.sample([one, two], 2)}
+        names: dict[str, Any] = {name: _fresh(rng) for name in rng.sample([one, two], 2)}
         gold = [
             _turn(call("balance", account=one)),
             _turn(call("freeze", account=one, level="soft", notify=True)),
