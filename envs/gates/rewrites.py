@@ -175,13 +175,13 @@ def _is_realisable(case: Case, turns: Sequence[GoldTurn]) -> bool:
 
 def retry_after_failure(case: Case) -> Mutant | None:
     """A call that fails and changes nothing, then the right one."""
-    free = [
-        (place, call)
+    tries = [
+        (place, bad)
         for place, turn in enumerate(case.gold)
         for call in turn.calls
-        if call.name not in case.task.faults
+        for bad in _spoilt(call)
+        if bad.name not in case.task.faults
     ]
-    tries = [(place, bad) for place, call in free for bad in _spoilt(call)]
     case.rng.shuffle(tries)
     for place, bad in tries[:_TRIES]:
         before = [*case.gold[:place], GoldTurn("", (bad,))]
