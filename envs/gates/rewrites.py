@@ -18,7 +18,6 @@ from tooldojo.envs.gates.random_calls import grounded_call
 from tooldojo.envs.gates.realisability import unknown_values
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Call, GoldTurn
-from tooldojo.envs.world import World
 from tooldojo.verifiers.combine import Criterion, Verifier
 from tooldojo.verifiers.criteria import answer, answer_by_value, repeats
 from tooldojo.verifiers.exact import number
@@ -163,7 +162,7 @@ def _writes(case: Case, turns: Sequence[GoldTurn]) -> list[Call]:
 
 def _outcome(case: Case, turns: Sequence[GoldTurn]) -> tuple[str, list[str]]:
     """The state before the final message, and what each call gave, whatever their order."""
-    world: World = after(case, turns[:-1])
+    world = after(case, turns[:-1])
     gave = [repr((c.name, c.arguments, c.outcome, c.mutated, c.result)) for c in world.calls]
     return state_digest(world.state), sorted(gave)
 
