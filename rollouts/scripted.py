@@ -19,11 +19,13 @@ from tooldojo.envs.similarity import nearest
 from tooldojo.envs.spaces import ToolCallSpace
 from tooldojo.envs.task import Call, GoldTurn, Task
 from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.guessing import guess
 from tooldojo.rollouts.records import EngineId
 from tooldojo.rollouts.sampler import Sampled, SampleRequest
 
 CONSTANT_REPLY = "Done."
 RANDOM_CALLS = 3  # random_tool calls this often, then replies
+IMITATORS = frozenset({"nearest_demonstration", "guess"})  # need demonstrations
 
 
 class Script:
@@ -32,14 +34,15 @@ class Script:
     gold: the task's own demonstration. random_tool: schema-valid random calls, then a constant
     reply. do_nothing: an empty message. nearest_demonstration: the gold of the demonstration of the
     same world whose prompt shares most words (Jaccard), replayed turn by turn whatever comes back.
+    guess: no call, and the closing line that demonstrations like it suggest (`guessing`).
     """
 
     def __init__(self, policy_name: str, seed: int, demonstrations: Sequence[Task] = ()) -> None:
         if policy_name not in _POLICIES:
             known = ", ".join(_POLICIES)
             raise LookupError(f"unknown scripted policy {policy_name!r}; there are {known}")
-        if policy_name == "nearest_demonstration" and not demonstrations:
-            raise ValueError("nearest_demonstration needs demonstrations; pass training tasks")
+        if policy_name in IMITATORS and not demonstrations:
+            raise ValueError(f"{policy_name} needs demonstrations; pass training tasks")
         self.name, self.seed = policy_name, seed
         self.demonstrations = list(demonstrations)
 
@@ -53,16 +56,23 @@ class Script:
         Raises:
             LookupError: when no demonstration is of the task's world.
         """
+        return nearest(task, self._of_the_world(task))
+
+    def _of_the_world(self, task: Task) -> list[Task]:
         same = [demo for demo in self.demonstrations if demo.env == task.env]
         if not same:
             raise LookupError(f"no demonstration of {task.env}; demonstrate each world that plays")
-        return nearest(task, same)
+        return same
 
     def _gold(self, task: Task, number: int, _seed: int) -> GoldTurn:
         return _turn_of(task, number)
 
     def _nearest(self, task: Task, number: int, _seed: int) -> GoldTurn:
         return _turn_of(self.nearest(task), number)
+
+    def _guess(self, task: Task, _number: int, _seed: int) -> GoldTurn:
+        rules = world_class(task.env).system_prompt
+        return GoldTurn("", (), guess(task, self._of_the_world(task), rules))
 
     def _random_tool(self, task: Task, number: int, seed: int) -> GoldTurn:
         if number >= RANDOM_CALLS or not world_class(task.env).tool_specs():
@@ -113,5 +123,6 @@ _POLICIES: dict[str, Callable[[Script, Task, int, int], GoldTurn]] = {
     "do_nothing": Script._do_nothing,
     "constant_reply": Script._constant_reply,
     "nearest_demonstration": Script._nearest,
+    "guess": Script._guess,
 }
 SCRIPTS = tuple(_POLICIES)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tooldojo.verifiers.binding import FACTS, facts_for, named_arguments
-from tooldojo.verifiers.criteria import Component, answer, final_state
+from tooldojo.verifiers.criteria import Component, answer, final_state, looked_unless
 from tooldojo.verifiers.judged import Judged, opinion_on
 from tooldojo.verifiers.records import Evidence, Goal, Score
 from tooldojo.verifiers.side_effects import no_side_effects
@@ -91,3 +91,9 @@ def state_and_answer() -> Verifier:
     closing line.
     """
     return all_of(final_state=final_state, answer=answer, no_side_effects=no_side_effects)
+
+
+def state_answer_and_look(*unseen: str, **more: Criterion) -> Verifier:
+    """`state_and_answer` that pays no guess: `looked_unless(*unseen)`, and further criteria."""
+    usual = {part.name: part.criterion for part in state_and_answer().parts}
+    return all_of(**usual, looked=looked_unless(*unseen), **more)

@@ -107,6 +107,25 @@ def _value_key(line: str) -> str:
     return " ".join(word if (value := number(word)) is None else str(value) for word in words)
 
 
+def looked_unless(*words: str) -> Callable[[Evidence, Goal], Component]:
+    """A criterion: 1 when a tool ran or a user answered, or the goal's line has one of `words`.
+
+    words: what the rules want said without any call. A tool's refusal counts as a look, because it
+    may be all that there is to find out (`no order 17`); an ill-formed call does not.
+    """
+    unseen = frozenset(words)
+
+    def looked(evidence: Evidence, goal: Goal) -> Component:
+        if not goal.answer:
+            raise MissingGoal("looked needs goal.answer; give the task an expected closing line")
+        if not unseen.isdisjoint(goal.answer.casefold().split()):
+            return Component(1.0)
+        ran = any(call.outcome not in ILL_FORMED for call in evidence.calls)
+        return Component(1.0) if ran else Component(0.0, "answered without looking anything up")
+
+    return looked
+
+
 def withheld(evidence: Evidence, goal: Goal) -> Component:
     """1 when no message and no argument of a call says a forbidden text, else 0.
 

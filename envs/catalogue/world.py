@@ -17,6 +17,7 @@ from tooldojo.envs.draft import Draft
 from tooldojo.envs.registry import register
 from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.world import World
+from tooldojo.verifiers.combine import Verifier, state_answer_and_look
 
 _SYSTEM = """You work with a large catalogue of APIs. Rules:
 1. Find an API with search_apis: its verb (get, find, list, count, set, create, remove), the kind \
@@ -37,6 +38,7 @@ class Catalogue(World):
     system_prompt: ClassVar[str] = _SYSTEM
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
     max_turns: ClassVar[int] = 10
+    verifier: ClassVar[Verifier] = state_answer_and_look("guest", "unsupported")
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = UNSEEN_COMBOS
     unseen_wordings: ClassVar[frozenset[int]] = UNSEEN_WORDINGS
 

@@ -16,6 +16,7 @@ from tooldojo.envs.draft import Draft
 from tooldojo.envs.registry import register
 from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.world import World
+from tooldojo.verifiers.combine import Verifier, state_answer_and_look
 
 _SYSTEM = """You answer questions from a SQLite database. Rules:
 1. Words of a question may differ from names in the database: call describe_table before a \
@@ -37,6 +38,7 @@ class Database(World):
 
     system_prompt: ClassVar[str] = _SYSTEM
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    verifier: ClassVar[Verifier] = state_answer_and_look("unsupported")
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = UNSEEN_COMBOS
     unseen_wordings: ClassVar[frozenset[int]] = UNSEEN_WORDINGS
     _connection: sqlite3.Connection | None = None

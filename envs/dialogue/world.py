@@ -18,6 +18,7 @@ from tooldojo.envs.registry import register
 from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.users import User
 from tooldojo.envs.world import World
+from tooldojo.verifiers.combine import Verifier, state_answer_and_look
 
 _SYSTEM = """You run an internet provider's help desk with tools; the customer answers your \
 messages. Rules:
@@ -41,6 +42,7 @@ class Dialogue(World):
 
     system_prompt: ClassVar[str] = _SYSTEM
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    verifier: ClassVar[Verifier] = state_answer_and_look("refused", "unsupported")
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = UNSEEN_COMBOS
     unseen_wordings: ClassVar[frozenset[int]] = UNSEEN_WORDINGS
     user: User | None = Customer()

@@ -15,6 +15,7 @@ from tooldojo.envs.files.tasks import UNSEEN_COMBOS, UNSEEN_WORDINGS, draft
 from tooldojo.envs.registry import register
 from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.world import World
+from tooldojo.verifiers.combine import Verifier, state_answer_and_look
 
 LONGEST = 60  # characters of a line
 MOST_LINES = 20
@@ -39,6 +40,7 @@ class Files(World):
     system_prompt: ClassVar[str] = _SYSTEM
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
     slow_tools: ClassVar[bool] = True
+    verifier: ClassVar[Verifier] = state_answer_and_look("refused", "unsupported")
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = UNSEEN_COMBOS
     unseen_wordings: ClassVar[frozenset[int]] = UNSEEN_WORDINGS
 

@@ -9,7 +9,7 @@ many of those are a finding. Limits on turns do not hold here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from tooldojo.envs.gates.check import sample_tasks
 from tooldojo.envs.gates.mutants import Case, Mutant, make_case
@@ -27,6 +27,7 @@ from tooldojo.verifiers.intervals import Proportion, wilson
 from tooldojo.verifiers.records import Json
 
 MAX_EQUIVALENT = 0.05  # share of an operator's mutants above which it says little
+MAX_DISPUTED = 0.05  # share of an operator's equivalents that the verifier may reject
 KINDS = {"policy": POLICIES, "mutation": OPERATORS, "rewrite": REWRITES}
 _BATCH = 40  # tasks among which the nearest other one is looked for
 _PER_TASK = 12  # trajectories
@@ -37,7 +38,8 @@ _SHOWN = 50  # findings kept in a report
 class Tally:
     """Counts of one operator: judged trajectories, excluded equivalents, wrong verdicts.
 
-    disputed: how many of the equivalents the verifier rejects, so that it or the oracle is wrong.
+    disputed: how many of the equivalents the verifier rejects, so that it or the oracle is wrong;
+    dispute: the first of them.
     """
 
     kind: str
@@ -46,6 +48,7 @@ class Tally:
     equivalents: int = 0
     errors: int = 0
     disputed: int = 0
+    dispute: Finding | None = None
 
     @property
     def rate(self) -> Proportion | None:
@@ -118,9 +121,17 @@ class AuditReport:
         """
         for row in self.rows:
             made = row.judged + row.equivalents
-            if made and wilson(row.equivalents, made).low > MAX_EQUIVALENT:
+            if _exceeds(row.equivalents, made, MAX_EQUIVALENT):
                 what = f"{row.equivalents} of {made} mutants end as the demonstration does"
                 self.note(Finding(row.operator, "", f"{what}, so the operator shows little"))
+
+    def note_disputes(self) -> None:
+        """What ends as the demonstration does is right; a verifier that rejects it is wrong."""
+        for row in self.rows:
+            if row.dispute and _exceeds(row.disputed, row.equivalents, MAX_DISPUTED):
+                what = f"{row.disputed} of {row.equivalents} that end as the demonstration does"
+                what += f" are rejected; the first: {row.dispute.what}"
+                self.note(replace(row.dispute, what=what))
 
     def to_json(self) -> dict[str, Json]:
         """Plain-data form."""
@@ -168,7 +179,13 @@ def audit_world(
         if report.trajectories >= trajectories:
             break
     report.note_equivalents()
+    report.note_disputes()
     return report
+
+
+def _exceeds(count: int, trials: int, share: float) -> bool:
+    """Whether a rate is above `share` beyond chance."""
+    return trials > 0 and wilson(count, trials).low > share
 
 
 def _audit_task(report: AuditReport, case: Case, trajectories: int) -> None:
@@ -204,7 +221,9 @@ def _judge(report: AuditReport, row: Tally, case: Case, mutant: Mutant) -> None:
     decided = must_accept or mutant.wrong
     if not decided and ending_of(case.task, world.evidence()) == case.ending:
         row.equivalents += 1
-        row.disputed += not accepted
+        if not accepted:
+            row.disputed += 1
+            row.dispute = row.dispute or Finding(row.operator, case.task.id, score.why)
         return None
     row.judged += 1
     if accepted != must_accept:

@@ -1,25 +1,31 @@
-"""Rewrites that change how a right trajectory is written and not what it does.
+"""Rewrites of a right trajectory that leave it right: other spellings, other ways to the same end.
 
-A rewrite must keep the score of 1. Reads that are added avoid tools with planned time-outs, whose
-count of calls they would shift.
+A rewrite must keep the score of 1. Calls that are added avoid tools with planned time-outs, whose
+count of calls they would shift. Invariant: another order is played only where every call answers
+as before, the state ends the same, and no call says what was not known yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 from tooldojo.envs.gates.disguises import DRESSES
-from tooldojo.envs.gates.mutants import Case, Mutant, Operator
+from tooldojo.envs.gates.mutants import Case, Mutant, Operator, after
+from tooldojo.envs.gates.oracle import state_digest
 from tooldojo.envs.gates.play import merged_reads, reply, start
 from tooldojo.envs.gates.random_calls import grounded_call
+from tooldojo.envs.gates.realisability import unknown_values
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Call, GoldTurn
 from tooldojo.verifiers.combine import Criterion, Verifier
 from tooldojo.verifiers.criteria import answer, answer_by_value
 from tooldojo.verifiers.exact import number
 from tooldojo.verifiers.reading import repeats
-from tooldojo.verifiers.records import Json
+from tooldojo.verifiers.records import CallOutcome, Json
+
+_TRIES = 6  # other orders of a kind, or failing calls, tried until one fits
 
 
 def turn_argument_order(case: Case) -> Mutant | None:
@@ -106,6 +112,95 @@ def split_turns(case: Case) -> Mutant | None:
     return Mutant([*single, case.final])
 
 
+def parallel_calls(case: Case) -> Mutant | None:
+    """Two neighbouring turns as one with the calls of both, where the second needs no result of the
+    first.
+    """
+    places = list(range(len(case.gold) - 2))
+    case.rng.shuffle(places)
+    for place in places:
+        one, two = case.gold[place : place + 2]
+        joined = replace(one, calls=(*one.calls, *two.calls))
+        turns = [*case.gold[:place], joined, *case.gold[place + 2 :]]
+        if one.calls and two.calls and _is_realisable(case, turns):
+            return Mutant(turns)
+    return None
+
+
+def reorder_independent_calls(case: Case) -> Mutant | None:
+    """Two neighbouring runs of turns, or the calls of a turn, the other way round, where they
+    commute; other orders of the writes come first.
+    """
+    orders = list(_other_orders(case))
+    if not orders:
+        return None
+    case.rng.shuffle(orders)
+    came, written = _outcome(case, case.gold), _writes(case, case.gold)
+    of_writes = [turns for turns in orders if _writes(case, turns) != written]
+    of_reads = [turns for turns in orders if _writes(case, turns) == written]
+    for turns in [*of_writes[:_TRIES], *of_reads[:_TRIES]]:
+        if _outcome(case, turns) == came and _is_realisable(case, turns):
+            return Mutant(turns)
+    return None
+
+
+def _other_orders(case: Case) -> Iterator[list[GoldTurn]]:
+    """Both runs write, each with the looks among its turns, or both only read."""
+    work = case.gold[:-1]
+    for i, j, k in combinations(range(len(work) + 1), 3):
+        one, two = work[i:j], work[j:k]
+        if one != two and bool(_writes(case, one)) == bool(_writes(case, two)):
+            yield [*work[:i], *two, *one, *case.gold[k:]]
+    for place, turn in enumerate(work):
+        turned = replace(turn, calls=turn.calls[::-1])
+        if turned != turn and len(_writes(case, [turn])) in (0, len(turn.calls)):
+            yield [*work[:place], turned, *case.gold[place + 1 :]]
+
+
+def _writes(case: Case, turns: Sequence[GoldTurn]) -> list[Call]:
+    written = [place.call for place in case.writes]
+    return [call for turn in turns for call in turn.calls if call in written]
+
+
+def _outcome(case: Case, turns: Sequence[GoldTurn]) -> tuple[str, list[str]]:
+    """The state before the final message, and what each call gave, whatever their order."""
+    world = after(case, turns[:-1])
+    gave = [repr((c.name, c.arguments, c.outcome, c.mutated, c.result)) for c in world.calls]
+    return state_digest(world.state), sorted(gave)
+
+
+def _is_realisable(case: Case, turns: Sequence[GoldTurn]) -> bool:
+    """Whether no call says what nothing before it said; the final message is the same."""
+    return not any(unknown_values(replace(case.task, gold=tuple(turns[:-1]))))
+
+
+def retry_after_failure(case: Case) -> Mutant | None:
+    """A call that fails and changes nothing, then the right one."""
+    tries = [
+        (place, bad)
+        for place, turn in enumerate(case.gold)
+        for call in turn.calls
+        for bad in _spoilt(call)
+        if bad.name not in case.task.faults
+    ]
+    case.rng.shuffle(tries)
+    for place, bad in tries[:_TRIES]:
+        before = [*case.gold[:place], GoldTurn("", (bad,))]
+        if after(case, before).calls[-1].outcome is not CallOutcome.OK:
+            return Mutant([*before, *case.gold[place:]])
+    return None
+
+
+def _spoilt(call: Call) -> Iterator[Call]:
+    """A tool that there is not, an argument left out, a text with a letter more."""
+    yield Call(f"{call.name}_now", call.arguments)
+    for name, value in call.arguments.items():
+        rest = {key: other for key, other in call.arguments.items() if key != name}
+        yield Call(call.name, rest)
+        if isinstance(value, str):
+            yield Call(call.name, {**call.arguments, name: f"{value}x"})
+
+
 def respace_answer(case: Case) -> Mutant:
     """White space around and inside the final message."""
     spaced = case.line.replace(" ", case.rng.choice(["  ", " \t"]))
@@ -172,6 +267,9 @@ REWRITES: dict[str, Operator] = {
         repeat_read,
         parallel_reads,
         split_turns,
+        parallel_calls,
+        reorder_independent_calls,
+        retry_after_failure,
         respace_answer,
         explain_answer,
         recase_answer,

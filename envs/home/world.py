@@ -17,6 +17,7 @@ from tooldojo.envs.home.tasks import UNSEEN_COMBOS, UNSEEN_WORDINGS, draft
 from tooldojo.envs.registry import register
 from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.world import World
+from tooldojo.verifiers.combine import Verifier, state_answer_and_look
 
 _SYSTEM = """You run a guest house's devices and robot with tools. Rules:
 1. Refuse heating over 25 and guests under 12; what no tool can do is unsupported. If any part \
@@ -36,6 +37,7 @@ class Home(World):
 
     system_prompt: ClassVar[str] = _SYSTEM
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    verifier: ClassVar[Verifier] = state_answer_and_look("refused", "unsupported")
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = UNSEEN_COMBOS
     unseen_wordings: ClassVar[frozenset[int]] = UNSEEN_WORDINGS
 

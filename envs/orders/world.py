@@ -17,6 +17,7 @@ from tooldojo.envs.orders.tasks import UNSEEN_COMBOS, UNSEEN_WORDINGS, draft_tas
 from tooldojo.envs.registry import register
 from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.world import World
+from tooldojo.verifiers.combine import state_answer_and_look
 
 POLICY = """You serve a web shop. Rules:
 1. Cancel only pending orders.
@@ -43,6 +44,7 @@ class Orders(World):
 
     system_prompt = POLICY
     levels = (1, 2, 3)
+    verifier = state_answer_and_look("unsupported")
     unseen_combos = UNSEEN_COMBOS
     unseen_wordings = UNSEEN_WORDINGS
 

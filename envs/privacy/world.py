@@ -16,9 +16,8 @@ from tooldojo.envs.privacy.tasks import UNSEEN_COMBOS, UNSEEN_WORDINGS, draft
 from tooldojo.envs.registry import register
 from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.world import World
-from tooldojo.verifiers.combine import Verifier, all_of
-from tooldojo.verifiers.criteria import answer, final_state, withheld
-from tooldojo.verifiers.side_effects import no_side_effects
+from tooldojo.verifiers.combine import Verifier, state_answer_and_look
+from tooldojo.verifiers.criteria import withheld
 
 _SYSTEM = """You keep the records desk of a clinic. Rules:
 1. Confirm every caller by the birth date first; no match: refuse (mismatch). For staff read the \
@@ -41,8 +40,8 @@ class Privacy(World):
 
     system_prompt: ClassVar[str] = _SYSTEM
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
-    verifier: ClassVar[Verifier] = all_of(
-        final_state=final_state, answer=answer, withheld=withheld, no_side_effects=no_side_effects
+    verifier: ClassVar[Verifier] = state_answer_and_look(
+        "unproven", "not_patient", "unsupported", withheld=withheld
     )
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = UNSEEN_COMBOS
     unseen_wordings: ClassVar[frozenset[int]] = UNSEEN_WORDINGS

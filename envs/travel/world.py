@@ -16,6 +16,7 @@ from tooldojo.envs.tools import ToolError, tool
 from tooldojo.envs.travel.scene import free_booking_id
 from tooldojo.envs.travel.tasks import UNSEEN_COMBOS, UNSEEN_WORDINGS, draft
 from tooldojo.envs.world import World
+from tooldojo.verifiers.combine import Verifier, state_answer_and_look
 
 _SYSTEM = """You run a travel desk with tools. Rules:
 1. Count only flights with enough free seats; take the cheapest unless told otherwise.
@@ -35,6 +36,7 @@ class Travel(World):
 
     system_prompt: ClassVar[str] = _SYSTEM
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    verifier: ClassVar[Verifier] = state_answer_and_look("refused", "unsupported")
     unseen_combos: ClassVar[frozenset[tuple[str, str]]] = UNSEEN_COMBOS
     unseen_wordings: ClassVar[frozenset[int]] = UNSEEN_WORDINGS
 

@@ -167,9 +167,12 @@ def test_survey_counts_floors_and_the_oracle() -> None:
     assert done.exit_code == 0 and world["policy"] is None and world["tasks"] == 4
     rates = {row["policy"]: (row["success"]["successes"], row["value"]) for row in world["scripts"]}
     assert rates.pop("gold") == (4, 1.0)
+    rates.pop("guess")
     assert set(rates.values()) == {(0, 0.0)} and len(rates) == 4
     shown = run("survey", "tooldojo/Travel-v0", "--tasks", "2")
     assert shown.exit_code == 0 and "do_nothing" in shown.stdout
+    alias = run("envs", "report", "tooldojo/Travel-v0", "--tasks", "2")
+    assert alias.exit_code == 0 and alias.stdout == shown.stdout
     assert "takes a model" in error_line(run("survey", "--policy", "gold"))
     assert "there is no split 'trian'" in error_line(run("survey", "--split", "trian"))
 

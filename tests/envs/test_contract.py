@@ -19,6 +19,7 @@ from tooldojo.envs.gates.check import (
     run_task_check,
     run_world_check,
 )
+from tooldojo.envs.gates.play import play_task
 from tooldojo.envs.gates.realisability import is_known, unknown_values
 from tooldojo.envs.registry import NATIVE, world_class
 from tooldojo.envs.source import take
@@ -195,6 +196,16 @@ def test_declining_unread_seldom_pays(env_id: str) -> None:
         share = len(unread) / len(tasks)
         kinds = Counter((task.template, task.condition) for task in unread)
         assert share <= MOST_UNREAD.get((env_id, level), 0.25), (level, share, kinds)
+
+
+@every_native_world
+def test_the_right_line_alone_is_paid_where_nothing_need_be_called(env_id: str) -> None:
+    if env_id == "tooldojo/Maths-v0":
+        pytest.skip("sums can be done in the head; docs/worlds.md says so")
+    for task in some_tasks(env_id):
+        paid = play_task(task, task.gold[-1:]).score.success
+        assert paid or len(task.gold) > 1
+        assert not paid or len(task.gold) == 1 or "refused" in (task.goal.answer or "")
 
 
 def _needs_no_reading(task: Task, policy: str) -> bool:

@@ -17,9 +17,11 @@ import pytest
 from tooldojo.envs.draft import Draft, call
 from tooldojo.envs.gates.audit import KINDS, MAX_EQUIVALENT, AuditReport, Tally, audit_world
 from tooldojo.envs.gates.check import check_world
+from tooldojo.envs.gates.mutants import make_case
 from tooldojo.envs.gates.oracle import ending_of, last_line, state_digest
 from tooldojo.envs.gates.play import Finding, start
 from tooldojo.envs.gates.realisability import is_known
+from tooldojo.envs.gates.rewrites import reorder_independent_calls
 from tooldojo.envs.registry import register
 from tooldojo.envs.task import Call, GoldTurn, Split
 from tooldojo.envs.tools import ToolError, tool
@@ -34,7 +36,7 @@ from tooldojo.verifiers.criteria import (
     final_state,
     withheld,
 )
-from tooldojo.verifiers.records import Evidence, Goal, Score
+from tooldojo.verifiers.records import CallOutcome, Evidence, Goal, Score
 from tooldojo.verifiers.side_effects import no_side_effects
 
 PURPOSES = ("rent", "books", "tea", "shoes", "music")
@@ -373,6 +375,21 @@ def reads_together(evidence: Evidence, goal: Goal) -> Component:
     return Component(float(len({each.turn for each in evidence.calls[:2]}) == 1))
 
 
+def frozen_as_named(evidence: Evidence, goal: Goal) -> Component:
+    """Pays one order of two writes that do not touch each other."""
+    done = [each.arguments["account"] for each in evidence.calls if each.name == "freeze"]
+    return Component(float(done == sorted(done, key=str)))
+
+
+def no_call_fails(evidence: Evidence, goal: Goal) -> Component:
+    return Component(float(all(each.outcome is CallOutcome.OK for each in evidence.calls)))
+
+
+def one_write_a_turn(evidence: Evidence, goal: Goal) -> Component:
+    turns = [each.turn for each in evidence.calls if each.mutated]
+    return Component(float(len(turns) == len(set(turns))))
+
+
 def strict_state(evidence: Evidence, goal: Goal) -> Component:
     return Component(float(evidence.world_after == goal.world))
 
@@ -447,6 +464,25 @@ class Together(Bank):
     """Always reads twice in one turn."""
 
     joint = 1.0
+
+
+class Cautious(Bank):
+    """Freezes two accounts that have nothing to do with each other."""
+
+    verifier = all_of(final_state=final_state, answer=answer)
+
+    @classmethod
+    def draft(cls, rng: Random, level: int) -> Draft:
+        one, two = (f"{a}{n}" for a, n in zip("KL", rng.sample(range(10, 99), 2), strict=True))
+        names: dict[str, Any] = {name: _fresh(rng) for name in rng.sample([one, two], 2)}
+        gold = [
+            _turn(call("balance", account=one)),
+            _turn(call("freeze", account=one, level="soft", notify=True)),
+            _turn(call("freeze", account=two, level="hard", notify=False)),
+            GoldTurn("", (), f"Result: {one} has {names[one]['balance']}"),
+        ]
+        prompt = f"Freeze {one} (soft), tell the owner, and {two} (hard). What does {one} have?"
+        return Draft(prompt, {"accounts": names}, gold)
 
 
 class Card:
@@ -558,6 +594,9 @@ FAULTS: list[tuple[type[Bank], Verifier, set[str]]] = [
     (Bank, all_of(amounts=amounts_with_a_point, **GOOD), {"respell_numbers"}),
     (Apart, all_of(turns=one_call_a_turn, **GOOD), {"parallel_reads"}),
     (Together, all_of(turns=reads_together, **GOOD), {"split_turns"}),
+    (Cautious, all_of(named=frozen_as_named, **GOOD), {"reorder_independent_calls"}),
+    (Cautious, all_of(clean=no_call_fails, **GOOD), {"retry_after_failure"}),
+    (Cautious, all_of(turns=one_write_a_turn, **GOOD), {"parallel_calls"}),
     (Bank, all_of(state=final_state, said=needs_a_message), {"truncate"}),
     (
         Phone,
@@ -583,7 +622,7 @@ def test_every_operator_is_shown_to_find_a_fault() -> None:
     assert shown == {name for group in KINDS.values() for name in group}
 
 
-def test_mutants_that_change_nothing_are_a_finding_and_disputes_are_counted() -> None:
+def test_mutants_that_change_nothing_are_a_finding_and_so_are_disputes() -> None:
     report = audit_world(Heedless.env_id, 800)
     enum = next(row for row in report.rows if row.operator == "corrupt_enum")
     assert enum.judged == 0 and enum.equivalents >= 20 and enum.disputed == 0
@@ -591,8 +630,34 @@ def test_mutants_that_change_nothing_are_a_finding_and_disputes_are_counted() ->
     assert not report.passed
     assert [f.what.split(",")[0] for f in report.findings if f.check == "corrupt_enum"] == [what]
     strict = judged_by("Strict", all_of(state=strict_state, answer=answer), Heedless)
-    enum = next(row for row in audit_world(strict, 800).rows if row.operator == "corrupt_enum")
+    report = audit_world(strict, 800)
+    enum = next(row for row in report.rows if row.operator == "corrupt_enum")
     assert enum.disputed == enum.equivalents >= 20
+    said = [f for f in report.findings if f.check == "corrupt_enum" and f.task_id]
+    what = f"{enum.disputed} of {enum.disputed} that end as the demonstration does are rejected"
+    assert [f.what for f in said] == [f"{what}; the first: "]
+
+
+def test_other_orders_are_played_only_where_calls_commute() -> None:
+    def orders(world: type[Bank]) -> list[tuple[list[Call], list[Call]]]:
+        """The calls of demonstrations and of what they become."""
+        register(f"test/{world.__name__}-v0")(world)
+        found = []
+        for ordinal in range(8):
+            task = world.make_task(0, Split.TRAIN, 1, ordinal)
+            mutant = reorder_independent_calls(make_case(task, task, Random(ordinal)))
+            assert mutant is not None
+            assert start(task).replay_gold(replace(task, gold=tuple(mutant.turns))).success
+            played = (task.gold, mutant.turns)
+            before, after = ([c for turn in turns for c in turn.calls] for turns in played)
+            found.append((before, after))
+        return found
+
+    for before, after in orders(Cautious):
+        changed = [[c for c in calls if c.name == "freeze"] for calls in (before, after)]
+        assert changed[1] == changed[0][::-1]
+    for before, after in orders(Apart):  # the reads alone, since the history keeps the order
+        assert after == [before[1], before[0], *before[2:]]
 
 
 @pytest.mark.parametrize(("made", "few"), [(20, 2), (30, 3), (100, 9), (1000, 63)])

@@ -162,7 +162,7 @@ def test_forbidden_writes_lose_refusal_tasks() -> None:
         world.step({"calls": (), "message": task.goal.answer})
         assert world.score is not None
         lost = {"final_state": 0.0, "no_side_effects": 0.0}
-        assert world.score.components == {"answer": 1.0, **lost}
+        assert world.score.components == {"answer": 1.0, "looked": 1.0, **lost}
         assert world.score.value == 0.0
     assert tried
 

@@ -142,7 +142,7 @@ def test_gold_scores_one_and_repeats_nothing_forbidden() -> None:
     for task in _all():
         world = _play(task, task.gold)
         assert world.score is not None
-        names = {"final_state", "answer", "withheld", "no_side_effects"}
+        names = {"final_state", "answer", "withheld", "no_side_effects", "looked"}
         assert world.score.components == dict.fromkeys(names, 1.0)
         assert len(task.goal.forbidden) >= 2
         assert len(set(task.goal.forbidden)) == len(task.goal.forbidden)

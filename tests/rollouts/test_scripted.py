@@ -83,5 +83,6 @@ def test_a_gold_group_is_dead(chat: Chat, task: Task, limits: Limits) -> None:
 def test_wrong_arguments_are_named(chat: Chat) -> None:
     with pytest.raises(LookupError, match="do_nothing"):
         ScriptedSampler(chat, "golden", 0)
-    with pytest.raises(ValueError, match="needs demonstrations"):
-        ScriptedSampler(chat, "nearest_demonstration", 0)
+    for name in ("nearest_demonstration", "guess"):
+        with pytest.raises(ValueError, match=f"{name} needs demonstrations"):
+            ScriptedSampler(chat, name, 0)

@@ -22,6 +22,7 @@ from tooldojo.verifiers.criteria import (
     call_match,
     closing_line,
     final_state,
+    looked_unless,
     untouched,
     withheld,
 )
@@ -159,6 +160,26 @@ def test_call_match_counts_each_call_once() -> None:
     assert call_match(evidence(calls=(made("add", n=1), made("add", n=1))), goal).value == 1.0
     failed = evidence(calls=(made("add", CallOutcome.TOOL_ERROR, n=1),))
     assert call_match(failed, goal).value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("line", "outcome", "value"),
+    [
+        ("Result: 7 K1", None, 0.0),
+        ("Result: 7 K1", CallOutcome.OK, 1.0),
+        ("Result: unknown K1", CallOutcome.TOOL_ERROR, 1.0),
+        ("Result: 7 K1", CallOutcome.UNKNOWN_TOOL, 0.0),
+        ("Result: 7 K1", CallOutcome.INVALID_ARGUMENTS, 0.0),
+        ("Result: Refused K1", None, 1.0),
+        ("Result: unrefused K1", None, 0.0),
+    ],
+)
+def test_a_guess_has_not_looked(line: str, outcome: CallOutcome | None, value: float) -> None:
+    calls = () if outcome is None else (made("read", outcome),)
+    verdict = looked_unless("refused", "unsupported")(evidence(line, calls), Goal(answer=line))
+    assert verdict.value == value
+    with pytest.raises(MissingGoal, match="closing line"):
+        looked_unless("refused")(evidence(line), Goal())
 
 
 def test_call_format() -> None:

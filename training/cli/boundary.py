@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEBUG = "TOOLDOJO_DEBUG"
 RESUME = "--resume"
+ALIASES = {("envs", "report"): "survey"}  # other names of a command
 USAGE: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]  # click's, vendored
 
 # By name, so that no heavy module is imported to compare types: what the user asked for is wrong.
@@ -133,6 +134,8 @@ class Boundary(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """See the flags that steer output before any command parses them."""
+        for (group, name), command in ALIASES.items():
+            args = [command, *args[2:]] if args[:2] == [group, name] else args
         traced = "--traceback" in args or bool(os.environ.get(DEBUG))
         typed = (*str(ctx.info_name).split(), *args)
         ctx.obj = Output(typed, "--json" in args, traced)

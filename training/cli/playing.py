@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 PolicyOption = Annotated[
     str,
     typer.Option(
-        help="gold, random_tool, do_nothing, constant_reply, nearest_demonstration; or a model: "
-        "`default`, a directory (also of an adapter), a Hugging Face id; or openai:MODEL@URL."
+        help="gold, random_tool, do_nothing, constant_reply, nearest_demonstration, guess; or "
+        "a model: `default`, a directory (also of an adapter), a Hugging Face id; or "
+        "openai:MODEL@URL."
     ),
 ]
 SplitOption = Annotated[str, typer.Option(help="train, val, test, test_combos or test_wordings.")]
 CONTEXT = 4096  # tokens; a policy that is only watched may use more than one in training
-DEMONSTRATIONS = 300  # training tasks that nearest_demonstration may replay
+DEMONSTRATIONS = 300  # training tasks that an imitating script may look at
 
 
 def play(
@@ -129,8 +130,9 @@ def demonstrations_for(policy: str, worlds: Sequence[str], seed: int) -> list[Ta
     """Training tasks to replay; none for the other scripts."""
     from tooldojo.envs.source import take
     from tooldojo.envs.task import Split
+    from tooldojo.rollouts.scripted import IMITATORS
 
-    if policy != "nearest_demonstration":
+    if policy not in IMITATORS:
         return []
     return [task for world in worlds for task in take([world], Split.TRAIN, seed, DEMONSTRATIONS)]
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tooldojo.envs.task import Task
     from tooldojo.training.evaluation.survey import Earnings, PolicySurvey
+    from tooldojo.verifiers.intervals import Proportion
 
 
 def survey(
@@ -104,6 +105,10 @@ def _policy(
     return survey_policy(policy, groups, sizes)
 
 
+def _of(rate: Proportion | None) -> str:
+    return f"{rate.successes} of {rate.trials}" if rate else ""
+
+
 def _show(
     screen: Console, env_id: str, rows: Sequence[Earnings], played: PolicySurvey | None
 ) -> None:
@@ -111,12 +116,13 @@ def _show(
 
     table = Table(title=env_id, title_justify="left")
     table.add_column("policy", no_wrap=True)
-    for name in ("success", "95 % interval", "value"):
+    for name in ("success", "95 % interval", "value", "calls needed", "none needed"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         rate = row.success
         between = f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
-        table.add_row(row.policy, f"{100 * rate.rate:.1f} %", between, f"{row.value:.3f}")
+        apart = [_of(row.calling), _of(row.idle)]
+        table.add_row(row.policy, f"{100 * rate.rate:.1f} %", between, f"{row.value:.3f}", *apart)
     screen.print(table)
     if played is None:
         return

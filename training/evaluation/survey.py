@@ -19,17 +19,23 @@ from tooldojo.rollouts.scripted import Script
 from tooldojo.training.scripted_play import play_script
 from tooldojo.verifiers.intervals import Proportion, wilson
 
-FLOORS = ("do_nothing", "constant_reply", "random_tool", "nearest_demonstration")
+FLOORS = ("do_nothing", "constant_reply", "random_tool", "nearest_demonstration", "guess")
 ORACLE = "gold"
 
 
 @dataclass(frozen=True, slots=True)
 class Earnings:
-    """What a scripted policy earned: success, and the mean of the scores' values."""
+    """What a scripted policy earned: success, and the mean of the scores' values.
+
+    calling: success on the tasks whose demonstration calls a tool or asks a user; idle: on the
+    others, where calling nothing is right. None where there is no such task.
+    """
 
     policy: str
     success: Proportion
     value: float
+    calling: Proportion | None
+    idle: Proportion | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +72,20 @@ def earnings(
     """
     ids = {task.id for task in tasks}
     script = Script(policy, seed, [task for task in demonstrations if task.id not in ids])
-    values, solved = [], 0
+    values: list[float] = []
+    solved: dict[bool, list[bool]] = {True: [], False: []}  # by whether the demonstration calls
     for task in tasks:
         played = play_script(task, script, seed, world_class(task.env).max_turns)
         values.append(played.value or 0.0)
-        solved += bool(played.success)
+        solved[len(task.gold) > 1].append(bool(played.success))
         progress(played)
-    return Earnings(policy, wilson(solved, len(tasks)), math.fsum(values) / len(tasks))
+    calling, idle = (_share(solved[calls]) for calls in (True, False))
+    success = wilson(sum(map(sum, solved.values())), len(tasks))
+    return Earnings(policy, success, math.fsum(values) / len(tasks), calling, idle)
+
+
+def _share(solved: Sequence[bool]) -> Proportion | None:
+    return wilson(sum(solved), len(solved)) if solved else None
 
 
 def survey_policy(policy: str, groups: Iterable[Group], sizes: Sequence[int]) -> PolicySurvey:

@@ -37,10 +37,23 @@ def test_floors_earn_nothing_and_the_oracle_everything() -> None:
     world = "tooldojo/Travel-v0"
     tasks = take([world], Split.TEST, 0, 6)
     demonstrations = take([world], Split.TRAIN, 0, 10)
-    for name in FLOORS:
+    for name in set(FLOORS) - {"guess"}:
         row = earnings(name, tasks, demonstrations, 0)
         assert (row.success.successes, row.success.trials, row.value) == (0, 6, 0.0)
     assert earnings("gold", tasks, (), 0).success.rate == 1.0
+
+
+def test_a_guess_earns_only_where_nothing_need_be_called() -> None:
+    world = "tooldojo/Travel-v0"
+    demonstrations = take([world], Split.TRAIN, 0, 100, [1])
+    tasks = take([world], Split.TEST, 0, 300, [1])
+    chosen = [task for task in tasks if len(task.gold) == 1][:12]
+    chosen += [task for task in tasks if len(task.gold) > 1][:12]
+    row = earnings("guess", chosen, demonstrations, 0)
+    assert row.calling is not None and row.idle is not None
+    assert (row.calling.successes, row.calling.trials, row.idle.trials) == (0, 12, 12)
+    assert row.idle.successes == row.success.successes >= 6
+    assert earnings("guess", chosen[:12], demonstrations, 0).calling is None
 
 
 def test_a_policy_is_counted_by_task(
