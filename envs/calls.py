@@ -32,6 +32,10 @@ class VerifierCrash(WorldCrash):
     """The verifier failed or gave no verdict; the world itself ran well up to here."""
 
 
+class DraftError(WorldCrash):
+    """A world's own code failed while a task was made; the message says where."""
+
+
 @dataclass(frozen=True, slots=True)
 class Admitted:
     """A call after its checks: `spec` and `checked` say what runs, or `refusal` and `reason` why

@@ -10,7 +10,8 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from tooldojo.envs.calls import RAN, WorldCrash
+from tooldojo.envs.blame import described, place_of
+from tooldojo.envs.calls import RAN, DraftError, WorldCrash
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.judging import approve
 from tooldojo.envs.seeding import derive_seed
@@ -26,16 +27,32 @@ ATTEMPTS = 2000  # drafts, until one belongs to the split
 
 
 def drawn(world: type[World], seed: int, split: Split, level: int, ordinal: int) -> Task:
-    """Task number `ordinal` of a split: drawn until it belongs there; see `World.make_task`."""
+    """Task number `ordinal` of a split: drawn until it belongs there; see `World.make_task`.
+
+    Raises:
+        DraftError: when the world's own code fails on the way.
+    """
     unseen = {Split.TEST_COMBOS: world.unseen_combos, Split.TEST_WORDINGS: world.unseen_wordings}
     attempts = ATTEMPTS if unseen.get(split, True) else 0  # none where nothing is held back
     place = (world.origin_id(), split.value, level, ordinal)
     for attempt in range(attempts):
-        draft = world.draft(Random(derive_seed(seed, "task", *place, attempt)), level)
-        if world.split_of(draft) is split:
-            return complete(
-                world, draft, split, level, f"seed={seed} ordinal={ordinal} attempt={attempt}"
-            )
+        lineage = f"seed={seed} ordinal={ordinal} attempt={attempt}"
+        rng = Random(derive_seed(seed, "task", *place, attempt))
+        try:
+            draft = world.draft(rng, level)
+            if not isinstance(draft, Draft):
+                kind = type(draft).__name__
+                raise DraftError(f"{world.__name__}: `draft` returns a Draft, not {kind}")
+            if world.split_of(draft) is split:
+                return complete(world, draft, split, level, lineage)
+        except WorldCrash:
+            raise
+        except Exception as error:
+            missing = isinstance(error, NotImplementedError)
+            if place_of(error) is None and not missing:  # ours, or there is no such task
+                raise
+            what = f"no task can be made: {described(error)}; mend that and try again"
+            raise DraftError(f"{world.__name__}: {what}") from error
     raise LookupError(
         f"{world.__name__} has no task of level {level} for the split {split.value!r}"
     )

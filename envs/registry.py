@@ -7,20 +7,16 @@ A reference is a registered id (`tooldojo/Orders-v0`), `package.module:Class`, o
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
-import importlib.util
 import inspect
 import os
 import re
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import gymnasium as gym
 
+from tooldojo.envs.references import absolute, load_reference
 from tooldojo.envs.world import World
 from tooldojo.envs.wrappers.settings import Wrappers
 from tooldojo.envs.wrappers.wrapped import wrap
@@ -48,6 +44,7 @@ IMPORTED = {  # the module that loads the worlds of a namespace
 }
 DONORS = ("tooldojo/Orders-v0", "tooldojo/Travel-v0", "tooldojo/Database-v0")  # of distractors
 _classes: dict[str, type[World]] = {}
+_loaded: dict[str, str] = {}  # by id, from where a user's world was loaded
 
 
 def register(env_id: str) -> Callable[[W], W]:
@@ -76,6 +73,7 @@ def world_class(reference: str) -> type[World]:
     Raises:
         LookupError: when nothing is found there, with the nearest known id, and for a class whose
             name a world of another file has.
+        LoadError: for a user's file that fails while it is loaded.
         ValueError: for a wrapper's value that it does not take.
     """
     if reference in _classes:
@@ -100,6 +98,7 @@ def world_class(reference: str) -> type[World]:
         raise LookupError(f"{place} has no World named {name!r}")
     if "env_id" not in vars(found):  # a base's id stands for the base
         _register_user(found, name)
+    _loaded[found.env_id] = absolute(reference)
     return found
 
 
@@ -120,39 +119,29 @@ def _place(world: type[World]) -> str:
         return world.__module__
 
 
-def load_function(reference: str, about: str) -> Callable[..., Any]:
-    """The function behind a reference; about: what such a one is, for the message.
-
-    Raises:
-        LookupError: when there is no function of that name.
-    """
-    found = load_reference(reference)
-    if not callable(found):
-        raise LookupError(f"{reference} is no function; {about}")
-    return found
-
-
-def load_reference(reference: str) -> object | None:
-    """What `package.module:name` or `file.py:name` stands for; None where the module has no such.
-
-    Raises:
-        LookupError: when there is no file, or no colon.
-    """
-    place, colon, name = reference.rpartition(":")
-    if not colon:
-        raise LookupError(f"{reference!r} is no 'module:name' and no 'file.py:name'")
-    module = (
-        _module_of_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-    )
-    return vars(module).get(name)
-
-
 def stored_id(reference: str) -> str:
-    """The id in the tasks of a reference; the reference itself where its world is gone."""
+    """The id in the tasks of a reference; where its world is gone, the one that it had if its class
+    names none itself.
+    """
     try:
         return world_class(reference).env_id
     except (LookupError, ImportError):
-        return reference
+        plain, _, query = reference.partition("?")
+        _, colon, name = plain.rpartition(":")
+        wrappers = str(Wrappers.parse(query))
+        return f"user/{name}-v0" + (wrappers and f"?{wrappers}") if colon else reference
+
+
+def is_known(env_id: str) -> bool:
+    """Whether this process can build a world from its id alone, which has no wrappers."""
+    return env_id in _classes or env_id in NATIVE or env_id.startswith(tuple(IMPORTED))
+
+
+def loaded_from(env_id: str) -> str | None:
+    """The reference from which a user's world was loaded, for a process in another folder; None for
+    a world that was not loaded by reference.
+    """
+    return None if env_id in NATIVE else _loaded.get(env_id)
 
 
 def _wrapped(base: type[World], wrappers: Wrappers) -> type[World]:
@@ -164,21 +153,6 @@ def _wrapped(base: type[World], wrappers: Wrappers) -> type[World]:
         donors = [world_class(each) for each in wanted if each != base.env_id]
         register(env_id)(wrap(base, wrappers, donors))
     return _classes[env_id]
-
-
-def _module_of_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise LookupError(f"no file {str(path)!r} to load a world from")
-    full = str(path.resolve())
-    name = f"_tooldojo_world_{path.stem}_{hashlib.sha256(full.encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, full)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def _register_native() -> None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from tooldojo.envs.blame import described
 from tooldojo.envs.calls import RAN, Admitted, WorldCrash, admit, at_once, phases, shown
 from tooldojo.envs.limits import ToolDeadline, limited
 from tooldojo.envs.tools import ToolError, ToolLost
@@ -69,7 +70,7 @@ async def _call(world: World, call: Admitted) -> ToolCall:
         lost = isinstance(error, ToolLost | ToolDeadline)
         if lost or not isinstance(error, Exception):
             raise
-        raise WorldCrash(f"tool {call.name!r} failed: {type(error).__name__}: {error}") from error
+        raise WorldCrash(f"tool {call.name!r} failed: {described(error)}") from error
     mutated = call.writes and of_plain_data(world.env_id, world.state_tree.commit)
     return _record(world, call, CallOutcome.OK, text, mutated)
 

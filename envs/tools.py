@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import pydantic
 
+from tooldojo.envs.blame import place_of_function
 from tooldojo.verifiers.records import Json
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -27,6 +28,10 @@ class ToolError(Exception):
 
 class ToolLost(Exception):
     """What a tool runs on failed or had no time: infrastructure, no verdict on the trajectory."""
+
+
+class ToolSpecError(TypeError):
+    """A `@tool` method that cannot be a tool; the message says which one, where and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,8 @@ def marked_tools(world: type, taken: Container[str]) -> dict[str, ToolSpec]:
     """The `@tool` methods of a class and its bases by name, in order of definition.
 
     Raises:
-        TypeError: for one whose name is `taken` by something that every world has.
+        ToolSpecError: for one whose name is `taken` by something that every world has, and as
+            `tool_spec` does.
     """
     found: dict[str, ToolSpec] = {}
     for base in reversed(world.__mro__):
@@ -139,9 +145,9 @@ def marked_tools(world: type, taken: Container[str]) -> dict[str, ToolSpec]:
             if not hasattr(value, "__tool_mark__"):
                 continue
             if name in taken:
-                raise TypeError(
+                raise ToolSpecError(
                     f"{world.__name__}: no tool can be called {name!r}, for that is something that "
-                    "every World has; rename it"
+                    f"every World has; rename it ({place_of_function(value)})"
                 )
             found[name] = tool_spec(value)
     return found
@@ -151,32 +157,27 @@ def tool_spec(function: Callable[..., object]) -> ToolSpec:
     """Build the spec of a `@tool` method from its signature and docstring.
 
     Raises:
-        TypeError: where a parameter lacks a type hint or the docstring is missing.
+        ToolSpecError: where a parameter lacks a type hint or has one without a JSON schema, or the
+            docstring is missing.
     """
     mark: ToolMark = function.__tool_mark__  # type: ignore[attr-defined]
-    name = function.__name__
+    name, where = function.__name__, place_of_function(function)
     doc = inspect.getdoc(function)
     if not doc:
-        raise TypeError(
-            f"tool {name!r} has no docstring; the model needs one sentence that says what it does"
+        raise ToolSpecError(
+            f"tool {name!r} has no docstring; the model needs one sentence that says what it does "
+            f"({where})"
         )
     summary, about = _docstring(doc)
-    hints = typing.get_type_hints(function, include_extras=True)
-    fields: dict[str, Any] = {}
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.name == "self":
-            continue
-        if parameter.name not in hints:
-            raise TypeError(
-                f"tool {name!r}: parameter {parameter.name!r} lacks a type hint; add one"
-            )
-        default = ... if parameter.default is parameter.empty else parameter.default
-        info = pydantic.Field(default, description=about.get(parameter.name))
-        fields[parameter.name] = (hints[parameter.name], info)
-    model = pydantic.create_model(
-        f"{name}_arguments", __config__=pydantic.ConfigDict(extra="forbid"), **fields
-    )
-    parameters = _plain(model.model_json_schema())
+    try:
+        model = _arguments_model(function, about)
+        parameters = _plain(model.model_json_schema())
+    except ToolSpecError:
+        raise
+    except Exception as error:  # of typing and pydantic, in many types: a hint without a schema
+        raise ToolSpecError(
+            f"tool {name!r}: its type hints give no JSON schema: {error} ({where})"
+        ) from error
     is_async = inspect.iscoroutinefunction(function)
     return ToolSpec(
         name,
@@ -188,6 +189,28 @@ def tool_spec(function: Callable[..., object]) -> ToolSpec:
         model,
         deadline=mark.deadline,
         at_once=mark.at_once,
+    )
+
+
+def _arguments_model(
+    function: Callable[..., object], about: dict[str, str]
+) -> type[pydantic.BaseModel]:
+    """What checks a call's arguments; about: descriptions by parameter."""
+    name, hints = function.__name__, typing.get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name == "self":
+            continue
+        if parameter.name not in hints:
+            raise ToolSpecError(
+                f"tool {name!r}: parameter {parameter.name!r} lacks a type hint; add one "
+                f"({place_of_function(function)})"
+            )
+        default = ... if parameter.default is parameter.empty else parameter.default
+        info = pydantic.Field(default, description=about.get(parameter.name))
+        fields[parameter.name] = (hints[parameter.name], info)
+    return pydantic.create_model(
+        f"{name}_arguments", __config__=pydantic.ConfigDict(extra="forbid"), **fields
     )
 
 

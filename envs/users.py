@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from tooldojo.envs.blame import described
 from tooldojo.envs.calls import WorldCrash
 from tooldojo.envs.snapshot import clone
 from tooldojo.envs.task import Call
@@ -117,7 +118,7 @@ async def converse(world: World, message: str) -> list[ToolCall]:
         if isinstance(error, WorldCrash) or not isinstance(error, Exception):
             raise
         who = f"the user {world.user.name!r} of {world.env_id}"
-        raise WorldCrash(f"{who} failed: {type(error).__name__}: {error}") from error
+        raise WorldCrash(f"{who} failed: {described(error)}") from error
 
 
 async def _exchange(world: World, user: User, message: str) -> list[ToolCall]:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import gymnasium as gym
 
 from tooldojo.envs import making
+from tooldojo.envs.blame import described
 from tooldojo.envs.calls import MALFORMED, VerifierCrash, WorldCrash, drive
 from tooldojo.envs.draft import Draft
 from tooldojo.envs.judging import Components, Judge, JudgeLost, approve
@@ -25,7 +26,7 @@ from tooldojo.envs.snapshot import Capabilities, Snapshot, clone
 from tooldojo.envs.spaces import Message, NoCalls, ToolCallSpace
 from tooldojo.envs.state_tree import StateTree
 from tooldojo.envs.task import Split, Task
-from tooldojo.envs.tools import ToolLost, ToolSpec, marked_tools
+from tooldojo.envs.tools import ToolLost, ToolSpec, ToolSpecError, marked_tools
 from tooldojo.envs.users import User, UserSide, converse, replies
 from tooldojo.envs.verdict import Verdict
 from tooldojo.verifiers.canonical import text_hash
@@ -159,7 +160,9 @@ class World(gym.Env[tuple[str, ...], dict]):
         """The tools by name, in order of definition."""
         found = marked_tools(cls, HELD | set(dir(World)))
         if not found and not cls.tool_less:
-            raise TypeError(f"{cls.__name__} has no tools; mark a method with @tool(mutates=...)")
+            raise ToolSpecError(
+                f"{cls.__name__} has no tools; mark a method with @tool(mutates=...)"
+            )
         return found
 
     @classmethod
@@ -292,9 +295,7 @@ class World(gym.Env[tuple[str, ...], dict]):
         return self.score
 
     def _verifier_crash(self, error: Exception) -> VerifierCrash:
-        return VerifierCrash(
-            f"the verifier of {self.env_id} failed: {type(error).__name__}: {error}"
-        )
+        return VerifierCrash(f"the verifier of {self.env_id} failed: {described(error)}")
 
     @classmethod
     @cache

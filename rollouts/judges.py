@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from tooldojo.envs.judging import Judge, Opinion, Question
-from tooldojo.envs.registry import load_function
+from tooldojo.envs.references import load_function
 from tooldojo.rollouts.host import asked
 
 Answer = Opinion | float | tuple[float, str]

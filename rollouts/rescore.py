@@ -19,7 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tooldojo.envs import judging
-from tooldojo.envs.registry import load_reference, world_class
+from tooldojo.envs.blame import place_of
+from tooldojo.envs.references import load_reference
+from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Task
 from tooldojo.envs.world import World
 from tooldojo.rollouts.endings import ENDINGS
@@ -44,6 +46,10 @@ class RescoreError(ValueError):
     """A rescoring that cannot be done; one line says why and what to do."""
 
 
+class NoVerdicts(RuntimeError):
+    """A rescoring in which nothing got a verdict; the message has the first failure."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judges:
     """Who judges. verifier: None takes that of each row's own world. shape: what the reward is made
@@ -60,8 +66,9 @@ class Judges:
 
 @dataclass(frozen=True, slots=True)
 class RescoreReport:
-    """Counts of rows. gained, lost: successes that were none before, and the other way round.
-    failed: the verifier raised or gave no verdict. without_evidence: kept as they were.
+    """Counts of rows. changed, gained, lost: of those with a verdict; gained: successes that were
+    none before, lost: the other way round. failed: the verifier raised or gave no verdict.
+    without_evidence: kept as they were. first_failure: what the first of `failed` says.
     """
 
     rows: int = 0
@@ -70,10 +77,20 @@ class RescoreReport:
     lost: int = 0
     failed: int = 0
     without_evidence: int = 0
+    first_failure: str | None = None
 
     def __add__(self, other: RescoreReport) -> RescoreReport:
-        names = self.__slots__
-        return RescoreReport(*(getattr(self, name) + getattr(other, name) for name in names))
+        counts = {
+            name: getattr(self, name) + getattr(other, name)
+            for name in self.__slots__
+            if name != "first_failure"
+        }
+        return RescoreReport(**counts, first_failure=self.first_failure or other.first_failure)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether there was something to judge, and nothing got a verdict."""
+        return 0 < self.failed == self.rows - self.without_evidence
 
 
 def judge_of(reference: str) -> Callable:
@@ -104,10 +121,11 @@ def rescore(
     Raises:
         ValueError: when `into` cannot name files.
         RescoreError: when it exists already, or `stage` does not.
+        NoVerdicts: when every row failed; nothing is written then.
     """
     shards, written = _shards(store, stage, into, resume), store.shards(into)
     schema = SCHEMA.with_metadata({**(SCHEMA.metadata or {}), _NOTE: _note(stage, judges)})
-    report = RescoreReport()
+    report, new = RescoreReport(), list[Path]()
     with closing(asyncio.Runner()) as runner:  # one loop, so that judges keep their connections
         for shard in shards:
             target = shard.with_name(into + shard.name.removeprefix(stage))
@@ -120,6 +138,14 @@ def rescore(
                     writer.write_batch(judged.cast(schema))
                     report += counts
                     on_rows(rows.num_rows)
+            new.append(target)
+    if report.hopeless:
+        for target in new:
+            target.unlink()
+        raise NoVerdicts(
+            f"none of {report.failed} trajectories got a verdict, and nothing was written; "
+            f"first {report.first_failure}"
+        )
     return report
 
 
@@ -163,7 +189,7 @@ def _judged(
         after = before
         if evidence is not None:
             after = _verdict(Evidence.from_json(json.loads(evidence)), task, judges, runner)
-        report += _counted(before, after, evidence is None)
+        report += _counted(before, after, evidence is None, rows["task_id"][index].as_py())
         for name in names:
             columns.setdefault(name, []).append(after[name])
     for name, values in columns.items():
@@ -190,7 +216,9 @@ def _verdict(
     except judging.JudgeLost as lost:
         return _unjudged(type(lost).__name__, str(lost), evidence, StopReason.JUDGE_LOST)
     except Exception as error:  # a verifier may be anybody's
-        return _unjudged(type(error).__name__, str(error), evidence)
+        where = place_of(error)
+        what = f"{error} ({where})" if where else str(error)
+        return _unjudged(type(error).__name__, what, evidence)
     if score.status is not ScoreStatus.SCORED:
         return _unjudged(score.status.value, score.why, evidence)
     truncated = ENDINGS[evidence.stop].truncated
@@ -224,13 +252,16 @@ def _unjudged(
 
 
 def _counted(
-    before: dict[str, object], after: dict[str, object], without_evidence: bool
+    before: dict[str, object], after: dict[str, object], without_evidence: bool, task_id: str
 ) -> RescoreReport:
+    if after["success"] is None and not without_evidence:
+        failure = json.loads(str(after["failure"]))
+        first = f"task {task_id}: {failure['kind']}: {failure['message']}"
+        return RescoreReport(rows=1, failed=1, first_failure=first)
     return RescoreReport(
         rows=1,
         changed=before["value"] != after["value"] or before["success"] != after["success"],
         gained=bool(after["success"]) and not before["success"],
         lost=bool(before["success"]) and not after["success"],
-        failed=after["success"] is None and not without_evidence,
         without_evidence=without_evidence,
     )

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from tooldojo.envs.registry import load_function
+from tooldojo.envs.references import load_function
 from tooldojo.envs.users import Heard, Reply, SpokenUser
 from tooldojo.rollouts.host import asked
 

@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 
 from tooldojo.envs.task import Task
 from tooldojo.rollouts.endings import ENDINGS
+from tooldojo.rollouts.origins import note_worlds
 from tooldojo.rollouts.records import (
     EngineId,
     Failure,
@@ -131,6 +132,7 @@ class TrajectoryStore:
             schema=SCHEMA,
         )
         identity = content_hash([_identity(t) for g in groups for t in g.trajectories])
+        note_worlds(self.directory, {group.task.env for group in groups})
         path = self.directory / f"{stage}-{step:06d}-{identity}.parquet"
         with new_shard(path) as writer:
             writer.write_table(table, row_group_size=ROWS)
@@ -139,6 +141,11 @@ class TrajectoryStore:
     def shards(self, stage: str | None = None) -> list[Path]:
         """The shards of a stage, or of all, by stage and step."""
         return sorted(self.directory.glob(f"{stage or '*'}-*.parquet"))
+
+    def worlds(self, stage: str | None = None) -> set[str]:
+        """The ids of all worlds that were played."""
+        columns = (pq.read_table(path, columns=["env"])["env"] for path in self.shards(stage))
+        return {env_id for column in columns for env_id in column.unique().to_pylist()}
 
     def read(self, stage: str | None = None) -> Iterator[StoredRow]:
         """All rows, shard by shard, in the order in which they were stored there."""

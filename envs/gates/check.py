@@ -12,6 +12,7 @@ from itertools import islice
 import gymnasium as gym
 from gymnasium.utils.env_checker import check_env
 
+from tooldojo.envs.blame import described
 from tooldojo.envs.gates import conformance, fuzzing
 from tooldojo.envs.gates.play import Finding
 from tooldojo.envs.registry import gym_id, world_class
@@ -135,4 +136,4 @@ def _guarded(name: str, task_id: str, complaints: Callable[[], Iterator[str]]) -
 
 
 def _crash(error: Exception) -> str:
-    return f"crashed with {type(error).__name__}: {error}"
+    return f"crashed with {described(error)}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -402,6 +404,25 @@ def test_our_own_value_errors_are_bad_input_and_others_are_bugs() -> None:
     with pytest.raises(ValueError) as other:
         int("x")
     assert boundary._judged(other.value)[0] == 1
+
+
+def test_a_missing_package_is_of_an_extra_or_of_a_file() -> None:
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
+        listed = tomllib.load(file)["project"]["optional-dependencies"]["train"]
+    names = {re.split("[=<>]", each)[0] for each in listed}
+    assert {name for name, extra in boundary._EXTRAS.items() if "train" in extra} == names
+    for name in ("torch", "torch.nn"):
+        absent = ModuleNotFoundError(f"No module named {name!r}", name=name)
+        needs = "this command needs 'torch'; install tooldojo[train] or run `make setup`"
+        assert boundary._judged(absent) == (2, needs)
+    with pytest.raises(ModuleNotFoundError) as other:
+        import no_such_package.part  # type: ignore[import-not-found]  # noqa: F401
+    code, told = boundary._judged(other.value)
+    assert code == 2 and re.fullmatch(
+        rf"{__file__}, line \d+ imports 'no_such_package', which is not there; install "
+        "'no_such_package'",
+        told,
+    )
 
 
 def test_ray_errors_are_unwrapped() -> None:

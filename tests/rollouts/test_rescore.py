@@ -17,7 +17,14 @@ from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.player import Limits, PlaySettings, play_group
 from tooldojo.rollouts.records import Group, PolicyRef
-from tooldojo.rollouts.rescore import Judges, RescoreError, RescoreReport, judge_of, rescore
+from tooldojo.rollouts.rescore import (
+    Judges,
+    NoVerdicts,
+    RescoreError,
+    RescoreReport,
+    judge_of,
+    rescore,
+)
 from tooldojo.rollouts.scripted import ScriptedSampler
 from tooldojo.rollouts.store import SCHEMA, TrajectoryStore
 from tooldojo.training.cli.main import app
@@ -66,7 +73,11 @@ def test_another_verifier_makes_another_stage_and_changes_nothing_else(
 ) -> None:
     before = {path: path.read_bytes() for path in store.shards()}
     report = rescore(store, "train", "strict", judges(strict))
-    assert report == RescoreReport(rows=8, changed=8, gained=0, lost=4, failed=2)
+    assert replace(report, first_failure=None) == RescoreReport(8, changed=6, lost=2, failed=2)
+    first = next(row.trajectory for row in store.read("strict") if row.trajectory.score is None)
+    assert first.failure and report.first_failure == (
+        f"task {first.task_id}: ArithmeticError: {first.failure.message}"
+    )
     assert {path: path.read_bytes() for path in store.shards("train")} == before
     for old, new in zip(store.shards("train"), store.shards("strict"), strict=True):
         assert new.name == old.name.replace("train", "strict")
@@ -83,8 +94,9 @@ def test_another_verifier_makes_another_stage_and_changes_nothing_else(
     }
     failed = [t for t in rows if t.score is None]
     assert {t.ending.stop for t in failed} == {StopReason.VERIFIER_CRASH}
+    line = strict.__code__.co_firstlineno + 2
     assert {(t.failure.kind, t.failure.message) for t in failed if t.failure} == {
-        ("ArithmeticError", "too many calls")
+        ("ArithmeticError", f"too many calls ({__file__}, line {line})")
     }
 
 
@@ -103,6 +115,17 @@ def test_a_mended_verifier_judges_what_a_broken_one_could_not(store: TrajectoryS
     assert (report.rows, report.gained, report.failed) == (8, 4, 0)
     stops = {row.trajectory.ending.stop for row in store.read("mended")}
     assert stops == {StopReason.ANSWERED}
+
+
+def broken(evidence: Evidence, goal: Goal) -> Score:
+    raise KeyError("a bug")
+
+
+def test_a_verifier_that_always_fails_writes_nothing(store: TrajectoryStore) -> None:
+    before = store.shards()
+    with pytest.raises(NoVerdicts, match=r"none of 8 .* first task \w+: KeyError: 'a bug' \(.*py"):
+        rescore(store, "train", "again", judges(broken))
+    assert store.shards() == before
 
 
 def test_nothing_is_replaced_and_a_stopped_rescoring_goes_on(store: TrajectoryStore) -> None:

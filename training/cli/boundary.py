@@ -21,6 +21,8 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
+from tooldojo.envs.blame import place_of
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -41,6 +43,10 @@ _BAD_INPUT = {
     "ListenError",
     "ExtraMissing",
     "RescoreError",
+    "WorldMissing",
+    "LoadError",
+    "DraftError",
+    "ToolSpecError",
 }
 # A check said no, or the machine cannot: the message is meant for the user as well.
 _FAILED = {
@@ -58,6 +64,15 @@ _FAILED = {
     "CheckpointError",
     "StudyError",
     "LearnerLost",
+    "NoVerdicts",
+}
+# What the core does without, by the extra that has it; other packages name theirs themselves.
+_TRAIN = (
+    "datasets matplotlib peft ray safetensors scipy tensorboard tokenizers torch transformers trl"
+)
+_EXTRAS = {
+    **dict.fromkeys(_TRAIN.split(), "tooldojo[train]"),
+    "vllm": "tooldojo[cpu] or tooldojo[gpu]",
 }
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
@@ -154,13 +169,22 @@ def _judged(error: Exception) -> tuple[int, str]:
     if isinstance(error, CheckFailed) or name in _FAILED:
         return 1, str(error)
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("toold"):
-        return 2, f"this command needs {error.name!r}; install tooldojo[train] or run `make setup`"
+        return 2, _missing(error, error.name)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         place = f"writing {error.filename}" if error.filename else "writing"
         return 1, f"the disk is full ({place}); make room or put the output elsewhere, then go on"
     if isinstance(error, OSError) and error.filename:
         return 2, f"{error.filename}: {error.strerror}"
     return 1, f"unexpected {name}: {error}"
+
+
+def _missing(error: ModuleNotFoundError, name: str) -> str:
+    package = name.partition(".")[0]
+    if package in _EXTRAS and place_of(error) is None:
+        return f"this command needs {package!r}; install {_EXTRAS[package]} or run `make setup`"
+    lines = [(f.f_code.co_filename, line) for f, line in traceback.walk_tb(error.__traceback__)]
+    file, line = next(each for each in reversed(lines) if not each[0].startswith("<"))
+    return f"{file}, line {line} imports {name!r}, which is not there; install {package!r}"
 
 
 def _is_ours(error: Exception) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from tooldojo.rollouts.store import StoredRow, TrajectoryStore
 
 RunArgument = Annotated[Path, typer.Argument(help="A run directory.")]
+WorldOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--world",
+        help="file.py:Class or module:Class of a stored world whose file has moved; repeatable.",
+    ),
+]
 MODEL_HELP = "Whose tokenizer reads the tokens; by default the run's."
 
 
@@ -34,6 +42,7 @@ def replay(
     ordinal: Annotated[int | None, typer.Option(help="Only this task of the run.")] = None,
     count: Annotated[int, typer.Option(min=1, help="How many to show.")] = 1,
     model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
+    world: WorldOption = None,
     json: JsonFlag = False,
     traceback: Trace = False,
 ) -> None:
@@ -42,6 +51,7 @@ def replay(
     store = open_store(run)
     chat = chat_of(run, model)
     if verify:
+        know_worlds(run, store, world, stage)
         _verify(store, chat, stage, output)
         return
     shown = [_show(row, chat, output) for row in _chosen(store, stage, ordinal, count)]
@@ -62,6 +72,31 @@ def open_store(run: Path) -> TrajectoryStore:
         if folder.is_dir() and any(folder.glob("*.parquet")):
             return TrajectoryStore(folder)
     raise InputError(f"{run} holds no trajectories; give a run directory, or what `rollout` wrote")
+
+
+def know_worlds(
+    run: Path, store: TrajectoryStore, given: Sequence[str] | None, stage: str | None = None
+) -> None:
+    """Load the users' worlds of a store, from where they were played if no other place is given.
+
+    Raises:
+        WorldMissing: where one is not there.
+    """
+    from tooldojo.configs.loading import load_recipe
+    from tooldojo.rollouts.origins import load_worlds
+
+    config = run / "config.toml"
+    recipe = load_recipe(str(config)) if config.is_file() else None
+    named = (*recipe.task.worlds, *recipe.eval.transfer_worlds) if recipe else ()
+    load_worlds(store.directory, store.worlds(stage), given or (), named)
+
+
+def _with_ids(recipe: Recipe) -> Recipe:
+    """The same recipe, its worlds by id: their files may be named from another folder."""
+    from tooldojo.envs.registry import stored_id
+
+    worlds = tuple(map(stored_id, recipe.task.worlds))
+    return recipe.model_copy(update={"task": recipe.task.model_copy(update={"worlds": worlds})})
 
 
 def chat_of(run: Path, model: str | None) -> Chat:
@@ -203,6 +238,7 @@ def rescore(
         str | None,
         typer.Option(help="module:name or file.py:name; answers judged components anew."),
     ] = None,
+    world: WorldOption = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what was stopped there.")
     ] = False,
@@ -218,7 +254,8 @@ def rescore(
     output: Output = ctx.obj
     store = open_store(run)
     recipe = resolve(str(run) if (run / "config.toml").is_file() else None, keys)
-    judges = _judges(recipe, verifier, reward, judge)
+    know_worlds(run, store, world, stage)
+    judges = _judges(_with_ids(recipe), verifier, reward, judge)
     into = into or f"{stage}_rescored"
     with progress_bar(output.console) as bar:
         bar_id = bar.add_task("trajectories", total=None)
@@ -228,4 +265,6 @@ def rescore(
         f"({done.gained} now solved, {done.lost} no longer), {done.failed} without a verdict, "
         f"{done.without_evidence} had no evidence and stay as they were"
     )
+    if done.first_failure:
+        output.console.print(f"[yellow]first without a verdict:[/] {escape(done.first_failure)}")
     output.emit({"stage": into, **asdict(done)})

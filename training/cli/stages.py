@@ -10,7 +10,7 @@ import typer
 
 from tooldojo.training.cli.boundary import InputError, JsonFlag, Output, Trace
 from tooldojo.training.cli.recipes import Keys, RecipeArgument, resolve
-from tooldojo.training.cli.records import open_store
+from tooldojo.training.cli.records import WorldOption, know_worlds, open_store
 from tooldojo.training.cli.runs import Resume
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def prefer(
     count: Annotated[int, typer.Option(min=1, help="At most so many pairs.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Which pairs, and which one is A.")] = 0,
     out: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("prefer.html"),
+    world: WorldOption = None,
     json: JsonFlag = False,
     traceback: Trace = False,
 ) -> None:
@@ -101,9 +102,12 @@ def prefer(
     from tooldojo.training.prefer import Side, choose, line_of, render_page
 
     output: Output = ctx.obj
-    first = [Side(run.name, row) for row in open_store(run).read()]
-    second = against and [Side(against.name, row) for row in open_store(against).read()]
-    pairs = choose(first, second, count, seed)
+    sides: list[list[Side]] = []
+    for each in (run,) if against is None else (run, against):
+        store = open_store(each)
+        know_worlds(each, store, world)
+        sides.append([Side(each.name, row) for row in store.read()])
+    pairs = choose(sides[0], sides[1] if against else None, count, seed)
     if not pairs:
         raise InputError(
             f"{run} holds no two different trajectories of one training task; play groups with "

@@ -15,7 +15,7 @@ from itertools import product
 from pathlib import Path
 
 from tooldojo.configs.schema import PreferenceSection
-from tooldojo.envs.registry import stored_id
+from tooldojo.envs.registry import world_class
 from tooldojo.envs.seeding import derived_random
 from tooldojo.envs.task import Split
 from tooldojo.rollouts.chat import Chat
@@ -81,7 +81,7 @@ def stored_preferences(
     Raises:
         PreferenceError: for tokens that the policy's tokenizer and template would not have made.
     """
-    wanted = set(map(stored_id, worlds))
+    wanted = {world_class(each).env_id for each in worlds}
     judged: list[Judged] = []
     skipped: Counter[str] = Counter()
     for row in rows:
