@@ -29,8 +29,11 @@ def note_worlds(directory: Path, env_ids: Collection[str]) -> None:
     now = known | {base: place for base, place in found.items() if place is not None}
     if now != known:
         hidden = directory / f".{NAME}.{os.getpid()}.tmp"
-        hidden.write_text(json.dumps(now, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        hidden.replace(directory / NAME)
+        try:
+            hidden.write_text(json.dumps(now, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            hidden.replace(directory / NAME)
+        finally:  # gone after the rename
+            hidden.unlink(missing_ok=True)
 
 
 def noted_worlds(directory: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Stored trajectories of a world in a user's file, read again by other processes in other folders."""
+"""Stored trajectories of a world in a user's file, read by other processes in other folders."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_another_process_verifies_judges_and_shows(rolled: list[str], tmp_path: 
     assert verified[0] == 0 and verified[1]["trajectories"] == 4, verified
     assert judged[0] == 0 and (judged[1]["rows"], judged[1]["changed"]) == (4, 0), judged
     assert failed[0] == 1 and "none of 4 trajectories got a verdict" in failed[1]["error"]
-    assert f"is not subscriptable ({file}, line 20)" in failed[1]["error"]
+    assert f"is not subscriptable ({file}, line 19)" in failed[1]["error"]
     assert pairs[0] == 2 and "holds no two different trajectories" in pairs[1]["error"]
     assert {path.name.partition("-")[0] for path in TrajectoryStore(out).shards()} == {
         "rollout",
@@ -108,12 +108,12 @@ def test_a_run_that_noted_nothing_is_read_by_its_recipe(tmp_path: Path) -> None:
         (tmp_path / f"{name.lower()}.py").write_text(PEGS.replace("Pegs", name))
     named = [f"{tmp_path}/{name.lower()}.py:{name}?seed=1&rename=1" for name in ("Racks", "Rails")]
     with pytest.raises(WorldMissing, match="holds trajectories of user/Racks-v0; it is not here"):
-        load_worlds(tmp_path, {"user/Racks-v0"}, ())
+        load_worlds(tmp_path, {"user/Racks-v0"}, (), named[1:])
     load_worlds(tmp_path, {"user/Racks-v0?rename=1&seed=1", "tooldojo/Orders-v0"}, (), named)
     note_worlds(tmp_path, {"user/Racks-v0?rename=1&seed=1", "tooldojo/Orders-v0"})
     noted = {"user/Racks-v0": f"{tmp_path}/racks.py:Racks"}
     assert json.loads((tmp_path / "worlds.json").read_text()) == noted
-    note_worlds(tmp_path, {"user/Rails-v0"})  # not loaded by reference: nothing to keep
+    note_worlds(tmp_path, {"user/Nobody-v0"})  # not loaded by reference: nothing to keep
     assert json.loads((tmp_path / "worlds.json").read_text()) == noted
 
 
