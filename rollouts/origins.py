@@ -48,7 +48,7 @@ def load_worlds(
     """Load what the worlds of stored trajectories need in this process.
 
     given: references that come before those kept in the directory; otherwise: those that are tried
-    where none was kept.
+    where none was kept or its file is gone.
 
     Raises:
         WorldMissing: where a world is in none of them, or its file is gone.
@@ -59,14 +59,13 @@ def load_worlds(
     noted = noted_worlds(directory)
     for base in _bases(env_ids):
         kept = noted.get(base)
-        places = (
-            [kept] if kept else [each for each in otherwise if base in _bases([stored_id(each)])]
-        )
-        for place in places:
-            if not is_known(base) and is_here(place):
+        if kept is not None and is_here(kept) and not is_known(base):
+            world_class(kept)
+        for place in otherwise:
+            if not is_known(base) and is_here(place) and base in _bases([stored_id(place)]):
                 world_class(place)
         if not is_known(base):
-            where = f", which came from {places[0]}" if places else ""
+            where = f", which came from {kept}" if kept else ""
             raise WorldMissing(
                 f"{directory} holds trajectories of {base}{where}; it is not here, so give its "
                 "class: --world FILE.py:Class"

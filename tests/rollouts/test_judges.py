@@ -108,10 +108,11 @@ def test_opinions_enter_the_score_and_the_stored_evidence(
     store.append([group], "train", 0)
     assert verify(store, chat).exact  # without any judge: the opinions are in the evidence
     first = group.trajectories[0]
+    answers = iter((2.0, 1.0))  # the first is none
     for judge, into, changed, failed in (
         (None, "same", 0, 0),
         (CallableJudge(lambda question: (1.0, "kind")), "kind", 2, 0),
-        (CallableJudge(lambda question: 2.0), "lost", 2, 2),
+        (CallableJudge(lambda question: next(answers)), "lost", 1, 1),
     ):
         done = rescore(store, "train", into, Judges(None, RewardShape(), {}, judge))
         assert (done.rows, done.changed, done.failed) == (2, changed, failed)
