@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict
+from safetensors import SafetensorError
 from safetensors.torch import save, save_file
 from torch import Tensor, nn
 from transformers import (
@@ -262,7 +263,7 @@ def _load_base(folder: Path, section: PolicySection, device: str) -> nn.Module:
             quantization_config=quantization,
             device_map=device if quantization else None,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise PolicyError(f"{folder} is no causal language model: {_first_line(error)}") from error
     model.config.use_cache = False
     return model if quantization else nn.Module.to(model, device)
