@@ -97,6 +97,8 @@ def _checked_word(program: str, word: str) -> str:
     option = len(said) > 1 and said[0] == "-"
     if option and (said.startswith("--") or not letters <= set(OPTIONS[program])):
         raise ToolError(f"{program} has no {said} here; its options are {OPTIONS[program]}")
+    if program == "uniq" and not option:  # a second file is one that it writes
+        raise ToolError(f"uniq reads a pipe here, not {said}")
     if _OUTSIDE.search(said):
         raise ToolError(f"a path is folder/file, not {said}")
     return said
