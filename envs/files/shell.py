@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from tooldojo.envs.sandbox.namespaces import run_shell
@@ -58,38 +59,49 @@ def _targets(command: str) -> list[str]:
     if len(command) > LONGEST_COMMAND or not command.isprintable():
         raise ToolError(f"a command has at most {LONGEST_COMMAND} characters, on one line")
     targets: dict[str, None] = {}
+    words: list[str] = []  # of the pipe at hand
     program, before, at = "", "&&", 0
     while command[at:].strip():
         found = _TOKEN.match(command, at)
         if found is None:
             raise ToolError(f"not allowed here: {command[at:].strip()[:20]}")
-        at, word = found.end(), found["word"]
-        if not word and (before or found["operator"] not in ("|", "&&", ">", ">>")):
-            raise ToolError(f"not allowed here: {found['operator']}")
-        if word and before in ("|", "&&"):
-            program = word
+        at, word, operator = found.end(), found["word"], found["operator"]
+        allowed = {"": ("|", "&&", ">", ">>"), "target": ("&&",)}.get(before, ())
+        if operator not in allowed if operator else before == "target":
+            raise ToolError(f"not allowed here: {operator or word}")
+        if word and before in (">", ">>"):
+            _check_target(word, words)
+            targets[word] = None
+        elif word and before:
+            program, words = word, [*(words if before == "|" else ()), before]
             if program not in OPTIONS:
                 raise ToolError(f"no program {program}; there are {', '.join(OPTIONS)}")
-        elif word and before:
-            if not _PATH.fullmatch(word):
-                raise ToolError(f"written is a file, folder/name.txt for example, not {word}")
-            targets[word] = None
         elif word:
-            _check_word(program, word)
-        before = found["operator"] or ""
-    if before:
+            words.append(_checked_word(program, word))
+        before = operator or ("target" if before in (">", ">>") else "")
+    if before not in ("", "target"):
         raise ToolError("the command is not complete")
     return list(targets)
 
 
-def _check_word(program: str, word: str) -> None:
+def _check_target(path: str, words: Sequence[str]) -> None:
+    if not _PATH.fullmatch(path):
+        raise ToolError(f"written is a file, folder/name.txt for example, not {path}")
+    if "|" in words and any(fnmatchcase(path, word) for word in words):  # whichever comes first
+        raise ToolError(f"a pipe cannot write {path} while it reads it; write another file")
+
+
+def _checked_word(program: str, word: str) -> str:
     (said,) = shlex.split(word) or [""]
     letters = set(filter(str.isalpha, said))
     option = len(said) > 1 and said[0] == "-"
     if option and (said.startswith("--") or not letters <= set(OPTIONS[program])):
         raise ToolError(f"{program} has no {said} here; its options are {OPTIONS[program]}")
+    if program == "uniq" and not option:  # a second file is one that it writes
+        raise ToolError(f"uniq reads a pipe here, not {said}")
     if _OUTSIDE.search(said):
         raise ToolError(f"a path is folder/file, not {said}")
+    return said
 
 
 @lru_cache(maxsize=4096)

@@ -123,6 +123,7 @@ def test_a_file_has_room_for_so_many_lines() -> None:
 def test_commands_read_and_write_the_tree() -> None:
     world = _world()
     assert world.run_command("grep -hw aspen memos100/* | wc -l") == "2"
+    assert world.run_command("cut -d' ' -f1 memos100/* | sort | uniq -d") == "aspen"
     assert world.run_command("grep -hw 'aspen' memos100/*|sort -k2nr | head -n1") == "aspen 7"
     assert world.state == _world().state
     assert world.run_command("sort -u memos100/* > scans200/C1000.txt") == "ok"
@@ -161,6 +162,10 @@ def test_commands_read_and_write_the_tree() -> None:
         ("cat .*/proc/uptime", "a path is folder/file"),
         ("cat memos100/* > ../x.txt", "written is a file, folder/name.txt for example, not ../x"),
         ("cat memos100/* > memos100/*", "written is a file"),
+        ("cat memos100/* | sort > memos100/C1000.txt", "a pipe cannot write memos100/C1000.txt"),
+        ("cat memos100/* > scans200/C1.txt | wc -l", r"not allowed here: \|"),
+        ("sort > scans200/C1.txt memos100/*", r"not allowed here: memos100/\*"),
+        ("uniq memos100/C1000.txt scans200/C1000.txt", "uniq reads a pipe here"),
         ("cat nothing | wc -l", "cat: nothing: No such file or directory"),
         ("cat memos100/* > rosters1/C1.txt", "rosters1/C1.txt: No such file or directory"),
         ("sort -u memos100/* > memos100/C2000.log", "memos100/C2000.log is locked"),
