@@ -22,6 +22,8 @@ def no_side_effects(evidence: Evidence, goal: Goal) -> Component:
         MissingGoal: without `goal.world`, and for evidence that was stored before calls recorded
         what they changed.
     """
+    if goal.world is None:
+        raise MissingGoal("no_side_effects needs goal.world; give the task an expected final world")
     first = next(stray_changes(evidence.calls, evidence.world_before, goal), None)
     if first is None:
         return Component(1.0)
@@ -41,8 +43,6 @@ def stray_changes(
             below = any(len(each) <= len(path) and _meet(each, path) for each in ignored)
             if below or any(_meet(each, path) for each in goal.transient):
                 continue
-            if goal.world is None:
-                raise MissingGoal("no_side_effects needs goal.world; give the task a final world")
             if not _differ_at(path, before, goal.world):
                 yield call, path
 
@@ -65,7 +65,9 @@ def _differ_at(path: Path, before: Json, after: Json) -> bool:
     """Whether two states differ at a path, or already at a container on the way there."""
     for key in path:
         one, other = _inside(before), _inside(after)
-        if one is None or other is None or (isinstance(before, list) and len(one) != len(other)):
+        if one is None or other is None or type(before) is not type(after):
+            break
+        if isinstance(before, list) and len(one) != len(other):
             break
         if key not in one or key not in other:
             return key in one or key in other

@@ -162,8 +162,8 @@ def _swapped(value: Json, pool: Sequence[Json]) -> Iterator[Json]:
         texts = {each for each in pool if isinstance(each, str)} - {value}
         yield from sorted(each for each in texts if shape(each) == shape(value))
     elif type(value) is int or type(value) is float:
-        numbers = {each for each in pool if type(each) is type(value)} - {value}
-        yield from sorted(numbers)  # pyright: ignore[reportArgumentType]
+        numbers = [each for each in pool if isinstance(each, int | float) and each != value]
+        yield from sorted({each for each in numbers if type(each) is type(value)})
 
 
 def _values(value: Json) -> list[Json]:

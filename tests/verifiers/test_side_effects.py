@@ -74,4 +74,4 @@ def test_without_a_record_of_what_changed_there_is_no_verdict() -> None:
     read = replace(old, mutated=False)
     assert no_side_effects(replace(happened(), calls=(read,)), Goal(world=AFTER)).value == 1.0
     with pytest.raises(MissingGoal, match=r"goal\.world"):
-        judged(Goal(), ("lamps", "L1"))
+        judged(Goal())
