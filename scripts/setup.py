@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Build .venv from the lock: `make setup`, or `PROFILE=gpu make setup`.
 
-Owns .venv and nothing else. Refuses machines that the locks were not made for, with one line.
+Owns .venv, and bubblewrap where it is missing and root may install it. Refuses machines that the
+locks were not made for, with one line.
 Invariant: .venv/tooldojo-setup.json exists exactly when the environment is complete, and says what
 it was built from; so an interrupted build starts over and a finished one is left alone.
 
@@ -256,6 +257,22 @@ def build(profile, python, wanted, fresh):
     return steps.seconds()
 
 
+def provide_bubblewrap():
+    """It isolates the shell commands of worlds, which refuse to play without it."""
+    apt = shutil.which("apt-get")
+    if shutil.which("bwrap") is None and apt and os.geteuid() == 0:
+        print("setup: installing bubblewrap, which isolates shell commands", flush=True)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        if subprocess.call([apt, "install", "--yes", "bubblewrap"], **quiet):
+            subprocess.call([apt, "update"], **quiet)
+            subprocess.call([apt, "install", "--yes", "bubblewrap"], **quiet)
+    if shutil.which("bwrap") is None:
+        print(
+            "setup: bubblewrap is missing, so worlds with a shell (tooldojo/Files-v0) cannot play; "
+            "`apt-get install bubblewrap` as root, or your system's own way"
+        )
+
+
 def write_rest(lock):
     path = VENV / "setup-rest.txt"
     path.write_text("".join(line + "\n" for line in lock.values()))
@@ -268,6 +285,7 @@ def main():
         raise SetupError(f"unknown PROFILE={profile}; it is one of {', '.join(PROFILES)}")
     check_machine()
     python = fitting_python()
+    provide_bubblewrap()
     with (ROOT / "pyproject.toml").open() as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
