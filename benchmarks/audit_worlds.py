@@ -13,7 +13,7 @@ from common import arguments, finish
 from tooldojo.envs.gates.audit import AuditReport, audit_world
 from tooldojo.envs.registry import NATIVE
 
-BUDGET = {"quick": 400, "full": 14_800}  # trajectories a world
+BUDGET = {"quick": 400, "full": 17_000}  # trajectories a world
 
 
 def main() -> None:
