@@ -75,7 +75,7 @@ def test_help_lists_every_command_quickly() -> None:
     heavy = "{'torch', 'ray', 'vllm', 'transformers', 'matplotlib', 'gymnasium'} & set(sys.modules)"
     code = (
         "import sys; sys.argv = ['tooldojo', '--help']\n"
-        "from tooldojo.training.cli.main import main\n"
+        "from tooldojo.training.cli.__main__ import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         f"assert not ({heavy} - {{'gymnasium'}}), {heavy}\n"
     )
@@ -227,8 +227,8 @@ def test_other_scripts_fail_and_say_why(policy: str) -> None:
         (["serve", "rollout.engine=openai", "--port", "0"], "set rollout.engine=vllm"),
         (["mcp", "tooldojo/Orders-v0", "--transport", "sse"], "takes stdio or http"),
         (["openenv", "tooldojo/Order-v0"], "did you mean 'tooldojo/Orders-v0'?"),
-        (["export", "/no/adapter", "/tmp/no-such-target"], "tooldojo.json"),
-        (["export", "/no/a", "/tmp/no-such-target", "--add", "/no/b"], "tooldojo.json"),
+        (["export", "/no/adapter", "/tmp/no-such-target"], "no adapter directory"),
+        (["export", "/no/a", "/tmp/no-such-target", "--add", "/no/b"], "no adapter directory"),
         (["doctor", "/no/run"], "holds no run"),
         (["prefer", "/no/run"], "holds no trajectories"),
         (["dpo", "--data", "/no/file.jsonl"], "there is no such file or directory"),

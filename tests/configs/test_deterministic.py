@@ -10,11 +10,11 @@ EXACT = "run.deterministic=true"
 
 
 def test_it_decides_what_the_recipe_leaves_out() -> None:
-    recipe = load_recipe("quickstart", [EXACT])
+    recipe = load_recipe(None, [EXACT])
     assert (recipe.learner.autocast, recipe.learner.threads) == ("off", 1)
     assert (recipe.policy.dtype, recipe.rollout.engine_dtype) == ("float32", "float32")
     assert recipe.rollout.transport == "merged"
-    assert load_recipe("quickstart", [EXACT, "learner.threads=2"]).learner.threads == 2
+    assert load_recipe(None, [EXACT, "learner.threads=2"]).learner.threads == 2
 
 
 def test_without_it_nothing_changes() -> None:
@@ -40,7 +40,7 @@ def test_without_it_nothing_changes() -> None:
 )
 def test_a_contradiction_is_one_line(key: str, value: str, allowed: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        load_recipe("quickstart", [EXACT, f"{key}={value}"])
+        load_recipe(None, [EXACT, f"{key}={value}"])
     line = str(caught.value)
     assert "\n" not in line
     assert line.startswith(f"{key} = {value} cannot be reproduced")
@@ -49,7 +49,7 @@ def test_a_contradiction_is_one_line(key: str, value: str, allowed: str) -> None
 
 def test_a_judge_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"objective\.judge = a:b cannot be reproduced"):
-        load_recipe("quickstart", [EXACT, "objective.judge=a:b"])
+        load_recipe(None, [EXACT, "objective.judge=a:b"])
     assert load_recipe("quickstart", ["objective.judge=a:b"]).objective.judge == "a:b"
 
 
