@@ -623,14 +623,14 @@ def test_every_operator_is_shown_to_find_a_fault() -> None:
 
 
 def test_mutants_that_change_nothing_are_a_finding_and_so_are_disputes() -> None:
-    report = audit_world(Heedless.env_id, 800)
+    report = audit_world(Heedless.env_id, 1000)
     enum = next(row for row in report.rows if row.operator == "corrupt_enum")
     assert enum.judged == 0 and enum.equivalents >= 20 and enum.disputed == 0
     what = f"{enum.equivalents} of {enum.equivalents} mutants end as the demonstration does"
     assert not report.passed
     assert [f.what.split(",")[0] for f in report.findings if f.check == "corrupt_enum"] == [what]
     strict = judged_by("Strict", all_of(state=strict_state, answer=answer), Heedless)
-    report = audit_world(strict, 800)
+    report = audit_world(strict, 1000)
     enum = next(row for row in report.rows if row.operator == "corrupt_enum")
     assert enum.disputed == enum.equivalents >= 20
     said = [f for f in report.findings if f.check == "corrupt_enum" and f.task_id]
