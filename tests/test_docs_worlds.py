@@ -26,19 +26,19 @@ def examples(page: str) -> list[tuple[str, str]]:
 
 def test_the_examples_run(tmp_path: Path) -> None:
     names = [name for name, _ in examples(PAGE)]
-    assert names == ["lockers.py", "lights.py", "play.py", "caller.py", "wrapped.py"]
+    assert names == ["lockers.py", "lamps.py", "play.py", "caller.py", "wrapped.py"]
     run_all(examples(PAGE), tmp_path)
 
 
 def test_a_world_of_functions_takes_fifteen_lines_and_passes_its_gates(tmp_path: Path) -> None:
-    code = dict(examples(PAGE))["lights.py"]
+    code = dict(examples(PAGE))["lamps.py"]
     assert sum(bool(line.strip()) for line in code.splitlines()) <= 15
-    reference = tmp_path / "lights.py"
+    reference = tmp_path / "lamps.py"
     reference.write_text(code, encoding="utf-8")
-    lights = world_class(f"{reference}:Lights")
-    assert lights.env_id == "user/Lights-v0"
-    assert check_world(lights.env_id, tasks=6) == []
-    assert audit_world(lights.env_id, trajectories=300).passed
+    lamps = world_class(f"{reference}:Lamps")
+    assert lamps.env_id == "user/Lamps-v0"
+    assert check_world(lamps.env_id, tasks=6) == []
+    assert audit_world(lamps.env_id, trajectories=300).passed
 
 
 @pytest.mark.usefixtures("isolation")

@@ -68,7 +68,7 @@ def test_a_world_whose_tool_is_none(small_model: Path, tmp_path: Path) -> None:
 def test_a_model_without_or_with_half_its_weights(small_model: Path, tmp_path: Path) -> None:
     weights = small_model / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
-    assert "is no causal language model" in refused("sft", small_model, tmp_path)
+    assert "are damaged" in refused("sft", small_model, tmp_path)
     weights.unlink()
     assert "is no causal language model" in refused("train", small_model, tmp_path)
 

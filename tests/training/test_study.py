@@ -148,14 +148,16 @@ def test_the_plots_are_drawn(tmp_path: Path) -> None:
 def test_ctrl_c_waits_for_the_clean_end_of_the_command_that_runs(tmp_path: Path) -> None:
     cleaned = tmp_path / "cleaned"
     child = (
-        "import pathlib, time\n"
+        "import pathlib, signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "try:\n"
         "    print('up', flush=True); time.sleep(60)\n"
         "except KeyboardInterrupt:\n"
         f"    time.sleep(1.0); pathlib.Path({str(cleaned)!r}).touch(); raise SystemExit(130)\n"
     )
     study = (
-        "import sys; from tooldojo.training.study import run_command\n"
+        "import signal, sys; from tooldojo.training.study import run_command\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
         f"run_command([sys.executable, '-c', {child!r}])"
     )
     process = subprocess.Popen([sys.executable, "-c", study], stdout=subprocess.PIPE, text=True)
