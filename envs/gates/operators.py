@@ -35,8 +35,13 @@ def drop_call(case: Case) -> Mutant | None:
 
 
 def drop_all_calls(case: Case) -> Mutant | None:
-    """Claim success: the right final message without any of the writes."""
-    return Mutant([case.final]) if case.writes else None
+    """Claim success: the right final message without any of the writes, where they leave a trace
+    in the end (else it is a guess, which a verifier may pay or not).
+    """
+    if not case.writes:
+        return None
+    start, end = (after(case, turns).state for turns in ([], case.gold))
+    return Mutant([case.final]) if state_digest(start) != state_digest(end) else None
 
 
 def duplicate_call(case: Case) -> Mutant | None:
