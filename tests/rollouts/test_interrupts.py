@@ -5,12 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from tooldojo.rollouts.interrupts import uninterrupted
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Ctrl-C as in the foreground: a shell lets its background jobs ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 def test_ctrl_c_comes_at_the_end() -> None:
     reached = False
     with pytest.raises(KeyboardInterrupt), uninterrupted():
