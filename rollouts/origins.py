@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tooldojo.envs.references import is_here
 from tooldojo.envs.registry import is_known, loaded_from, stored_id, world_class
+from tooldojo.rollouts.damaged import read_json
 
 NAME = "worlds.json"
 
@@ -39,7 +40,7 @@ def note_worlds(directory: Path, env_ids: Collection[str]) -> None:
 def noted_worlds(directory: Path) -> dict[str, str]:
     """References by world id."""
     path = directory / NAME
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}
 
 
 def load_worlds(

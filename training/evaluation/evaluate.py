@@ -7,7 +7,6 @@ task by task.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from tooldojo.configs.schema import Recipe
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.envs.users import of_policy
+from tooldojo.rollouts.damaged import read_json
 from tooldojo.rollouts.endpoint import Usage
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef, Trajectory
 from tooldojo.rollouts.store import TrajectoryStore
@@ -233,7 +233,7 @@ def run_eval(
 
 def read_usage(path: Path) -> Usage:
     """What an endpoint was asked in an evaluation, from its JSON file."""
-    return Usage(**json.loads(path.read_text()))
+    return Usage(**read_json(path))
 
 
 def _add_usage(path: Path, usage: Usage, resume: bool) -> None:

@@ -6,11 +6,11 @@ gone on with, and only under the same recipe and adapter; it is never replaced.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tooldojo.configs.schema import Recipe
+from tooldojo.rollouts.damaged import read_json
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.training.card import PolicyError
 from tooldojo.training.players import base_and_adapter
@@ -76,7 +76,7 @@ class EvaluationOrigin:
             )
 
     def _check_adapter(self, saved: Path) -> None:
-        before = Adapter(**json.loads(saved.read_text()))
+        before = Adapter(**read_json(saved))
         if before.digest != self.adapter.digest:
             raise RunDirectoryError(
                 f"{saved.parent} was started with {_named(before)}, not {_named(self.adapter)}; "
