@@ -41,9 +41,9 @@ from tooldojo.envs.task import IssuedTask, Split
 from tooldojo.envs.wrappers.settings import Latency
 from tooldojo.rollouts.fleet import Fleet
 from tooldojo.rollouts.steploop import EngineStats
+from tooldojo.rollouts.whole_files import write_json
 from tooldojo.training.players import open_fleet
 from tooldojo.training.runs.metrics import trajectory_seconds
-from tooldojo.training.runs.run_dir import write_json
 
 WORLD, LATENCY = "tooldojo/Orders-v0", Latency(0.2, 2.0)
 SLOW = f"{WORLD}?latency={LATENCY}"

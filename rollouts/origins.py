@@ -7,14 +7,12 @@ can no longer be found, its reference must be given anew.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from tooldojo.envs.references import is_here
 from tooldojo.envs.registry import is_known, loaded_from, stored_id, world_class
-from tooldojo.rollouts.damaged import read_json
+from tooldojo.rollouts.whole_files import read_json, write_json
 
 NAME = "worlds.json"
 
@@ -29,12 +27,7 @@ def note_worlds(directory: Path, env_ids: Collection[str]) -> None:
     found = {base: loaded_from(base) for base in _bases(env_ids)}
     now = known | {base: place for base, place in found.items() if place is not None}
     if now != known:
-        hidden = directory / f".{NAME}.{os.getpid()}.tmp"
-        try:
-            hidden.write_text(json.dumps(now, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-            hidden.replace(directory / NAME)
-        finally:  # gone after the rename
-            hidden.unlink(missing_ok=True)
+        write_json(directory / NAME, dict(sorted(now.items())))
 
 
 def noted_worlds(directory: Path) -> dict[str, str]:

@@ -23,7 +23,6 @@ from tooldojo.envs.references import load_reference
 from tooldojo.envs.registry import world_class
 from tooldojo.envs.task import Task
 from tooldojo.envs.world import World
-from tooldojo.rollouts.damaged import opened_shard
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.records import Failure
 from tooldojo.rollouts.store import (
@@ -34,6 +33,7 @@ from tooldojo.rollouts.store import (
     judged_columns,
     new_shard,
 )
+from tooldojo.rollouts.whole_files import opened_shard
 from tooldojo.verifiers.records import Evidence, Goal, Reward, Score, ScoreStatus, StopReason
 from tooldojo.verifiers.reward import RewardShape, process_rewards, shape_reward, weighing
 

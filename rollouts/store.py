@@ -32,7 +32,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tooldojo.envs.task import Task
-from tooldojo.rollouts.damaged import opened_shard
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.origins import note_worlds
 from tooldojo.rollouts.records import (
@@ -45,6 +44,7 @@ from tooldojo.rollouts.records import (
     Trajectory,
     Turn,
 )
+from tooldojo.rollouts.whole_files import opened_shard
 from tooldojo.verifiers.canonical import content_hash
 from tooldojo.verifiers.records import Evidence, Json, Reward, Score, StopReason
 

@@ -18,12 +18,12 @@ from tooldojo.configs.schema import Recipe
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.source import holding, take
 from tooldojo.envs.task import Split, Task
-from tooldojo.rollouts.damaged import read_json
+from tooldojo.rollouts.whole_files import read_json, write_json
 from tooldojo.training.evaluation.evaluate import Evaluation, compare, read_evaluation
 from tooldojo.training.loop import train
 from tooldojo.training.report import write_report
 from tooldojo.training.runs.progress import step_reporter
-from tooldojo.training.runs.run_dir import versions, write_json
+from tooldojo.training.runs.run_dir import versions
 from tooldojo.training.runs.runtime import release_memory
 from tooldojo.training.session import Session, open_session
 from tooldojo.training.stages.sft import SftData, build_data, check_rehearsal, warm_start

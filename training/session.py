@@ -26,6 +26,7 @@ from tooldojo.rollouts.fleet import Fleet
 from tooldojo.rollouts.publish import Transport
 from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.rollouts.whole_files import write_json
 from tooldojo.training.card import conventions_of
 from tooldojo.training.evaluation.evaluate import Evaluation, evaluate_logged
 from tooldojo.training.evaluation.log import EvaluationLog
@@ -35,7 +36,7 @@ from tooldojo.training.players import base_and_adapter, check_fleet, open_fleet,
 from tooldojo.training.policy import DTYPES, Policy, load_policy
 from tooldojo.training.runs.checkpoint import Checkpoint, latest, save_checkpoint
 from tooldojo.training.runs.metrics import MetricsLog
-from tooldojo.training.runs.run_dir import RunDirectory, has_started, write_json
+from tooldojo.training.runs.run_dir import RunDirectory, has_started
 from tooldojo.training.runs.runtime import tune_process
 from tooldojo.training.sampling import DynamicSampler, Pipeline
 from tooldojo.training.stages.demonstrations import demonstration

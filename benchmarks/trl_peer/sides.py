@@ -158,7 +158,7 @@ def evaluate_adapters(
     from tooldojo.envs.seeding import derive_seed
     from tooldojo.envs.source import take
     from tooldojo.envs.task import Split
-    from tooldojo.training.runs.run_dir import write_json
+    from tooldojo.rollouts.whole_files import write_json
     from tooldojo.training.session import open_session
 
     seed = derive_seed(recipe.run.seed, "held-out")

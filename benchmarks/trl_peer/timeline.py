@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tooldojo.training.runs.run_dir import write_json
+from tooldojo.rollouts.whole_files import write_json
 
 NAME = "timeline.json"
 

@@ -18,7 +18,7 @@ from tooldojo.configs.schema import Recipe
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Split
 from tooldojo.envs.wrappers.settings import Latency
-from tooldojo.training.runs.run_dir import write_json
+from tooldojo.rollouts.whole_files import write_json
 from trl_peer.environment import PlayRules
 from trl_peer.settings import PeerSettings
 from trl_peer.sides import load_peer

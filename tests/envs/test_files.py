@@ -20,8 +20,6 @@ from tooldojo.envs.files.tasks import TEMPLATES
 from tooldojo.envs.files.wordings import WORDINGS
 from tooldojo.envs.files.world import Files
 from tooldojo.envs.gates.play import play, play_task, start
-from tooldojo.envs.sandbox.machine import survey
-from tooldojo.envs.sandbox.records import Isolation
 from tooldojo.envs.snapshot import clone
 from tooldojo.envs.task import GoldTurn, Split, Task
 from tooldojo.envs.tools import ToolError
@@ -29,7 +27,7 @@ from tooldojo.verifiers.records import CallOutcome
 
 COUNT = 100
 BACK = r"\1\2\3\4\5\6\7"  # two equal halves, which a line of 59 characters has not
-needs_bwrap = pytest.mark.skipif(bool(survey().missing(Isolation.STRICT)), reason="no bubblewrap")
+pytestmark = pytest.mark.usefixtures("bubblewrap")  # its shell, which tasks are drawn with
 
 
 def _world() -> Files:
@@ -119,7 +117,6 @@ def test_a_file_has_room_for_so_many_lines() -> None:
         world.add_line("memos100/C1000.txt", "rowan 99")
 
 
-@needs_bwrap
 def test_commands_read_and_write_the_tree() -> None:
     world = _world()
     assert world.run_command("grep -hw aspen memos100/* | wc -l") == "2"
@@ -135,7 +132,6 @@ def test_commands_read_and_write_the_tree() -> None:
     assert world.state == {"files": files, "packed": {}}
 
 
-@needs_bwrap
 @pytest.mark.parametrize(
     ("command", "named"),
     [

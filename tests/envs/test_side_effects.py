@@ -6,6 +6,8 @@ import json
 from random import Random
 from typing import Any
 
+import pytest
+
 from tooldojo.envs.draft import Draft, call, steps
 from tooldojo.envs.gates.play import play_task, start
 from tooldojo.envs.registry import register
@@ -133,6 +135,7 @@ def test_a_heater_set_and_set_back_loses_a_refusal() -> None:
     assert tried > 0
 
 
+@pytest.mark.usefixtures("bubblewrap")
 def test_a_file_moved_out_of_the_vault_and_back_loses_a_refusal() -> None:
     tried = 0
     for task in idle_tasks("tooldojo/Files-v0"):

@@ -187,6 +187,8 @@ def test_datasets_reads_the_files(store: TrajectoryStore, tmp_path: Path) -> Non
 
 
 def test_duckdb_reads_the_files(store: TrajectoryStore) -> None:
-    duckdb = pytest.importorskip("duckdb")
+    import duckdb
+
     query = f"select stage, avg(value), count(*) from '{store.directory}/*.parquet' group by stage"
-    assert duckdb.sql(query).fetchall() == [("train", 0.5, 8)]
+    with duckdb.connect() as database:
+        assert database.execute(query).fetchall() == [("train", 0.5, 8)]

@@ -99,8 +99,8 @@ def prefer(
     traceback: Trace = False,
 ) -> None:
     """Write a page on which a person says which of two trajectories is better."""
+    from tooldojo.rollouts.whole_files import write_text
     from tooldojo.training.prefer import Side, choose, line_of, render_page
-    from tooldojo.training.runs.run_dir import write_text
 
     output: Output = ctx.obj
     sides: list[list[Side]] = []

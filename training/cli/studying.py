@@ -25,7 +25,7 @@ def study(
 ) -> None:
     """Train and evaluate a grid of recipes under several seeds; goes on where it was stopped."""
     from tooldojo.configs.study import load_study, study_runs
-    from tooldojo.training.runs.run_dir import write_json
+    from tooldojo.rollouts.whole_files import write_json
     from tooldojo.training.study import compare_cells, draw_study, run_study, study_json
 
     output: Output = ctx.obj

@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 
 from tooldojo.configs.loading import load_recipe
 from tooldojo.configs.schema import Recipe
-from tooldojo.rollouts.damaged import opened_shard, read_json
 from tooldojo.rollouts.endings import ENDINGS
 from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.rollouts.whole_files import opened_shard, read_json
 from tooldojo.training.report.inputs import ReportError
 from tooldojo.training.runs.metrics import NAME, read_metrics
 from tooldojo.verifiers.records import Json, StopReason

@@ -16,11 +16,11 @@ from tooldojo.configs.schema import Recipe
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.task import IssuedTask, Task
 from tooldojo.envs.users import of_policy
-from tooldojo.rollouts.damaged import read_json
 from tooldojo.rollouts.endpoint import Usage
 from tooldojo.rollouts.records import EngineId, Group, PolicyRef, Trajectory
 from tooldojo.rollouts.store import TrajectoryStore
 from tooldojo.rollouts.stream import Player
+from tooldojo.rollouts.whole_files import read_json, write_json
 from tooldojo.training.evaluation.log import EvaluationLog
 from tooldojo.training.evaluation.origin import EvaluationOrigin
 from tooldojo.training.evaluation.results import (
@@ -32,7 +32,7 @@ from tooldojo.training.evaluation.results import (
     read_evaluation,
 )
 from tooldojo.training.players import open_player
-from tooldojo.training.runs.run_dir import Claim, write_json
+from tooldojo.training.runs.run_dir import Claim
 from tooldojo.verifiers.canonical import canonical_text
 from tooldojo.verifiers.records import CallOutcome, ScoreStatus
 

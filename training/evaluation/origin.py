@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tooldojo.configs.schema import Recipe
-from tooldojo.rollouts.damaged import read_json
 from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.rollouts.whole_files import read_json, write_json
 from tooldojo.training.card import PolicyError
 from tooldojo.training.players import base_and_adapter
 from tooldojo.training.runs.atomic import file_digest
-from tooldojo.training.runs.run_dir import RunDirectoryError, check_same, write_json, write_recipe
+from tooldojo.training.runs.run_dir import RunDirectoryError, check_same, write_recipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tooldojo.envs.registry import stored_id
-from tooldojo.rollouts.damaged import read_json
 from tooldojo.rollouts.records import EngineId, PolicyRef
+from tooldojo.rollouts.whole_files import read_json
 from tooldojo.training.evaluation.stats import (
     Mean,
     PairedDifference,

@@ -13,9 +13,9 @@ from tooldojo.configs.loading import load_recipe
 from tooldojo.configs.schema import Recipe
 from tooldojo.envs.registry import stored_id
 from tooldojo.rollouts.chat import Chat
-from tooldojo.rollouts.damaged import read_json
 from tooldojo.rollouts.records import Group
 from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.rollouts.whole_files import read_json
 from tooldojo.training.evaluation.results import Evaluation, read_evaluation
 from tooldojo.training.players import recipe_chat
 from tooldojo.training.report.provenance import Provenance, check_provenance

@@ -19,13 +19,13 @@ from markupsafe import Markup, escape
 from tooldojo.configs.schema import Recipe
 from tooldojo.envs.task import Split
 from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.whole_files import write_text
 from tooldojo.training.evaluation.results import Evaluation, compare
 from tooldojo.training.report import views
 from tooldojo.training.report.inputs import Pair, RunData, read_run
 from tooldojo.training.report.plots import Chart
 from tooldojo.training.report.provenance import Provenance
 from tooldojo.training.runs.metrics import bottleneck_line, total_timings
-from tooldojo.training.runs.run_dir import write_text
 from tooldojo.verifiers.records import Json
 
 NBSP = "\N{NO-BREAK SPACE}"

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tooldojo.configs.loading import load_recipe
-from tooldojo.rollouts.damaged import opened_shard, read_json
 from tooldojo.rollouts.records import EngineId, PolicyRef
 from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.rollouts.whole_files import opened_shard, read_json
 
 _COLUMNS = [
     "ordinal",

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from tooldojo.rollouts.damaged import DamagedFile
+from tooldojo.rollouts.whole_files import DamagedFile
 from tooldojo.verifiers.records import Json
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -26,8 +25,8 @@ import tomli_w
 
 from tooldojo.configs.loading import parse_recipe
 from tooldojo.configs.schema import Recipe
-from tooldojo.rollouts.damaged import read_json
 from tooldojo.rollouts.records import EngineId, PolicyRef
+from tooldojo.rollouts.whole_files import read_json, write_json, write_text
 from tooldojo.training.runs.atomic import remove_leftovers
 from tooldojo.verifiers.records import Json
 
@@ -214,22 +213,6 @@ def check_same(saved: Path, recipe: Recipe) -> None:
                     f"{before[section][key]!r}, not {value!r}; "
                     f"resume with the saved {saved.name} or choose another directory"
                 )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing: a temporary name, then a rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:  # gone after the rename; a full disk must not keep half a file
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, data: Json | dict) -> None:
-    """`write_text` of indented JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
 def versions() -> dict[str, Json]:

@@ -18,12 +18,12 @@ from rich.console import Console
 from tooldojo.configs.schema import PreferenceSection, Recipe
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.whole_files import write_json
 from tooldojo.training.evaluation.stats import bootstrap_mean
 from tooldojo.training.learning.scoring import score_tokens
 from tooldojo.training.players import recipe_chat
 from tooldojo.training.policy import Policy
 from tooldojo.training.runs.progress import stage_reporter
-from tooldojo.training.runs.run_dir import write_json
 from tooldojo.training.session import open_policy
 from tooldojo.training.stages.demonstrations import TokenRow
 from tooldojo.training.stages.preference_trainers import (

@@ -21,7 +21,7 @@ from tooldojo.envs.task import Split
 from tooldojo.rollouts.chat import Chat
 from tooldojo.rollouts.records import Trajectory
 from tooldojo.rollouts.store import StoredRow
-from tooldojo.training.runs.run_dir import write_json
+from tooldojo.rollouts.whole_files import write_json
 from tooldojo.training.stages.demonstrations import IGNORE, TokenRow
 from tooldojo.verifiers.canonical import content_hash
 

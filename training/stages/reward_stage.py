@@ -15,10 +15,11 @@ from trl.trainer.reward_trainer import RewardTrainer
 from tooldojo.configs.schema import PreferenceSection, Recipe
 from tooldojo.envs.seeding import derive_seed
 from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.whole_files import write_json
 from tooldojo.training.card import conventions_of
 from tooldojo.training.players import base_and_adapter, recipe_chat
 from tooldojo.training.runs.progress import stage_reporter
-from tooldojo.training.runs.run_dir import RunDirectory, write_json
+from tooldojo.training.runs.run_dir import RunDirectory
 from tooldojo.training.runs.runtime import tune_process
 from tooldojo.training.stages.demonstrations import TokenRow
 from tooldojo.training.stages.preferences import (

@@ -19,9 +19,9 @@ from tooldojo.envs.seeding import derive_seed
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Split
 from tooldojo.rollouts.chat import Chat
+from tooldojo.rollouts.whole_files import write_json
 from tooldojo.training.policy import Policy
 from tooldojo.training.runs.progress import stage_reporter
-from tooldojo.training.runs.run_dir import write_json
 from tooldojo.training.session import open_policy
 from tooldojo.training.stages.demonstrations import (
     IGNORE,

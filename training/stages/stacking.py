@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tooldojo.rollouts.damaged import DamagedFile, read_json
+from tooldojo.rollouts.whole_files import DamagedFile, read_json
 from tooldojo.training.card import AdapterCard, PolicyError
 from tooldojo.training.policy import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from tooldojo.training.runs.atomic import atomic_directory

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tooldojo.envs.seeding import derived_random
-from tooldojo.training.runs.run_dir import write_json
+from tooldojo.rollouts.whole_files import write_json
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback

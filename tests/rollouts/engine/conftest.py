@@ -33,7 +33,7 @@ from tooldojo.envs.tools import tool
 from tooldojo.envs.world import World
 
 
-class Lamps(World):
+class Bulbs(World):
     """One lamp."""
 
     @classmethod
@@ -87,7 +87,7 @@ class Lab:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory, chat: Chat) -> Lab:
     path = tmp_path_factory.mktemp("lab")
-    (path / "lamps.py").write_text(WORLD)
+    (path / "bulbs.py").write_text(WORLD)
     vocab = len(chat.tokenizer)
     torch.manual_seed(0)
     config = Qwen3Config(
@@ -106,7 +106,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, chat: Chat) -> Lab:
     )
     Qwen3ForCausalLM(config).save_pretrained(path / "model")
     chat.tokenizer.save_pretrained(path / "model")
-    return Lab(path / "model", f"{path / 'lamps.py'}:Lamps", vocab)
+    return Lab(path / "model", f"{path / 'bulbs.py'}:Bulbs", vocab)
 
 
 @pytest.fixture(scope="session")

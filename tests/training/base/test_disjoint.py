@@ -7,12 +7,16 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+import pytest
+
 from tooldojo.envs.registry import NATIVE, world_class
 from tooldojo.envs.source import take
 from tooldojo.envs.task import Split, Task
 from tooldojo.training.base.corpus import corpus_documents
 from tooldojo.training.base.template import signature
 from tooldojo.verifiers.records import Json
+
+pytestmark = pytest.mark.usefixtures("bubblewrap")  # a world draws its tasks with a shell
 
 DOCUMENTS = 2000
 TASKS = 60  # per world and split

@@ -12,13 +12,12 @@ import torch
 from safetensors.torch import save_file
 
 from tooldojo.configs.loading import RecipeError, load_recipe
-from tooldojo.rollouts.damaged import DamagedFile, read_json
 from tooldojo.rollouts.store import TrajectoryStore
+from tooldojo.rollouts.whole_files import DamagedFile, read_json, write_text
 from tooldojo.training.card import AdapterCard
 from tooldojo.training.cli.boundary import _judged
 from tooldojo.training.policy import PolicyError
 from tooldojo.training.runs.metrics import read_metrics
-from tooldojo.training.runs.run_dir import write_text
 from tooldojo.training.stages.trl_stage import CHECKPOINT_FILES, resume_point
 
 

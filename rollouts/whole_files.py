@@ -1,8 +1,9 @@
-"""Files that are not whole: one error that names the file and says what to do."""
+"""Files are written whole or not at all; one that is torn has one error that says what to do."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from tooldojo.verifiers.records import Json
 
 
 class DamagedFile(ValueError):
@@ -32,6 +35,22 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # of JSON, or of UTF-8
         raise DamagedFile(path, error) from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing: a temporary name, then a rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:  # gone after the rename; a full disk must not keep half a file
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: Json | dict) -> None:
+    """`write_text` of indented JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
 @contextmanager
