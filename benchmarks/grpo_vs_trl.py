@@ -1,15 +1,19 @@
 """Our GRPO loop side by side with TRL's GRPOTrainer and its environments, on the orders world.
 
-python benchmarks/grpo_vs_trl.py [--quick] [--minutes M] [--sweep]
+python benchmarks/grpo_vs_trl.py [--quick] [--minutes M] [--sweep] [--fresh]
 
 Both sides start from one SFT adapter (made once by `tooldojo sft`), play the same stream of tasks
 under the same limits and rewards, and have the same budget of training time. Adapters that they had
-on the way are evaluated afterwards by our evaluator on the same held-out tasks. The peer's whole
-configuration is `trl_peer/settings.toml`; what it needs beyond TRL's public options stands in
-`trl_peer/trainer.py`. `--sweep` gives every point of the peer's sweep a whole budget on seed 0 and
-keeps the one with the best validation success; full runs then use it. `--quick` measures speed
-only: a few steps a side, ours without dynamic sampling, so that both play the same trajectories.
-Finished runs under `--out` are not repeated, unfinished ones begin anew.
+on the way are evaluated afterwards by our evaluator on the same tasks.
+
+Within minutes neither side learns what carries over to fresh tasks, so the way to the target is
+measured on a few tasks that come again and again (`trl_peer/few_orders.py`), sampled as in
+training. `--fresh` has a fresh task each time instead, and evaluates on held-out ones, greedily.
+The peer's whole configuration is `trl_peer/settings.toml`; what it needs beyond TRL's public
+options stands in `trl_peer/trainer.py`. `--sweep` gives every point of the peer's sweep and of ours
+a whole budget on seed 0 and keeps each side's best; full runs then use these. `--quick` measures
+speed only, on fresh tasks: a few steps a side, ours without dynamic sampling, so that both play the
+same trajectories. Finished runs under `--out` are not repeated, unfinished ones begin anew.
 """
 
 from __future__ import annotations
@@ -30,7 +34,14 @@ from tooldojo.configs.loading import load_recipe
 from tooldojo.configs.schema import Recipe
 
 SEEDS = (0, 1, 2)
-TARGET = 0.85  # success on held-out tasks
+TARGET = 0.85  # success
+FEW = f"{Path(__file__).parent / 'trl_peer' / 'few_orders.py'}:FewOrders"
+TRIES = 256  # of the few tasks, all of them equally often
+OUR_SWEEP = {
+    "the quickstart's": (),
+    "learning rate 3e-4": ("learner.learning_rate=3e-4",),
+    "learning rate 3e-4, 2 minibatches": ("learner.learning_rate=3e-4", "learner.minibatches=2"),
+}
 CHOSEN = "sweep.json"
 ALWAYS = ("eval.every=0", "run.tensorboard=false", "learner.steps=100000")
 
@@ -38,7 +49,9 @@ ALWAYS = ("eval.every=0", "run.tensorboard=false", "learner.steps=100000")
 def main() -> None:
     """Parse, then the sweep, the quick or the full comparison."""
     args = arguments(__doc__ or "", _own_arguments)
-    out = args.out / ("grpo-vs-trl-quick" if args.quick else "grpo-vs-trl")
+    args.fresh = args.fresh or args.quick
+    kind = "-quick" if args.quick else "-fresh" if args.fresh else ""
+    out = args.out / f"grpo-vs-trl{kind}"
     if args.quick:
         finish(quick(args, out))
     elif args.sweep:
@@ -52,7 +65,8 @@ def _own_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", type=float, default=20.0, help="seconds between adapters kept")
     parser.add_argument("--steps", type=int, default=6, help="steps a side with --quick")
     parser.add_argument("--groups", type=int, help="tasks of a step, on both sides")
-    parser.add_argument("--sweep", action="store_true", help="choose the peer's settings")
+    parser.add_argument("--sweep", action="store_true", help="choose both sides' settings")
+    parser.add_argument("--fresh", action="store_true", help="fresh tasks, held-out evaluation")
     parser.add_argument("--start", type=Path, help="an SFT adapter directory; made where missing")
 
 
@@ -71,39 +85,43 @@ def full(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Three seeds a side; the worst seed's ratio of minutes to the target."""
     start = args.start or warm_start(out, [])
     budget = Budget(seconds=60 * args.minutes, steps=10**5, every=args.every)
-    chosen = out / CHOSEN
-    settings = load_settings()[0]
-    if chosen.exists():
-        settings = PeerSettings(**json.loads(chosen.read_text())["settings"])
-    settings = _sized(settings, args)
+    chosen = json.loads((out / CHOSEN).read_text()) if (out / CHOSEN).exists() else None
+    settings = PeerSettings(**chosen["settings"]) if chosen else load_settings()[0]
+    settings, keys = _sized(settings, args), chosen["keys"] if chosen else []
     rows = []
     for seed in SEEDS:
-        recipe = _recipe(start, seed, args)
+        recipe = _recipe(start, seed, args, *keys)
         ours = train_ours(recipe, budget, out / f"ours-{seed}")
         peer = train_trl(recipe, settings, budget, out / f"trl-{seed}")
-        chains = [_adapters(ours), _adapters(peer)]
-        curve = evaluate(recipe, chains, "test", TARGET, out / f"evaluation-{seed}")
+        chains, split = [_adapters(ours), _adapters(peer)], "test" if args.fresh else "train"
+        curve = evaluate(recipe, chains, split, TARGET, out / f"evaluation-{seed}")
         rows.append({"seed": seed, **compare_seed(ours, peer, curve, TARGET, args.minutes)})
-    swept = "validation" if chosen.exists() else None
-    about = {"target": TARGET, "minutes": args.minutes, "swept": swept}
-    return about | {"seeds": rows, "settings": settings.to_json(), "ratio": worst(rows)}
+    about = {"target": TARGET, "minutes": args.minutes, "fresh": args.fresh, "swept": bool(chosen)}
+    return {**about, "seeds": rows, "settings": settings.to_json(), "keys": keys} | {
+        "ratio": worst(rows)
+    }
 
 
 def sweep(args: argparse.Namespace, out: Path) -> dict[str, Any]:
-    """Every point of the peer's sweep on seed 0; the best by validation success is kept."""
+    """Every point of both sweeps on seed 0; the best of each side is kept."""
     start = args.start or warm_start(out, [])
     budget = Budget(seconds=60 * args.minutes, steps=10**5, every=1e9)
     points = [_sized(point, args) for point in load_settings()[1]]
     recipe, runs = _recipe(start, 0, args), []
+    for number, keys in enumerate(OUR_SWEEP.values()):
+        runs.append(train_ours(_recipe(start, 0, args, *keys), budget, out / f"own-{number}"))
     for number, point in enumerate(points):
         runs.append(train_trl(recipe, point, budget, out / f"sweep-{number}"))
-    last = [_adapters(run)[-1:] for run in runs]
-    curve = evaluate(recipe, last, "val", 1.0, out / "evaluation-sweep")
+    last, split = [_adapters(run)[-1:] for run in runs], "val" if args.fresh else "train"
+    curve = evaluate(recipe, last, split, 1.0, out / "evaluation-sweep")
     success = [curve[chain[0]]["success"] for chain in last]
-    rows = [{"name": p.name, "success": s} for p, s in zip(points, success, strict=True)]
-    best = points[success.index(max(success))]
-    (out / CHOSEN).write_text(json.dumps({"settings": best.to_json(), "rows": rows}, indent=1))
-    return {"rows": rows, "settings": best.to_json(), "ratio": max(success) / max(1e-9, success[0])}
+    own, others = success[: len(OUR_SWEEP)], success[len(OUR_SWEEP) :]
+    rows = [{"name": n, "success": s} for n, s in zip(OUR_SWEEP, own, strict=True)]
+    rows += [{"name": f"TRL, {p.name}", "success": s} for p, s in zip(points, others, strict=True)]
+    best, keys = points[others.index(max(others))], list(OUR_SWEEP.values())[own.index(max(own))]
+    kept = {"settings": best.to_json(), "keys": list(keys), "rows": rows}
+    (out / CHOSEN).write_text(json.dumps(kept, indent=1))
+    return kept | {"ratio": max(others) / max(1e-9, others[0])}
 
 
 def warm_start(out: Path, keys: list[str]) -> Path:
@@ -147,7 +165,9 @@ def evaluate(
 def _recipe(start: Path, seed: int, args: argparse.Namespace, *keys: str) -> Recipe:
     sized = [f"objective.groups={args.groups}"] if args.groups else []
     model = f"policy.model={start.resolve()}"
-    return load_recipe("quickstart", [model, f"run.seed={seed}", *ALWAYS, *sized, *keys])
+    few = [f'task.worlds=["{FEW}"]', "eval.temperature=1.0", f"eval.tasks={TRIES}"]
+    world = [] if args.fresh else few
+    return load_recipe("quickstart", [model, f"run.seed={seed}", *ALWAYS, *world, *sized, *keys])
 
 
 def _sized(settings: PeerSettings, args: argparse.Namespace) -> PeerSettings:

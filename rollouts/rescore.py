@@ -128,7 +128,7 @@ def rescore(
     report, new = RescoreReport(), list[Path]()
     with closing(asyncio.Runner()) as runner:  # one loop, so that judges keep their connections
         for shard in shards:
-            target = shard.with_name(into + shard.name.removeprefix(stage))
+            target = target_of(shard, stage, into)
             if target in written:
                 _check_same(target, schema)
                 continue
@@ -147,6 +147,11 @@ def rescore(
             f"first {report.first_failure}"
         )
     return report
+
+
+def target_of(shard: Path, stage: str, into: str) -> Path:
+    """Where the rows of a shard go."""
+    return shard.with_name(into + shard.name.removeprefix(stage))
 
 
 def _shards(store: TrajectoryStore, stage: str, into: str, resume: bool) -> list[Path]:

@@ -22,6 +22,7 @@ from trl_peer.timeline import Budget, Timeline
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
+    from tooldojo.envs.task import Task
     from tooldojo.rollouts.chat import Chat
     from tooldojo.training.policy import Policy
     from tooldojo.training.session import Session
@@ -149,20 +150,16 @@ def _noting(timeline: Timeline, trajectories: int) -> TrainerCallback:
 def evaluate_adapters(
     recipe: Recipe, adapters: Sequence[Sequence[str]], tasks: int, split: str, target: float
 ) -> None:
-    """Success of adapters on held-out tasks, played by our evaluator; `curve.json` has them by
-    path.
+    """Success of adapters, played by our evaluator; `curve.json` has them by path.
 
     adapters: chains in order of training; a chain is followed until its first adapter with at least
-    `target`, and its last one is evaluated in any case. split: `test` or `val`.
+    `target`, and its last one is evaluated in any case. split: `test` or `val` for so many held-out
+    tasks; `train` for the tasks of a world of few, each as often.
     """
-    from tooldojo.envs.seeding import derive_seed
-    from tooldojo.envs.source import take
-    from tooldojo.envs.task import Split
     from tooldojo.rollouts.whole_files import write_json
     from tooldojo.training.session import open_session
 
-    seed = derive_seed(recipe.run.seed, "held-out")
-    drawn = take(recipe.task.worlds, Split(split), seed, tasks, recipe.task.levels)
+    drawn = _few(recipe, tasks) if split == "train" else _held_out(recipe, split, tasks)
     curve: dict[str, Any] = {}
     with open_session(recipe, resume=False) as session:
         play = _Evaluator(session)
@@ -174,6 +171,25 @@ def evaluate_adapters(
                     reached = reached or curve[path]["success"] >= target
         play.close()
     write_json(Path(recipe.run.dir) / CURVE, curve)
+
+
+def _held_out(recipe: Recipe, split: str, count: int) -> list[Task]:
+    from tooldojo.envs.seeding import derive_seed
+    from tooldojo.envs.source import take
+    from tooldojo.envs.task import Split
+
+    seed = derive_seed(recipe.run.seed, "held-out")
+    return take(recipe.task.worlds, Split(split), seed, count, recipe.task.levels)
+
+
+def _few(recipe: Recipe, count: int) -> list[Task]:
+    """All tasks of a world that has few, each equally often, about `count` together."""
+    from tooldojo.envs.source import GeneratedTasks
+    from tooldojo.envs.task import Split
+
+    source = GeneratedTasks(recipe.task.worlds, Split.TRAIN, recipe.run.seed, recipe.task.levels)
+    distinct = {task.id: task for task in map(source.task, range(count))}
+    return [task for _ in range(count // len(distinct)) for task in distinct.values()]
 
 
 class _Evaluator:

@@ -381,6 +381,29 @@ def test_ctrl_c_is_130_and_says_how_to_go_on(
     assert shlex.split(result_of(run(*words, "--resume", "--json"))["go_on"]).count("--resume") == 1
 
 
+def test_a_stopped_rescoring_says_how_to_go_on_once_a_shard_is_written(
+    finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tooldojo.rollouts import rescore as judging
+
+    judge, words = judging.rescore, ["rescore", str(finished_run), "--stage", "rl", "--json"]
+
+    def stop_at_once(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def stop_later(*args: Any) -> None:
+        judge(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(judging, "rescore", stop_at_once)
+    assert result_of(run(*words))["go_on"] is None
+    monkeypatch.setattr(judging, "rescore", stop_later)
+    typed = shlex.split(result_of(run(*words))["go_on"])
+    assert typed[1:] == [*words, "--resume"]
+    monkeypatch.setattr(judging, "rescore", judge)
+    assert run(*typed[1:]).exit_code == 0
+
+
 def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
     for command, (_, option, _) in STOPPABLE.items():
         done = run(command, option.format(tmp_path / "none"), "--resume")

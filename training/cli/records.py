@@ -249,6 +249,7 @@ def rescore(
     from functools import partial
 
     from tooldojo.rollouts.rescore import rescore as judge_again
+    from tooldojo.rollouts.rescore import target_of
     from tooldojo.training.runs.progress import progress_bar
 
     output: Output = ctx.obj
@@ -257,6 +258,7 @@ def rescore(
     know_worlds(run, store, world, stage)
     judges = _judges(_with_ids(recipe), verifier, reward, judge)
     into = into or f"{stage}_rescored"
+    output.kept = next((target_of(shard, stage, into) for shard in store.shards(stage)), None)
     with progress_bar(output.console) as bar:
         bar_id = bar.add_task("trajectories", total=None)
         done = judge_again(store, stage, into, judges, resume, partial(bar.advance, bar_id))
