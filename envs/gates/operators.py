@@ -40,8 +40,9 @@ def drop_all_calls(case: Case) -> Mutant | None:
     """
     if not case.writes:
         return None
-    start, end = (after(case, turns).state for turns in ([], case.gold))
-    return Mutant([case.final]) if state_digest(start) != state_digest(end) else None
+    ignored = case.task.goal.ignore
+    start, end = (state_digest(after(case, turns).state, ignored) for turns in ([], case.gold))
+    return Mutant([case.final]) if start != end else None
 
 
 def duplicate_call(case: Case) -> Mutant | None:

@@ -14,6 +14,8 @@ import pytest
 
 from tooldojo.envs import making
 from tooldojo.envs.draft import Draft
+from tooldojo.envs.gates.mutants import make_case
+from tooldojo.envs.gates.operators import drop_all_calls
 from tooldojo.envs.gates.play import play, play_task, start
 from tooldojo.envs.home import chains
 from tooldojo.envs.home.scene import Scene
@@ -275,3 +277,10 @@ def test_of_two_timers_the_line_tells_that_of_the_room_named_last() -> None:
 def test_requests_for_two_devices_say_which_is_the_last() -> None:
     for wording in WORDINGS["comfort"]:
         assert re.search(r"\{one\}.*\bthen\b.*\{two\}", wording), wording
+
+
+def test_no_work_is_claimed_where_only_the_robot_moved_and_need_not() -> None:
+    cases = [make_case(task, task, Random(0)) for task in _all() if task.goal.ignore]
+    idle = [case for case in cases if {at.call.name for at in case.writes} == {"robot_go"}]
+    assert idle and not any(map(drop_all_calls, idle))
+    assert all(map(drop_all_calls, (case for case in cases if case.writes and case not in idle)))
