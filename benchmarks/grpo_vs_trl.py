@@ -36,7 +36,7 @@ from tooldojo.configs.schema import Recipe
 SEEDS = (0, 1, 2)
 TARGET = 0.85  # success
 FEW = f"{Path(__file__).parent / 'trl_peer' / 'few_orders.py'}:FewOrders"
-TRIES = 256  # of the few tasks, all of them equally often
+TRIES = 140  # of the few tasks, all of them equally often
 OUR_SWEEP = {
     "the quickstart's": (),
     "learning rate 3e-4": ("learner.learning_rate=3e-4",),

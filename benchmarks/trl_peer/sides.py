@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tooldojo.rollouts.chat import Chat
     from tooldojo.training.policy import Policy
     from tooldojo.training.session import Session
+    from tooldojo.verifiers.intervals import Proportion
 
 CURVE = "curve.json"
 
@@ -159,7 +160,9 @@ def evaluate_adapters(
     from tooldojo.rollouts.whole_files import write_json
     from tooldojo.training.session import open_session
 
-    drawn = _few(recipe, tasks) if split == "train" else _held_out(recipe, split, tasks)
+    few = split == "train"
+    drawn = _few(recipe, tasks) if few else _held_out(recipe, split, tasks)
+    tries = tasks // len(drawn) if few else 1
     curve: dict[str, Any] = {}
     with open_session(recipe, resume=False) as session:
         play = _Evaluator(session)
@@ -167,7 +170,7 @@ def evaluate_adapters(
             reached = False
             for path in chain:
                 if path == chain[-1] or not reached:
-                    curve[path] = curve.get(path) or play.success(Path(path), drawn)
+                    curve[path] = curve.get(path) or play.success(Path(path), drawn, tries)
                     reached = reached or curve[path]["success"] >= target
         play.close()
     write_json(Path(recipe.run.dir) / CURVE, curve)
@@ -182,14 +185,13 @@ def _held_out(recipe: Recipe, split: str, count: int) -> list[Task]:
     return take(recipe.task.worlds, Split(split), seed, count, recipe.task.levels)
 
 
-def _few(recipe: Recipe, count: int) -> list[Task]:
-    """All tasks of a world that has few, each equally often, about `count` together."""
+def _few(recipe: Recipe, draws: int) -> list[Task]:
+    """All tasks of a world that has few, as far as so many draws find them."""
     from tooldojo.envs.source import GeneratedTasks
     from tooldojo.envs.task import Split
 
     source = GeneratedTasks(recipe.task.worlds, Split.TRAIN, recipe.run.seed, recipe.task.levels)
-    distinct = {task.id: task for task in map(source.task, range(count))}
-    return [task for _ in range(count // len(distinct)) for task in distinct.values()]
+    return list({task.id: task for task in map(source.task, range(draws))}.values())
 
 
 class _Evaluator:
@@ -198,8 +200,8 @@ class _Evaluator:
     def __init__(self, session: Session) -> None:
         self.session, self.learning = session, session.start_learning()
 
-    def success(self, adapter: Path, tasks: Sequence[Any]) -> dict[str, Any]:
-        """Rate, 95 % interval and number of tasks."""
+    def success(self, adapter: Path, tasks: Sequence[Task], tries: int) -> dict[str, Any]:
+        """Rate, 95 % interval and number of trajectories; `tries` of each task."""
         from safetensors.torch import load_file
 
         from tooldojo.training.policy import ADAPTER_WEIGHTS
@@ -207,9 +209,22 @@ class _Evaluator:
         self.learning.step += 1
         self.session.policy.load_adapter_tensors(load_file(adapter / ADAPTER_WEIGHTS))
         self.session.publish(self.learning)
-        stage = f"{self.learning.step:04d}"
-        rate = self.session.evaluate(tasks, stage).summary().success
+        if tries > 1:
+            rate = self._sampled(tasks, tries)
+        else:
+            stage = f"{self.learning.step:04d}"
+            rate = self.session.evaluate(tasks, stage).summary().success
         return {"success": rate.rate, "ci95": [rate.low, rate.high], "n": rate.trials}
+
+    def _sampled(self, tasks: Sequence[Task], tries: int) -> Proportion:
+        from tooldojo.envs.task import IssuedTask
+        from tooldojo.verifiers.intervals import wilson
+
+        recipe = self.session.recipe
+        player = self.session.fleet.at(recipe.eval.temperature, recipe.run.seed + 1)
+        issued = [IssuedTask(ordinal, task) for ordinal, task in enumerate(tasks)]
+        scored = [t for group in player.play(issued, tries) for t in group.scored]
+        return wilson(sum(bool(t.score and t.score.success) for t in scored), len(scored))
 
     def close(self) -> None:
         """Close the session's metrics."""
