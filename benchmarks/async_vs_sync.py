@@ -1,64 +1,148 @@
-"""Training with `rollout.eta` = 0 against 1 and 2: the same steps and tasks, wall clocks side by
-side.
+"""Training with `rollout.eta` = 1 against 0: wall clocks to the same success, side by side.
 
-python benchmarks/async_vs_sync.py [--quick]
+python benchmarks/async_vs_sync.py [--quick] [--steps N] [--start ADAPTER]
 
-The quickstart's recipe, without its warm start, on the orders world and on the orders world with
-tools that take 0 to 1 s a call. The first step, in which nothing overlaps yet, is left out of the
-rates. `waited` is the share of time that the learner waited for groups, `staleness` the mean over
-steps in versions, and `speedup` the trajectories a second over those with eta = 0. `ratio` is the
-least speedup of eta = 1.
+The quickstart's GRPO from its SFT adapter, on a few tasks that come again
+(`trl_peer/few_orders.py`), for on fresh ones minutes teach too little to see; with instant tools
+and with tools that take 0.2 to 2 s a call. A run's curve is the success of what it sampled, pooled
+over the last `SPAN` steps. The target is what both runs of a world and seed reached, so each has a
+time to it. `waited` is the share of time that the learner waited for groups, `staleness` the mean
+over steps in versions. `ratio` is the least speedup of eta = 1 over seeds with slow tools. Finished
+runs under `--out` are not repeated.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from common import arguments, finish, tooldojo
+from grpo_vs_trl import FEW, warm_start
 
-WORLDS = {"instant": "tooldojo/Orders-v0", "slow": "tooldojo/Orders-v0?latency=0.5"}
+from tooldojo.training.runs.metrics import NAME, read_metrics
+from tooldojo.verifiers.intervals import wilson
+
+WORLDS = {"slow": f"{FEW}?latency=0.2-2", "instant": FEW}
+ETAS = (0, 1)
+SPAN = 3  # steps that are pooled
 
 
-def row(directory: Path) -> dict:
-    """A run's figures."""
-    lines = [json.loads(line) for line in (directory / "metrics.jsonl").open()][1:]
-    seconds = sum(line["seconds/step"] for line in lines)
-    played = sum(line["rollout/trajectories"] for line in lines)
-    return {
-        "seconds_per_step": round(seconds / len(lines), 2),
-        "trajectories_per_second": round(played / seconds, 3),
-        "waited": round(sum(line["seconds/rollout"] for line in lines) / seconds, 3),
-        "staleness": round(sum(line["staleness/mean"] for line in lines) / len(lines), 3),
-        "success": round(sum(line["success"] for line in lines) / len(lines), 3),
-    }
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """By step, from `SPAN` on: seconds since training began, and successes and trajectories of the
+    last `SPAN` steps.
+    """
+
+    seconds: tuple[float, ...]
+    successes: tuple[int, ...]
+    trials: tuple[int, ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[dict[str, Any]]) -> Curve:
+        """From the metrics of a run.
+
+        Raises:
+            ValueError: for fewer than `SPAN` steps.
+        """
+        if len(rows) < SPAN:
+            raise ValueError(f"{len(rows)} steps; a curve needs {SPAN}")
+        played = [int(row["rollout/trajectories"]) for row in rows]
+        solved = [round(row["success"] * n) for row, n in zip(rows, played, strict=True)]
+        ends = range(SPAN, len(rows) + 1)
+        return cls(
+            tuple(accumulate(row["seconds/step"] for row in rows))[SPAN - 1 :],
+            tuple(sum(solved[end - SPAN : end]) for end in ends),
+            tuple(sum(played[end - SPAN : end]) for end in ends),
+        )
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """Success, step by step."""
+        return tuple(s / n for s, n in zip(self.successes, self.trials, strict=True))
+
+    def seconds_to(self, target: float) -> float:
+        """When the success was first there.
+
+        Raises:
+            ValueError: when it never was.
+        """
+        for seconds, rate in zip(self.seconds, self.rates, strict=True):
+            if rate >= target:
+                return seconds
+        raise ValueError(f"never reached {target}; its best is {max(self.rates)}")
 
 
 def main() -> None:
-    """One run per world and eta."""
-    args = arguments(__doc__ or "")
-    out = args.out / "async-vs-sync"
-    shutil.rmtree(out, ignore_errors=True)
-    etas, steps, worlds = ((0, 1), 4, ["slow"]) if args.quick else ((0, 1, 2), 12, list(WORLDS))
-    small = ["objective.groups=4", "objective.group_size=4"] if args.quick else []
-    cells: dict[str, dict] = {}
-    for name in worlds:
-        for eta in etas:
-            directory = out / f"{name}-{eta}"
-            tooldojo(
-                *("train", "quickstart", *small, f'task.worlds=["{WORLDS[name]}"]'),
-                *(f"rollout.eta={eta}", f"learner.steps={steps}", "run.tensorboard=false"),
-                *("objective.dynamic_sampling=false", "objective.call_error_penalty=0.3"),
-                *("eval.transfer_worlds=[]", "rollout.deadline=600", f"run.dir={directory}"),
-            )
-            cells[f"{name}-{eta}"] = row(directory)
-        first = cells[f"{name}-0"]["trajectories_per_second"]
-        for eta in etas:
-            cell = cells[f"{name}-{eta}"]
-            cell["speedup"] = round(cell["trajectories_per_second"] / first, 3)
-    ratio = min(cells[f"{name}-1"]["speedup"] for name in worlds)
-    finish({"steps": steps, "cells": cells, "ratio": ratio})
+    """One run per world, seed and eta."""
+    args = arguments(__doc__ or "", _own_arguments)
+    out = args.out / ("async-vs-sync-quick" if args.quick else "async-vs-sync")
+    start = args.start or warm_start(out, [])
+    worlds, seeds = (["slow"], [0]) if args.quick else (list(WORLDS), [0, 1, 2])
+    steps = args.steps or (4 if args.quick else 12)
+    rows = [
+        compare([train(out, start, name, seed, eta, steps) for eta in ETAS])
+        | {"world": name, "seed": seed}
+        for name in worlds
+        for seed in seeds
+    ]
+    slow = [row["speedup"] for row in rows if row["world"] == "slow"]
+    finish({"steps": steps, "rows": rows, "ratio": min(slow)})
+
+
+def _own_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", type=int, help="of each run")
+    parser.add_argument("--start", type=Path, help="an SFT adapter directory; made where missing")
+
+
+def train(
+    out: Path, start: Path, name: str, seed: int, eta: int, steps: int
+) -> list[dict[str, Any]]:
+    """The metrics of one run."""
+    folder = out / f"{name}-{seed}-{eta}"
+    if len(read_metrics(folder / NAME)) < steps:
+        shutil.rmtree(folder, ignore_errors=True)
+        tooldojo(
+            *("train", "quickstart", f'task.worlds=["{WORLDS[name]}"]', f"run.dir={folder}"),
+            *(f"policy.model={start.resolve()}", f"run.seed={seed}", f"rollout.eta={eta}"),
+            *(f"learner.steps={steps}", "learner.learning_rate=3e-4", "eval.every=0"),
+            *("objective.dynamic_sampling=false", "eval.tasks=1", "eval.transfer_worlds=[]"),
+            *("rollout.deadline=600", "run.tensorboard=false"),
+        )
+    return read_metrics(folder / NAME)
+
+
+def compare(runs: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:
+    """Both etas' figures; the speedup is that in seconds to the target."""
+    curves = [Curve.of(rows) for rows in runs]
+    target = min(max(curve.rates) for curve in curves)
+    first, second = (curve.seconds_to(target) for curve in curves)
+    sides = [side(*each) for each in zip(runs, curves, strict=True)]
+    named = {f"eta {eta}": figures for eta, figures in zip(ETAS, sides, strict=True)}
+    times = {"seconds_to_target": [round(first, 1), round(second, 1)]}
+    return {"target": round(target, 3), **times, **named, "speedup": round(first / second, 3)}
+
+
+def side(rows: Sequence[dict[str, Any]], curve: Curve) -> dict[str, Any]:
+    """A run's figures; the first step, in which nothing overlaps yet, is left out of the rates."""
+    later = rows[1:]
+    seconds = sum(row["seconds/step"] for row in later)
+    last = wilson(curve.successes[-1], curve.trials[-1])
+    return {
+        "seconds_per_step": round(seconds / len(later), 2),
+        "trajectories_per_second": round(
+            sum(row["rollout/trajectories"] for row in later) / seconds, 3
+        ),
+        "waited": round(sum(row["seconds/rollout"] for row in later) / seconds, 3),
+        "staleness": round(sum(row["staleness/mean"] for row in later) / len(later), 3),
+        "success_first": round(curve.rates[0], 3),
+        "success_last": round(last.rate, 3),
+        "ci95": [round(last.low, 3), round(last.high, 3)],
+    }
 
 
 if __name__ == "__main__":
