@@ -36,6 +36,8 @@ from tooldojo.configs.schema import Recipe
 SEEDS = (0, 1, 2)
 TARGET = 0.85  # success
 FEW = f"{Path(__file__).parent / 'trl_peer' / 'few_orders.py'}:FewOrders"
+FRESH_GROUPS = 16  # of a step, as in the quickstart
+GROUPS = 4  # of a step on the few tasks
 TRIES = 140  # of the few tasks, all of them equally often
 OUR_SWEEP = {
     "the quickstart's": (),
@@ -50,6 +52,7 @@ def main() -> None:
     """Parse, then the sweep, the quick or the full comparison."""
     args = arguments(__doc__ or "", _own_arguments)
     args.fresh = args.fresh or args.quick
+    args.groups = args.groups or (FRESH_GROUPS if args.fresh else None)
     kind = "-quick" if args.quick else "-fresh" if args.fresh else ""
     out = args.out / f"grpo-vs-trl{kind}"
     if args.quick:
@@ -165,8 +168,8 @@ def evaluate(
 def _recipe(start: Path, seed: int, args: argparse.Namespace, *keys: str) -> Recipe:
     sized = [f"objective.groups={args.groups}"] if args.groups else []
     model = f"policy.model={start.resolve()}"
-    few = [f'task.worlds=["{FEW}"]', "eval.temperature=1.0", f"eval.tasks={TRIES}"]
-    world = [] if args.fresh else few
+    few = [f'task.worlds=["{FEW}"]', f"objective.groups={GROUPS}"]
+    world = [] if args.fresh else [*few, "eval.temperature=1.0", f"eval.tasks={TRIES}"]
     return load_recipe("quickstart", [model, f"run.seed={seed}", *ALWAYS, *world, *sized, *keys])
 
 

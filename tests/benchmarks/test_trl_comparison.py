@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from grpo_vs_trl import GROUPS
 from trl_peer.report import compare_seed, compare_speed, worst
 from trl_peer.settings import PeerSettings, load_settings
 from trl_peer.timeline import NAME, Budget, Timeline
@@ -105,7 +106,7 @@ def test_the_peer_starts_from_our_recipe() -> None:
     settings, points = load_settings()
     recipe = load_recipe("quickstart")
     objective, learner = recipe.objective, recipe.learner
-    assert (settings.groups, settings.group_size) == (objective.groups, objective.group_size)
+    assert (settings.groups, settings.group_size) == (GROUPS, objective.group_size)
     assert settings.grpo["learning_rate"] == learner.learning_rate
     assert settings.grpo["warmup_steps"] == learner.warmup_steps
     assert settings.grpo["epsilon"] == objective.clip_low
@@ -119,7 +120,7 @@ def test_points_change_what_they_name() -> None:
     settings, points = load_settings()
     rates = {point.grpo["learning_rate"] for point in points}
     assert len(rates) == 3
-    assert {(p.groups, p.group_size) for p in points} == {(16, 8), (8, 16), (8, 8)}
+    assert {(p.groups, p.group_size) for p in points} == {(4, 8), (2, 16), (8, 8)}
     assert all(p.grpo["loss_type"] == settings.grpo["loss_type"] for p in points)
     assert PeerSettings(**json.loads(json.dumps(points[3].to_json()))) == points[3]
 
