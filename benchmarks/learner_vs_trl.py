@@ -5,12 +5,12 @@ python benchmarks/learner_vs_trl.py [--quick]
 The trajectories have the lengths and masks of the first step of a quickstart run (15 groups of 8;
 `data/quickstart_lengths.json`: prompt tokens, then sampled and observed tokens in turn) with random
 ids; "long" doubles every length. Models: the default policy, and a random Qwen3 of about six times
-its size; LoRA rank 32 on all linear layers, bfloat16 autocast on both sides. Both compute loss and
-adapter gradients of one update (DAPO, no KL): TRL by its own `_compute_loss` on padded rows of the
-micro-batch size that is fastest of those tried. Tokens are those of the trajectories, prompts
-counted once each, padding not at all; seconds are the best of several repeats, core seconds add up
-all threads. Memory is what the process grew by at its peak. Every measurement runs in a process of
-its own.
+its size; LoRA rank 32 on all linear layers, bfloat16 autocast on both sides where the CPU computes
+in it. Both compute loss and adapter gradients of one update (DAPO, no KL): TRL by its own
+`_compute_loss` on padded rows of the micro-batch size that is fastest of those tried. Tokens are
+those of the trajectories, prompts counted once each, padding not at all; seconds are the best of
+several repeats, core seconds add up all threads. Memory is what the process grew by at its peak.
+Every measurement runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from tooldojo.training.card import Conventions
 from tooldojo.training.learning.batch import Column, Member, PackedSequence
 from tooldojo.training.learning.learner import Learner
 from tooldojo.training.policy import Policy, find_model, load_policy
+from tooldojo.training.precision import has_bfloat16
 from tooldojo.verifiers.records import Reward
 
 LENGTHS = Path(__file__).parent / "data" / "quickstart_lengths.json"
@@ -135,7 +136,7 @@ def trl_update(policy: Policy, members: list[Member], batch: int) -> Callable[[]
     config = GRPOConfig(
         output_dir=folder,
         use_cpu=True,
-        bf16=True,
+        bf16=has_bfloat16("cpu"),
         loss_type="dapo",
         beta=0.0,
         per_device_train_batch_size=2,
@@ -155,7 +156,7 @@ def trl_update(policy: Policy, members: list[Member], batch: int) -> Callable[[]
 
     def update() -> None:
         for part in parts:
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16("cpu")):
                 inputs = part | {"num_items_in_batch": total}
                 loss = trainer._compute_loss(policy.model, inputs)
             loss.backward()

@@ -201,8 +201,8 @@ class LearnerSection(Section):
     """Optimiser steps per batch of groups; 1 keeps the update exactly on-policy."""
     tokens_per_microbatch: Positive = 16384
     """Packed tokens per forward pass; bounds memory, never changes the update."""
-    autocast: Literal["off", "bfloat16"] = "bfloat16"
-    """Precision of the learner's matrix products."""
+    autocast: Literal["auto", "off", "bfloat16"] = "auto"
+    """Of the learner's matrix products; auto takes bfloat16 where the device computes in it."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Torch threads; 0 takes all cores."""
     critic_learning_rate: Rate = 1e-3

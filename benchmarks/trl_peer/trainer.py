@@ -35,6 +35,7 @@ from tooldojo.envs.task import Split
 from tooldojo.rollouts.chat import Chat
 from tooldojo.training.players import reward_shape
 from tooldojo.training.policy import Policy
+from tooldojo.training.precision import autocasts
 from trl_peer.environment import PlayRules, environment_class, world_rewards
 from trl_peer.settings import PeerSettings
 
@@ -101,11 +102,13 @@ def grpo_config(
     """The peer's settings, and the recipe's limits in TRL's words."""
     rollout, vllm = recipe.rollout, settings.engine == "vllm"
     shortest = len(rules.chat.prompt_ids(rules.world.system_prompt, rules.schemas, ""))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     turn_limit = {"max_tokens" if vllm else "max_new_tokens": rollout.max_turn_tokens}
     fixed: dict[str, Any] = {
         "output_dir": str(folder),
-        "use_cpu": not torch.cuda.is_available(),
+        "use_cpu": device == "cpu",
         "seed": derive_seed(recipe.run.seed, "trl") % 2**31,
+        "bf16": autocasts(recipe.learner.autocast, device),
         "per_device_train_batch_size": settings.micro_batch,
         "gradient_accumulation_steps": settings.trajectories // settings.micro_batch,
         "num_generations": settings.group_size,

@@ -19,7 +19,7 @@ def test_it_decides_what_the_recipe_leaves_out() -> None:
 
 def test_without_it_nothing_changes() -> None:
     assert load_recipe(None) == load_recipe(None, ["run.deterministic=false"])
-    assert load_recipe(None).learner.autocast == "bfloat16"
+    assert load_recipe(None).learner.autocast == "auto"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from tooldojo.training.base.corpus import Stage
 from tooldojo.training.base.data import Batch, shards
 from tooldojo.training.base.model import Network, Shape
 from tooldojo.training.base.start import start_near_recall
+from tooldojo.training.precision import has_bfloat16
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Trainer:
     def __init__(self, shape: Shape, plan: Plan, tokenizer: Tokenizer, out: Path) -> None:
         torch.manual_seed(plan.seed)
         self.plan, self.tokenizer, self.out = plan, tokenizer, out
-        self.network = Network(shape)
+        self.network = Network(shape, torch.bfloat16 if has_bfloat16("cpu") else torch.float32)
         self.state = State()
         start_near_recall(self.network)
         network = self.network

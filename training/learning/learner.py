@@ -56,6 +56,7 @@ from tooldojo.training.learning.update_metrics import (
     update_metrics,
 )
 from tooldojo.training.policy import Policy, as_numpy
+from tooldojo.training.precision import autocasts
 from tooldojo.training.runs.runtime import tune_process
 
 T = TypeVar("T")
@@ -90,6 +91,7 @@ class Learner:
         """
         self.policy = policy
         self.section = learner
+        self.mixed = autocasts(learner.autocast, policy.device.type)
         self.objective = objective
         self.probe_ids = tuple(probe_ids)
         self.temperature = temperature
@@ -195,7 +197,7 @@ class Learner:
 
     def _weight(self, members: Sequence[Member]) -> Tensor:
         """What each trajectory's tokens are multiplied with, [B], from the whole step."""
-        lengths_B = torch.tensor([m.length for m in members], device=self.policy.device)
+        lengths_B = torch.tensor([m.length for m in members], device=self.policy.device.type)
         return token_weights(lengths_B, self.objective)
 
     def _cut(self, members: Sequence[Member], weight_B: Tensor) -> list[Batch]:
@@ -288,7 +290,7 @@ class Learner:
 
     def _states(self, batch: Batch, exact: bool = False) -> Tensor:
         """Final hidden states before each target, [N, hidden]. exact: without autocast."""
-        mixed = self.section.autocast == "bfloat16" and not exact
+        mixed = self.mixed and not exact
         with torch.autocast(batch.ids_T.device.type, torch.bfloat16, enabled=mixed):
             states_TH = packed_states(
                 self.policy.network, batch.ids_T, batch.positions_T, batch.layout
@@ -296,7 +298,7 @@ class Learner:
         return states_TH[batch.at_N]
 
     def _score(self, batch: Batch, temperature: float, exact: bool = False) -> TokenScores:
-        mixed = self.section.autocast == "bfloat16" and not exact
+        mixed = self.mixed and not exact
         return score_tokens(
             self._states(batch, exact),
             self.policy.head_VH,
@@ -329,7 +331,7 @@ class Learner:
         found = []
         with self._weights():
             for ids in sequences:
-                batch = whole_sequence(ids, self.policy.device)
+                batch = whole_sequence(ids, self.policy.device.type)
                 found.append(self._score(batch, 1.0, exact=True).logprob_N.cpu().numpy())
         return found
 
@@ -387,7 +389,7 @@ class Learner:
         says."""
         if len(self.probe_ids) < 4:
             raise ValueError(f"the probe needs at least 4 token ids, got {len(self.probe_ids)}")
-        ids_T = torch.tensor(self.probe_ids, device=self.policy.device)
+        ids_T = torch.tensor(self.probe_ids, device=self.policy.device.type)
         plain_N = plain_logprobs(self.policy, ids_T)
         with self._weights():
             packed_N, dtype = packed_logprobs(self.policy, ids_T)

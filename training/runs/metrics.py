@@ -261,7 +261,7 @@ def _advice(timings: StepTimings, stage: str) -> list[str]:
         return ["balanced"]
     if stage != "rollout":
         advice = {
-            "learner": "raise learner.tokens_per_microbatch, or set learner.autocast = bfloat16",
+            "learner": "raise learner.tokens_per_microbatch",
             "publish": "set rollout.transport to the other transport",
             "eval": "raise eval.every or lower task.val_tasks",
             "checkpoint": "raise run.checkpoint_every",

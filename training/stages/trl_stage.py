@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tooldojo.envs.seeding import derived_random
 from tooldojo.rollouts.whole_files import write_json
+from tooldojo.training.precision import has_bfloat16
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback
@@ -53,7 +54,9 @@ def optimiser_steps(rows: int, section: Schedule) -> int:
 def trainer_arguments(
     section: Schedule, directory: Path, steps: int, device: str, seed: int, exact: bool
 ) -> dict[str, Any]:
-    """The stage in the terms of `transformers.TrainingArguments`; `exact` computes in float32."""
+    """The stage in the terms of `transformers.TrainingArguments`; `exact` computes in float32,
+    otherwise in bfloat16 where the device has it.
+    """
     every = max(1, min(section.eval_every, steps))
     return {
         "output_dir": str(directory),
@@ -64,7 +67,7 @@ def trainer_arguments(
         "lr_scheduler_type": "cosine",
         "warmup_steps": min(10, steps // 5),
         "weight_decay": 0.0,
-        "bf16": not exact,
+        "bf16": not exact and has_bfloat16(device),
         "use_cpu": device == "cpu",
         "max_length": None,
         "eval_strategy": "steps",
