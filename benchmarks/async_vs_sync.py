@@ -1,14 +1,15 @@
 """Training with `rollout.eta` = 1 against 0: wall clocks to the same success, side by side.
 
-python benchmarks/async_vs_sync.py [--quick] [--steps N] [--start ADAPTER]
+python benchmarks/async_vs_sync.py [--quick] [--steps N] [--groups G] [--start ADAPTER]
 
 The quickstart's GRPO from its SFT adapter, on a few tasks that come again
 (`trl_peer/few_orders.py`), for on fresh ones minutes teach too little to see; with instant tools
-and with tools that take 0.2 to 2 s a call. A run's curve is the success of what it sampled, pooled
-over the last `SPAN` steps. The target is what both runs of a world and seed reached, so each has a
-time to it. `waited` is the share of time that the learner waited for groups, `staleness` the mean
-over steps in versions. `ratio` is the least speedup of eta = 1 over seeds with slow tools. Finished
-runs under `--out` are not repeated.
+and with tools that take 0.2 to 2 s a call. Steps are small, for that is where a step waits for its
+slowest trajectory; with many trajectories a step, two cores are busy either way. A run's curve is
+the success of what it sampled, pooled over the last `SPAN` steps. The target is what both runs of a
+world and seed reached, so each has a time to it. `waited` is the share of time that the learner
+waited for groups, `staleness` the mean over steps in versions. `ratio` is the least speedup of
+eta = 1 over seeds with slow tools. Finished runs under `--out` are not repeated.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from tooldojo.verifiers.intervals import wilson
 
 WORLDS = {"slow": f"{FEW}?latency=0.2-2", "instant": FEW}
 ETAS = (0, 1)
-SPAN = 3  # steps that are pooled
+SPAN = 6  # steps that are pooled
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """By step, from `SPAN` on: seconds since training began, and successes and trajectories of the
-    last `SPAN` steps.
+    """By step, from `span` on: seconds since training began, and successes and trajectories of the
+    last `span` steps.
     """
 
     seconds: tuple[float, ...]
@@ -43,21 +44,21 @@ class Curve:
     trials: tuple[int, ...]
 
     @classmethod
-    def of(cls, rows: Sequence[dict[str, Any]]) -> Curve:
+    def of(cls, rows: Sequence[dict[str, Any]], span: int) -> Curve:
         """From the metrics of a run.
 
         Raises:
-            ValueError: for fewer than `SPAN` steps.
+            ValueError: for fewer than `span` steps.
         """
-        if len(rows) < SPAN:
-            raise ValueError(f"{len(rows)} steps; a curve needs {SPAN}")
+        if len(rows) < span:
+            raise ValueError(f"{len(rows)} steps; a curve needs {span}")
         played = [int(row["rollout/trajectories"]) for row in rows]
         solved = [round(row["success"] * n) for row, n in zip(rows, played, strict=True)]
-        ends = range(SPAN, len(rows) + 1)
+        ends = range(span, len(rows) + 1)
         return cls(
-            tuple(accumulate(row["seconds/step"] for row in rows))[SPAN - 1 :],
-            tuple(sum(solved[end - SPAN : end]) for end in ends),
-            tuple(sum(played[end - SPAN : end]) for end in ends),
+            tuple(accumulate(row["seconds/step"] for row in rows))[span - 1 :],
+            tuple(sum(solved[end - span : end]) for end in ends),
+            tuple(sum(played[end - span : end]) for end in ends),
         )
 
     @property
@@ -83,24 +84,25 @@ def main() -> None:
     out = args.out / ("async-vs-sync-quick" if args.quick else "async-vs-sync")
     start = args.start or warm_start(out, [])
     worlds, seeds = (["slow"], [0]) if args.quick else (list(WORLDS), [0, 1, 2])
-    steps = args.steps or (4 if args.quick else 12)
+    steps = args.steps or (8 if args.quick else 24)
     rows = [
-        compare([train(out, start, name, seed, eta, steps) for eta in ETAS])
+        compare([train(out, start, name, seed, eta, steps, args.groups) for eta in ETAS])
         | {"world": name, "seed": seed}
         for name in worlds
         for seed in seeds
     ]
     slow = [row["speedup"] for row in rows if row["world"] == "slow"]
-    finish({"steps": steps, "rows": rows, "ratio": min(slow)})
+    finish({"steps": steps, "groups": args.groups, "rows": rows, "ratio": min(slow)})
 
 
 def _own_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="of each run")
+    parser.add_argument("--groups", type=int, default=4, help="tasks of a step, 8 tries each")
     parser.add_argument("--start", type=Path, help="an SFT adapter directory; made where missing")
 
 
 def train(
-    out: Path, start: Path, name: str, seed: int, eta: int, steps: int
+    out: Path, start: Path, name: str, seed: int, eta: int, steps: int, groups: int
 ) -> list[dict[str, Any]]:
     """The metrics of one run."""
     folder = out / f"{name}-{seed}-{eta}"
@@ -109,16 +111,16 @@ def train(
         tooldojo(
             *("train", "quickstart", f'task.worlds=["{WORLDS[name]}"]', f"run.dir={folder}"),
             *(f"policy.model={start.resolve()}", f"run.seed={seed}", f"rollout.eta={eta}"),
-            *(f"learner.steps={steps}", "learner.learning_rate=3e-4", "eval.every=0"),
+            *(f"learner.steps={steps}", f"objective.groups={groups}", "learner.learning_rate=3e-4"),
             *("objective.dynamic_sampling=false", "eval.tasks=1", "eval.transfer_worlds=[]"),
-            *("rollout.deadline=600", "run.tensorboard=false"),
+            *("eval.every=0", "rollout.deadline=600", "run.tensorboard=false"),
         )
     return read_metrics(folder / NAME)
 
 
-def compare(runs: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:
+def compare(runs: Sequence[Sequence[dict[str, Any]]], span: int = SPAN) -> dict[str, Any]:
     """Both etas' figures; the speedup is that in seconds to the target."""
-    curves = [Curve.of(rows) for rows in runs]
+    curves = [Curve.of(rows, span) for rows in runs]
     target = min(max(curve.rates) for curve in curves)
     first, second = (curve.seconds_to(target) for curve in curves)
     sides = [side(*each) for each in zip(runs, curves, strict=True)]

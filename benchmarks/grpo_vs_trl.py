@@ -42,6 +42,7 @@ TRIES = 140  # of the few tasks, all of them equally often
 OUR_SWEEP = {
     "the quickstart's": (),
     "learning rate 3e-4": ("learner.learning_rate=3e-4",),
+    "learning rate 1e-3": ("learner.learning_rate=1e-3",),
     "learning rate 3e-4, 2 minibatches": ("learner.learning_rate=3e-4", "learner.minibatches=2"),
 }
 CHOSEN = "sweep.json"
