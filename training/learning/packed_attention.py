@@ -21,7 +21,8 @@ from transformers import AttentionInterface, PreTrainedModel
 from tooldojo.training.learning.norms import fused_norms
 
 NAME = "tooldojo_packed"
-SLAB = 1 << 22  # attention weights at hand at a time, and kept for the backward pass at most
+SLAB = 1 << 19  # attention weights at hand at a time, few enough for a cache
+KEPT = 1 << 24  # attention weights that a layer keeps for the backward pass at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,17 @@ class _Attend(torch.autograd.Function):
         weights = iter(kept)
         for piece in _pieces(ctx.packing, q):
             keys, values = piece.seen(k), piece.seen(v)
+            dkeys, dvalues = torch.zeros_like(keys), torch.zeros_like(values)
             for slab in piece.slabs(len(q)):
+                seen = slice(piece.sees(slab))
                 p = next(weights) if kept else piece.weights(q, keys, slab)
-                dp = torch.bmm(grad[:, slab], values.transpose(1, 2))
+                dp = torch.bmm(grad[:, slab], values[:, seen].transpose(1, 2))
                 ds = torch.ops.aten._softmax_backward_data(dp, p, -1, p.dtype)
-                dq[:, slab] = torch.bmm(ds, keys)
-                piece.add(dk, torch.bmm(ds.transpose(1, 2), q[:, slab]))
-                piece.add(dv, torch.bmm(p.transpose(1, 2), grad[:, slab]))
+                torch.bmm(ds, keys[:, seen], out=dq[:, slab])
+                dkeys[:, seen].baddbmm_(ds.transpose(1, 2), q[:, slab])
+                dvalues[:, seen].baddbmm_(p.transpose(1, 2), grad[:, slab])
+            piece.add(dk, dkeys)
+            piece.add(dv, dvalues)
         return dq, dk, dv, None
 
 
@@ -139,21 +144,15 @@ def _plain_attention(
     q: Tensor, k: Tensor, v: Tensor, packing: Layout
 ) -> tuple[Tensor, list[Tensor]]:
     """The same by matrix products, and the attention weights, if small, for the backward pass."""
-    out, kept = torch.empty_like(q), list[Tensor]()
-    keep = len(q) * sum(map(_scores, packing.blocks)) <= SLAB
-    for piece in _pieces(packing, q):
+    out, kept, pieces = torch.empty_like(q), list[Tensor](), list(_pieces(packing, q))
+    keep = sum(piece.weight_count(len(q)) for piece in pieces) <= KEPT
+    for piece in pieces:
         keys, values = piece.seen(k), piece.seen(v)
         for slab in piece.slabs(len(q)):
             p = piece.weights(q, keys, slab)
-            torch.bmm(p, values, out=out[:, slab])
+            torch.bmm(p, values[:, : piece.sees(slab)], out=out[:, slab])
             kept += [p] * keep
     return out, kept
-
-
-def _scores(block: Block) -> int:
-    """Pairs of a query and a key that a block has to compute, of one head."""
-    own = sum(length * length for length in block.lengths)
-    return own + block.prompt * sum(block.members)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,10 +181,20 @@ class _Piece:
         for at in range(self.at, self.end, rows):
             yield slice(at, min(at + rows, self.end))
 
+    def sees(self, slab: slice) -> int:
+        """How many of the keys the last query of a slab sees; no other sees more."""
+        return self.shared + slab.stop - self.at
+
+    def weight_count(self, heads: int) -> int:
+        """Attention weights of all its slabs."""
+        slabs = self.slabs(heads)
+        return sum(heads * (slab.stop - slab.start) * self.sees(slab) for slab in slabs)
+
     def weights(self, q: Tensor, keys: Tensor, slab: slice) -> Tensor:
         """Attention weights [heads, queries of the slab, keys]."""
-        mask = self.mask[slab.start - self.at : slab.stop - self.at].expand(len(q), -1, -1)
-        return torch.baddbmm(mask, q[:, slab], keys.transpose(1, 2)).softmax(-1)
+        seen = self.sees(slab)
+        mask = self.mask[slab.start - self.at : slab.stop - self.at, :seen].expand(len(q), -1, -1)
+        return torch.baddbmm(mask, q[:, slab], keys[:, :seen].transpose(1, 2)).softmax(-1)
 
     def add(self, total: Tensor, part: Tensor) -> None:
         """Add gradients of what was seen to the row's."""
