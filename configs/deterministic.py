@@ -27,6 +27,8 @@ ALLOWED: dict[tuple[str, str], tuple[object, ...]] = {
     ("rollout", "tensor_parallel"): (1,),
     ("rollout", "gpus_per_worker"): (0.0,),
     ("learner", "autocast"): ("off",),
+    ("sft", "autocast"): ("off",),
+    ("preference", "autocast"): ("off",),
     ("learner", "ranks"): (1,),
 }
 THREADS = ("learner", "threads")  # of learner and engine; 0 would mean all cores of the moment

@@ -17,6 +17,7 @@ Rate = Annotated[float, Field(gt=0, le=1)]  # of AdamW, whose steps are as long 
 Epochs = Annotated[float, Field(gt=0, le=1000)]  # all of them are laid out row by row
 Seconds = Annotated[float, Field(gt=0, le=86_400)]  # operating systems wait for no century
 Name = Annotated[str, Field(min_length=1)]
+Autocast = Literal["auto", "off", "bfloat16"]
 Levels = Annotated[tuple[int, ...], Field(strict=False)]  # not strict: TOML has lists, no tuples
 Worlds = Annotated[tuple[str, ...], Field(strict=False)]
 
@@ -83,6 +84,8 @@ class SftSection(Section):
     """Share of base-corpus documents mixed in against forgetting; 0 for models without a corpus."""
     eval_every: Positive = 40
     """Optimiser steps between evaluations of the validation loss; the best checkpoint is kept."""
+    autocast: Autocast = "auto"
+    """Of matrix products, as `learner.autocast`."""
 
 
 class PreferenceSection(Section):
@@ -96,6 +99,8 @@ class PreferenceSection(Section):
     """Pairs per optimiser step; of KTO, single trajectories."""
     eval_every: Positive = 20
     """Optimiser steps between losses on held-out comparisons; the best checkpoint is kept."""
+    autocast: Autocast = "auto"
+    """Of matrix products, as `learner.autocast`."""
     beta: Annotated[float, Field(gt=0)] = 0.1
     """Of DPO and KTO: how strongly the policy is held to the one that training started from."""
     pairs_per_task: Positive = 4
@@ -201,7 +206,7 @@ class LearnerSection(Section):
     """Optimiser steps per batch of groups; 1 keeps the update exactly on-policy."""
     tokens_per_microbatch: Positive = 16384
     """Packed tokens per forward pass; bounds memory, never changes the update."""
-    autocast: Literal["auto", "off", "bfloat16"] = "auto"
+    autocast: Autocast = "auto"
     """Of the learner's matrix products; auto takes bfloat16 where the device computes in it."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Torch threads; 0 takes all cores."""

@@ -33,6 +33,8 @@ def test_without_it_nothing_changes() -> None:
         ("rollout.enforce_eager", "false", "true"),
         ("rollout.gpus_per_worker", "0.5", "0.0"),
         ("learner.autocast", "bfloat16", "off"),
+        ("sft.autocast", "auto", "off"),
+        ("preference.autocast", "bfloat16", "off"),
         ("learner.threads", "0", "a fixed number, 1 or more"),
         ("policy.dtype", "bfloat16", "float32"),
         ("policy.quantization", "nf4", "none"),

@@ -71,15 +71,15 @@ def run_preference(
     """
     section, seed = recipe.preference, recipe.run.seed
     found = read(recipe_chat(recipe))  # before the run directory: bad data leaves none behind
-    pairs, exact = split_pairs(found, section, seed), recipe.run.deterministic
+    pairs = split_pairs(found, section, seed)
     with open_policy(recipe, resume) as opened, stage_reporter(console) as report:
         policy, run = opened.policy, opened.run
         require_same_data(run.path, found)
         if method == "dpo":
-            figures = train_dpo(policy, pairs, section, run / "dpo", seed, report, exact)
+            figures = train_dpo(policy, pairs, section, run / "dpo", seed, report)
         else:
             data = split_judged(found, section, seed)
-            figures = train_kto(policy, data, pairs, section, run / "kto", seed, report, exact)
+            figures = train_kto(policy, data, pairs, section, run / "kto", seed, report)
         figures["left_out"] = dict[str, Json](found.skipped)
         write_json(run / f"{method}.json", figures)
         policy.save_adapter(run / "adapters" / method)
@@ -93,12 +93,11 @@ def train_dpo(
     directory: Path,
     seed: int,
     progress: Progress | None = None,
-    deterministic: bool = False,
 ) -> dict[str, Json]:
     """Train the policy's adapter in place on pairs; returns figures of the run.
 
     The model holds the best checkpoint's weights afterwards. Interrupted runs go on from the last
-    whole checkpoint. deterministic: in float32.
+    whole checkpoint.
     """
 
     def make(order: list[int], arguments: dict[str, Any]) -> Trainer:
@@ -106,7 +105,7 @@ def train_dpo(
         held_out = Dataset.from_dict(pair_columns(data.held_out))
         return make_dpo(policy, train, held_out, arguments, section.beta)
 
-    rows, schedule = len(data.train), (section, directory, seed, progress, deterministic)
+    rows, schedule = len(data.train), (section, directory, seed, progress)
     return _train(policy, data.held_out, rows, make, *schedule) | {"train_pairs": rows}
 
 
@@ -118,7 +117,6 @@ def train_kto(
     directory: Path,
     seed: int,
     progress: Progress | None = None,
-    deterministic: bool = False,
 ) -> dict[str, Json]:
     """Train the policy's adapter in place on single verdicts; like `train_dpo`, measured on the
     held-out pairs as well.
@@ -129,7 +127,7 @@ def train_kto(
         held_out = Dataset.from_dict(judged_columns(data.held_out))
         return make_kto(policy, train, held_out, arguments, section.beta)
 
-    rows, schedule = len(data.train), (section, directory, seed, progress, deterministic)
+    rows, schedule = len(data.train), (section, directory, seed, progress)
     figures = _train(policy, pairs.held_out, rows, make, *schedule)
     good = sum(each.good for each in data.train)
     return figures | {"train_good": good, "train_bad": rows - good}
@@ -144,13 +142,12 @@ def _train(
     directory: Path,
     seed: int,
     progress: Progress | None,
-    exact: bool,
 ) -> dict[str, Json]:
     quiet()
     steps = optimiser_steps(rows, section)
     stage_seed = derive_seed(seed, "preference") % 2**31
     device = policy.device.type
-    arguments = trainer_arguments(section, directory, steps, device, stage_seed, exact)
+    arguments = trainer_arguments(section, directory, steps, device, stage_seed)
     before = pair_logps(policy, held_out, section.batch_size)
     trainer = make(row_order(rows, section.epochs, seed), arguments)
     losses = train_to_end(trainer, directory, progress)

@@ -63,11 +63,11 @@ def run_reward(
     section, seed = recipe.preference, recipe.run.seed
     chat = recipe_chat(recipe)
     found = read(chat)  # before the run directory: bad data leaves none behind
-    data, exact = split_pairs(found, section, seed), recipe.run.deterministic
+    data = split_pairs(found, section, seed)
     with open_reward(recipe, chat, resume) as opened, stage_reporter(console) as report:
         run, model = opened.run, opened.model
         require_same_data(run.path, found)
-        figures = train_reward(model, data, section, run / "reward", seed, report, exact)
+        figures = train_reward(model, data, section, run / "reward", seed, report)
         figures["left_out"] = dict[str, Json](found.skipped)
         write_json(run / "reward.json", figures)
         model.save(run / "adapters" / "reward")
@@ -93,18 +93,17 @@ def train_reward(
     directory: Path,
     seed: int,
     progress: Progress | None = None,
-    deterministic: bool = False,
 ) -> dict[str, Json]:
     """Train the model in place; returns figures of the run.
 
     It holds the best checkpoint's weights afterwards. Interrupted runs go on from the last whole
-    checkpoint. deterministic: in float32.
+    checkpoint.
     """
     quiet()
     rows, device = len(data.train), next(reward.model.parameters()).device.type
     steps = optimiser_steps(rows, section)
     stage_seed = derive_seed(seed, "preference") % 2**31
-    arguments = trainer_arguments(section, directory, steps, device, stage_seed, deterministic)
+    arguments = trainer_arguments(section, directory, steps, device, stage_seed)
     train = Dataset.from_dict(_columns(data.train))
     trainer = RewardTrainer(
         model=reward.model,

@@ -110,12 +110,11 @@ def train_sft(
     directory: Path,
     seed: int,
     progress: Progress | None = None,
-    deterministic: bool = False,
 ) -> dict[str, Json]:
     """Train the policy's adapter in place; returns figures of the run.
 
     The model holds the best checkpoint's weights afterwards. Interrupted runs go on from the last
-    whole checkpoint, on the rows that would have followed. deterministic: in float32.
+    whole checkpoint, on the rows that would have followed.
     """
     from datasets import Dataset
     from trl.trainer.sft_config import SFTConfig
@@ -126,7 +125,7 @@ def train_sft(
     steps = optimiser_steps(len(data.train), section)
     order = row_order(len(data.train), section.epochs, seed)
     stage_seed, device = derive_seed(seed, "sft") % 2**31, policy.device.type
-    arguments = trainer_arguments(section, directory, steps, device, stage_seed, deterministic)
+    arguments = trainer_arguments(section, directory, steps, device, stage_seed)
     trainer = make_trainer(
         policy,
         args=SFTConfig(**arguments),
@@ -160,9 +159,9 @@ def warm_start(
     """Train the policy in place; its figures go to sft.json and its adapter to adapters/sft of the
     run directory.
     """
-    seed, exact = recipe.run.seed, recipe.run.deterministic
+    seed = recipe.run.seed
     with stage_reporter(console) as report:
-        figures = train_sft(policy, data, recipe.sft, run / "sft", seed, report, exact)
+        figures = train_sft(policy, data, recipe.sft, run / "sft", seed, report)
     write_json(run / "sft.json", figures)
     policy.save_adapter(run / "adapters" / "sft")
     return figures

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tooldojo.envs.seeding import derived_random
 from tooldojo.rollouts.whole_files import write_json
-from tooldojo.training.precision import has_bfloat16
+from tooldojo.training.precision import autocasts
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback
@@ -44,6 +44,8 @@ class Schedule(Protocol):
     def batch_size(self) -> int: ...
     @property
     def eval_every(self) -> int: ...
+    @property
+    def autocast(self) -> str: ...
 
 
 def optimiser_steps(rows: int, section: Schedule) -> int:
@@ -52,11 +54,9 @@ def optimiser_steps(rows: int, section: Schedule) -> int:
 
 
 def trainer_arguments(
-    section: Schedule, directory: Path, steps: int, device: str, seed: int, exact: bool
+    section: Schedule, directory: Path, steps: int, device: str, seed: int
 ) -> dict[str, Any]:
-    """The stage in the terms of `transformers.TrainingArguments`; `exact` computes in float32,
-    otherwise in bfloat16 where the device has it.
-    """
+    """The stage in the terms of `transformers.TrainingArguments`."""
     every = max(1, min(section.eval_every, steps))
     return {
         "output_dir": str(directory),
@@ -67,7 +67,7 @@ def trainer_arguments(
         "lr_scheduler_type": "cosine",
         "warmup_steps": min(10, steps // 5),
         "weight_decay": 0.0,
-        "bf16": not exact and has_bfloat16(device),
+        "bf16": autocasts(section.autocast, device),
         "use_cpu": device == "cpu",
         "max_length": None,
         "eval_strategy": "steps",

@@ -35,7 +35,9 @@ from tooldojo.training.stages.reward_model import (
 from tooldojo.training.stages.reward_stage import accuracy, train_reward
 from tooldojo.training.stages.trl_stage import trainer_arguments
 
-SECTION = PreferenceSection(epochs=3, batch_size=4, learning_rate=1e-2, eval_every=2)
+SECTION = PreferenceSection(
+    epochs=3, batch_size=4, learning_rate=1e-2, eval_every=2, autocast="off"
+)
 CONVENTIONS = Conventions("template", ("system",), "hermes", (1,))
 GOOD, BAD = 50, 60  # a response is good when it says GOOD
 
@@ -69,7 +71,7 @@ def data() -> PairData:
 
 
 def arguments(directory: Path) -> dict[str, Any]:
-    return trainer_arguments(SECTION, directory, 2, "cpu", 0, True)
+    return trainer_arguments(SECTION, directory, 2, "cpu", 0)
 
 
 def test_the_dpo_loss_is_the_papers_over_sampled_tokens_alone(
@@ -104,14 +106,12 @@ def test_dpo_and_kto_learn_what_is_preferred(
     make_policy: Callable[..., Policy], tmp_path: Path
 ) -> None:
     found = data()
-    figures = train_dpo(make_policy(), found, SECTION, tmp_path / "dpo", 0, deterministic=True)
+    figures = train_dpo(make_policy(), found, SECTION, tmp_path / "dpo", 0)
     assert figures["steps"] == 9 and figures["train_pairs"] == 12
     right = figures["held_out_accuracy"]
     assert isinstance(right, dict) and (right["successes"], right["trials"]) == (6, 6)
     singles = JudgedData(judged(pairs(12)), judged(pairs(6, seed=1)))
-    figures = train_kto(
-        make_policy(), singles, found, SECTION, tmp_path / "kto", 0, deterministic=True
-    )
+    figures = train_kto(make_policy(), singles, found, SECTION, tmp_path / "kto", 0)
     right = figures["held_out_accuracy"]
     assert isinstance(right, dict) and right["successes"] == 6
     assert (figures["train_good"], figures["train_bad"]) == (12, 12)
@@ -147,14 +147,12 @@ def test_an_interrupted_dpo_ends_bit_for_bit_like_an_undisturbed_one(
     make_policy: Callable[..., Policy], tmp_path: Path
 ) -> None:
     found, straight = data(), make_policy()
-    whole = train_dpo(straight, found, SECTION, tmp_path / "a", 3, deterministic=True)
+    whole = train_dpo(straight, found, SECTION, tmp_path / "a", 3)
     with pytest.raises(KeyboardInterrupt):
-        train_dpo(
-            make_policy(), found, SECTION, tmp_path / "b", 3, interrupt_at(5), deterministic=True
-        )
+        train_dpo(make_policy(), found, SECTION, tmp_path / "b", 3, interrupt_at(5))
     (tmp_path / "b").rename(tmp_path / "moved")
     again = make_policy()
-    resumed = train_dpo(again, found, SECTION, tmp_path / "moved", 3, deterministic=True)
+    resumed = train_dpo(again, found, SECTION, tmp_path / "moved", 3)
     a, b = straight.adapter_tensors(), again.adapter_tensors()
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert resumed == whole
@@ -164,7 +162,7 @@ def test_the_adapter_of_dpo_loads_as_a_policy(
     make_policy: Callable[..., Policy], tmp_path: Path
 ) -> None:
     policy = make_policy()
-    train_dpo(policy, data(), SECTION, tmp_path / "dpo", 0, deterministic=True)
+    train_dpo(policy, data(), SECTION, tmp_path / "dpo", 0)
     policy.save_adapter(tmp_path / "adapter")
     section = PolicySection(model=str(tmp_path / "adapter"))
     again = load_policy(section, CONVENTIONS)
@@ -185,7 +183,7 @@ def test_a_reward_model_learns_saves_and_scores_alike_in_any_batch(
     reward_model: Callable[..., RewardModel], tmp_path: Path
 ) -> None:
     model, found = reward_model(), data()
-    figures = train_reward(model, found, SECTION, tmp_path / "run", 0, deterministic=True)
+    figures = train_reward(model, found, SECTION, tmp_path / "run", 0)
     right = figures["held_out_accuracy"]
     assert isinstance(right, dict) and right["successes"] == 6
     shorter = figures["shorter_is_better"]
