@@ -15,6 +15,7 @@ all engines at once. Like the run, each begins with a prefix cache that has seen
 - `scattered`, with several engines: a trajectory's turns go to the engines in turn, each asked
   without waiting for another engine's answer, so this flatters a router without affinity.
 
+`steps` are those of all engines, `between_steps` is the share of our engines' time outside a step.
 The policy should take several turns: give an exported model that has been warmed up
 (`tooldojo export RUN/adapters/sft DIRECTORY`).
 """
@@ -77,6 +78,14 @@ def chain_of(trajectory: Trajectory) -> Chain:
     ]  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Wall clock, and the steps that the engines took, in all."""
+
+    seconds: float
+    steps: int
+
+
 class RawEngine:
     """A vLLM engine with nothing around it; an actor."""
 
@@ -86,29 +95,32 @@ class RawEngine:
     def ready(self) -> None:
         """Answers when the engine can play."""
 
-    def replay(self, warm: list[Chain], waves: Waves, inflight: int, at: float) -> float:
-        """Wall clock of the recorded turns on the engine's own thread, from the time `at` on: one
-        wave of chains after the other, `inflight` chains at once.
+    def replay(self, warm: list[Chain], waves: Waves, inflight: int, at: float) -> Replayed:
+        """The recorded turns on the engine's own thread, from the time `at` on: one wave of chains
+        after the other, `inflight` chains at once.
         """
 
-        def work(engine: LLMEngine) -> float:
+        def work(engine: LLMEngine) -> Replayed:
             engine.reset_prefix_cache()
             _play_wave(engine, warm, "warm", inflight)
             time.sleep(max(0.0, at - time.time()))
-            began = time.perf_counter()
+            began, steps = time.perf_counter(), 0
             for number, wave in enumerate(waves):
-                _play_wave(engine, wave, f"raw-{number}", inflight)
-            return time.perf_counter() - began
+                steps += _play_wave(engine, wave, f"raw-{number}", inflight)
+            return Replayed(time.perf_counter() - began, steps)
 
         return self._sampler.loop.call(work, drain=True).result()
 
 
-def _play_wave(engine: LLMEngine, chains: list[Chain], name: str, inflight: int) -> None:
+def _play_wave(engine: LLMEngine, chains: list[Chain], name: str, inflight: int) -> int:
+    """The engine's steps."""
     left = {f"{name}-{index}": iter(chain) for index, chain in enumerate(chains)}
     queue = list(left)
     running = {key for key in queue[:inflight] if _add_next(engine, key, left[key], 0)}
     queue, turns = queue[inflight:], dict.fromkeys(left, 1)
+    steps = 0
     while running:
+        steps += 1
         for output in engine.step():
             key = output.request_id.rpartition(".")[0]
             if not output.finished:
@@ -119,6 +131,7 @@ def _play_wave(engine: LLMEngine, chains: list[Chain], name: str, inflight: int)
             running.remove(key)
             if queue and _add_next(engine, queue[0], left[queue[0]], 0):
                 running.add(queue.pop(0))
+    return steps
 
 
 def _add_next(engine: LLMEngine, key: str, chain: Iterable[Asked], turn: int) -> bool:
@@ -204,8 +217,8 @@ def play(section: RolloutSection, model: Path, groups: int) -> Played:
         return Played(played, warm, seconds, sum(fleet.stats(), EngineStats()).since(before))
 
 
-def replays(section: RolloutSection, model: Path, played: Played) -> dict[str, float]:
-    """Seconds of the slowest engine, per variant."""
+def replays(section: RolloutSection, model: Path, played: Played) -> dict[str, Replayed]:
+    """Seconds of the slowest engine and steps of all, per variant."""
     import ray
 
     spec = engine_spec(section, model, choose_transport(section), 32, True)
@@ -225,7 +238,7 @@ def replays(section: RolloutSection, model: Path, played: Played) -> dict[str, f
     if section.workers > 1:
         variants["scattered"] = scattered([chain for own in chains for chain in own], len(raw))
     requests = sum(len(chain) for own in chains for chain in own)
-    seconds = {}
+    replayed = {}
     for name, parts in variants.items():
         at_once = share if name in ("ordered", "scattered") else requests
         at = time.time() + _AGREED
@@ -233,8 +246,16 @@ def replays(section: RolloutSection, model: Path, played: Played) -> dict[str, f
             each.replay.remote(own, waves, at_once, at)
             for each, own, waves in zip(raw, warm, parts, strict=True)
         ]
-        seconds[name] = max(ray.get(asked))
-    return seconds
+        each_engine: list[Replayed] = ray.get(asked)
+        slowest = max(done.seconds for done in each_engine)
+        replayed[name] = Replayed(slowest, sum(done.steps for done in each_engine))
+    return replayed
+
+
+def figures(row: Replayed, tokens: int) -> dict[str, float]:
+    """A variant's row of the result."""
+    per_second = round(tokens / row.seconds, 1)
+    return {"seconds": round(row.seconds, 2), "steps": row.steps, "tokens_per_second": per_second}
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -253,7 +274,8 @@ def main() -> None:
     model = find_model(args.model)
     start_ray(model)
     played = play(section, model, groups)
-    seconds = {"ours": played.seconds} | replays(section, model, played)
+    ours = Replayed(played.seconds, played.stats.steps)
+    rows = {"ours": ours} | replays(section, model, played)
     members = [t for group in played.groups for t in group.trajectories]
     lengths = [asked.tokens for own in played.chains() for chain in own for asked in chain]
     turns = [t.turns for t in members]
@@ -267,12 +289,10 @@ def main() -> None:
             "tokens": sum(lengths),
             "tokens_per_turn_median": statistics.median(lengths),
             "prefix_hits": round(played.stats.prefix_hit_share, 3),
-            **{
-                name: {"seconds": round(s, 2), "tokens_per_second": round(sum(lengths) / s, 1)}
-                for name, s in seconds.items()
-            },
-            "ratio": round(seconds["ordered"] / seconds["ours"], 3),
-            "ratio_barrier": round(seconds["barrier"] / seconds["ours"], 3),
+            "between_steps": round(played.stats.idle_share, 3),
+            **{name: figures(row, sum(lengths)) for name, row in rows.items()},
+            "ratio": round(rows["ordered"].seconds / ours.seconds, 3),
+            "ratio_barrier": round(rows["barrier"].seconds / ours.seconds, 3),
         }
     )
 
