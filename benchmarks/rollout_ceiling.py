@@ -7,9 +7,11 @@ coroutines, parsing, worlds, verifiers, rewards, the Parquet store. The replays 
 very requests that it had in that run (the recorded prefix of each turn, as many tokens sampled,
 end-of-turn ids ignored): the same vLLM settings in a process like the worker's, nothing around it,
 all engines at once. Like the run, each begins with a prefix cache that has seen a few other tasks.
+Playing and replaying take turns, round by round, for a machine's speed changes within minutes.
 
 - `ordered`: a trajectory's next turn is asked when its last one is done, as many trajectories at
-  once as ours plays. This is the ceiling, and `ratio` is its seconds over ours.
+  once as ours plays. This is the ceiling, and `ratio` is its seconds over ours, the median of the
+  rounds.
 - `barrier`: all trajectories' first turns, then all second ones, as a loop over turns does.
 - `unordered`: all requests at once, as no run of several turns can: the engine's best.
 - `scattered`, with several engines: a trajectory's turns go to the engines in turn, each asked
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
 
 SIZE = 8
 WORLD = "tooldojo/Orders-v0"
-PLAN = {"quick": (24, 64), "full": (96, 128)}  # groups, trajectories at once
+PLAN = {"quick": (3, 12, 64), "full": (5, 48, 128)}  # rounds, groups of each, trajectories at once
 _AGREED = 5.5  # seconds until all engines start together; the warm-up comes before it
 
 
@@ -182,9 +184,15 @@ def scattered(chains: Sequence[Chain], engines: int) -> list[Waves]:
     return [[[chain for chain in part if chain]] for part in parts]
 
 
+def figures(row: Replayed, tokens: int) -> dict[str, float]:
+    """A variant's row of the result."""
+    per_second = round(tokens / row.seconds, 1)
+    return {"seconds": round(row.seconds, 2), "steps": row.steps, "tokens_per_second": per_second}
+
+
 @dataclass(frozen=True, slots=True)
 class Played:
-    """The run: its groups, the warm-up's before it, seconds, and what the engines counted."""
+    """A round of the run: its groups, the warm-up's, seconds, and what the engines counted."""
 
     groups: list[Group]
     warm: list[Group]
@@ -199,26 +207,19 @@ class Played:
         return [[chain_of(t) for t in members if t.engine.engine == name] for name in engines]
 
 
-def play(section: RolloutSection, model: Path, groups: int) -> Played:
-    """Play and store the tasks on a fleet, with two groups for each engine before them."""
-    tasks = take([WORLD], Split.TRAIN, 0, groups + 2 * section.workers)
-    issued = [IssuedTask(ordinal, task) for ordinal, task in enumerate(tasks)]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Fleet(section, str(model), "hermes", [WORLD], 0) as fleet,
-    ):
-        store = TrajectoryStore(Path(folder))
-        warm = list(fleet.play(issued[groups:], SIZE))
-        store.append(warm, "warm-up", 0)  # the first time loads Arrow and what it loads
-        before, began = sum(fleet.stats(), EngineStats()), time.perf_counter()
-        played = list(fleet.play(issued[:groups], SIZE))
-        store.append(played, "ceiling", 0)
-        seconds = time.perf_counter() - began
-        return Played(played, warm, seconds, sum(fleet.stats(), EngineStats()).since(before))
+def play(
+    fleet: Fleet, store: TrajectoryStore, warm: list[Group], issued: list[IssuedTask]
+) -> Played:
+    """Play and store the tasks."""
+    before, began = sum(fleet.stats(), EngineStats()), time.perf_counter()
+    played = list(fleet.play(issued, SIZE))
+    store.append(played, "ceiling", issued[0].ordinal)
+    seconds = time.perf_counter() - began
+    return Played(played, warm, seconds, sum(fleet.stats(), EngineStats()).since(before))
 
 
-def replays(section: RolloutSection, model: Path, played: Played) -> dict[str, Replayed]:
-    """Seconds of the slowest engine and steps of all, per variant."""
+def start_raw(section: RolloutSection, model: Path) -> list[Any]:
+    """As many raw engines as the fleet has workers, with the same settings."""
     import ray
 
     spec = engine_spec(section, model, choose_transport(section), 32, True)
@@ -229,33 +230,37 @@ def replays(section: RolloutSection, model: Path, played: Played) -> dict[str, R
         for _ in range(section.workers)
     ]
     ray.get([each.ready.remote() for each in raw])
-    chains, warm = played.chains(), played.chains(warm=True)
-    share = section.max_inflight // section.workers
-    variants: dict[str, list[Waves]] = {
+    return raw
+
+
+def variants(section: RolloutSection, played: Played) -> dict[str, list[Waves]]:
+    """Each engine's part of every way to replay a round."""
+    chains, share = played.chains(), section.max_inflight // section.workers
+    found: dict[str, list[Waves]] = {
         name: [waves_of(own, share)[name] for own in chains]
         for name in ("ordered", "barrier", "unordered")
     }
     if section.workers > 1:
-        variants["scattered"] = scattered([chain for own in chains for chain in own], len(raw))
-    requests = sum(len(chain) for own in chains for chain in own)
-    replayed = {}
-    for name, parts in variants.items():
-        at_once = share if name in ("ordered", "scattered") else requests
-        at = time.time() + _AGREED
-        asked = [
-            each.replay.remote(own, waves, at_once, at)
-            for each, own, waves in zip(raw, warm, parts, strict=True)
-        ]
-        each_engine: list[Replayed] = ray.get(asked)
-        slowest = max(done.seconds for done in each_engine)
-        replayed[name] = Replayed(slowest, sum(done.steps for done in each_engine))
-    return replayed
+        found["scattered"] = scattered([chain for own in chains for chain in own], section.workers)
+    return found
 
 
-def figures(row: Replayed, tokens: int) -> dict[str, float]:
-    """A variant's row of the result."""
-    per_second = round(tokens / row.seconds, 1)
-    return {"seconds": round(row.seconds, 2), "steps": row.steps, "tokens_per_second": per_second}
+def replay(
+    raw: list[Any], section: RolloutSection, played: Played, name: str, parts: list[Waves]
+) -> Replayed:
+    """Seconds of the slowest engine and steps of all."""
+    import ray
+
+    requests = sum(len(chain) for own in played.chains() for chain in own)
+    paced = name in ("ordered", "scattered")
+    at_once = section.max_inflight // section.workers if paced else requests
+    at = time.time() + _AGREED
+    asked = [
+        each.replay.remote(own, waves, at_once, at)
+        for each, own, waves in zip(raw, played.chains(warm=True), parts, strict=True)
+    ]
+    done: list[Replayed] = ray.get(asked)
+    return Replayed(max(each.seconds for each in done), sum(each.steps for each in done))
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -265,36 +270,65 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def main() -> None:
-    """Play, then replay in each way."""
+    """Rounds of playing and replaying; the last one is replayed in each way."""
     args = arguments(__doc__ or "", options)
-    groups, inflight = PLAN["quick" if args.quick else "full"]
+    rounds, groups, inflight = PLAN["quick" if args.quick else "full"]
     section = RolloutSection(
         workers=args.engines, max_inflight=inflight, max_turn_tokens=96, deadline=900
     )
     model = find_model(args.model)
     start_ray(model)
-    played = play(section, model, groups)
-    ours = Replayed(played.seconds, played.stats.steps)
-    rows = {"ours": ours} | replays(section, model, played)
-    members = [t for group in played.groups for t in group.trajectories]
-    lengths = [asked.tokens for own in played.chains() for chain in own for asked in chain]
-    turns = [t.turns for t in members]
-    finish(
-        {
-            "engines": args.engines,
-            "max_inflight": inflight,
-            "trajectories": len(members),
-            "turns": {"mean": statistics.mean(turns), "median": statistics.median(turns)},
-            "requests": len(lengths),
-            "tokens": sum(lengths),
-            "tokens_per_turn_median": statistics.median(lengths),
-            "prefix_hits": round(played.stats.prefix_hit_share, 3),
-            "between_steps": round(played.stats.idle_share, 3),
-            **{name: figures(row, sum(lengths)) for name, row in rows.items()},
-            "ratio": round(rows["ordered"].seconds / ours.seconds, 3),
-            "ratio_barrier": round(rows["barrier"].seconds / ours.seconds, 3),
-        }
-    )
+    count = rounds * groups
+    tasks = take([WORLD], Split.TRAIN, 0, count + 2 * section.workers)
+    issued = [IssuedTask(ordinal, task) for ordinal, task in enumerate(tasks)]
+    runs, replays = [], []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Fleet(section, str(model), "hermes", [WORLD], 0) as fleet,
+    ):
+        raw, store = start_raw(section, model), TrajectoryStore(Path(folder))
+        warm = list(fleet.play(issued[count:], SIZE))
+        store.append(warm, "warmup", 0)  # the first time loads Arrow and what it loads
+        for at in range(0, count, groups):
+            runs.append(play(fleet, store, warm, issued[at : at + groups]))
+            ways = variants(section, runs[-1])
+            names = ["ordered"] if at + groups < count else list(ways)
+            replays.append({n: replay(raw, section, runs[-1], n, ways[n]) for n in names})
+    finish(summary(section, runs, replays))
+
+
+def summary(
+    section: RolloutSection, runs: list[Played], replays: list[dict[str, Replayed]]
+) -> dict[str, Any]:
+    """The figures of all rounds; the ratios are medians over rounds, that of the barrier the last
+    round's.
+    """
+    members = [t for run in runs for group in run.groups for t in group.trajectories]
+    lengths = [[a.tokens for own in run.chains() for c in own for a in c] for run in runs]
+    stats = sum((run.stats for run in runs), EngineStats())
+    turns, every = [t.turns for t in members], [n for each in lengths for n in each]
+    last, tokens = replays[-1], [sum(each) for each in lengths]
+    ours = [Replayed(run.seconds, run.stats.steps) for run in runs]
+    ratios = [
+        done["ordered"].seconds / own.seconds for done, own in zip(replays, ours, strict=True)
+    ]
+    return {
+        "engines": section.workers,
+        "max_inflight": section.max_inflight,
+        "trajectories": len(members),
+        "turns": {"mean": statistics.mean(turns), "median": statistics.median(turns)},
+        "requests": len(every),
+        "tokens": sum(every),
+        "tokens_per_turn_median": statistics.median(every),
+        "prefix_hits": round(stats.prefix_hit_share, 3),
+        "between_steps": round(stats.idle_share, 3),
+        "ours": [figures(row, n) for row, n in zip(ours, tokens, strict=True)],
+        "ordered": [figures(row["ordered"], n) for row, n in zip(replays, tokens, strict=True)],
+        **{name: figures(row, tokens[-1]) for name, row in last.items() if name != "ordered"},
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "ratio": round(statistics.median(ratios), 3),
+        "ratio_barrier": round(last["barrier"].seconds / ours[-1].seconds, 3),
+    }
 
 
 if __name__ == "__main__":
