@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 SIZE = 8
 WORLD = "tooldojo/Orders-v0"
-PLAN = {"quick": (3, 12, 64), "full": (5, 48, 128)}  # rounds, groups of each, trajectories at once
+PLAN = {"quick": (3, 12, 64), "full": (9, 32, 128)}  # rounds, groups of each, trajectories at once
 _AGREED = 5.5  # seconds until all engines start together; the warm-up comes before it
 
 
