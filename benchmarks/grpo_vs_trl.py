@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from tooldojo.configs.schema import Recipe
 
 SEEDS = (0, 1, 2)
 TARGET = 0.85  # success
+MARGIN = 0.05  # a side ends before its time where the mean reward in training is so much above
 FEW = f"{Path(__file__).parent / 'trl_peer' / 'few_orders.py'}:FewOrders"
 FRESH_GROUPS = 16  # of a step, as in the quickstart
 GROUPS = 4  # of a step on the few tasks
@@ -88,7 +90,8 @@ def quick(args: argparse.Namespace, out: Path) -> dict[str, Any]:
 def full(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Three seeds a side; the worst seed's ratio of minutes to the target."""
     start = args.start or warm_start(out, [])
-    budget = Budget(seconds=60 * args.minutes, steps=10**5, every=args.every)
+    enough = math.inf if args.fresh else TARGET + MARGIN
+    budget = Budget(60 * args.minutes, 10**5, args.every, enough)
     chosen = json.loads((out / CHOSEN).read_text()) if (out / CHOSEN).exists() else None
     settings = PeerSettings(**chosen["settings"]) if chosen else load_settings()[0]
     settings, keys = _sized(settings, args), chosen["keys"] if chosen else []

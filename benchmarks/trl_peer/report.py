@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trl_peer.timeline import Mark, speed
@@ -62,6 +62,21 @@ def reached(
         "samples_to_target": first.trajectories if first else None,
         "last": dict(curve[str(kept[-1].adapter)]),
     }
+
+
+def halve(
+    chain: Sequence[str], evaluate: Callable[[str], dict[str, Any]], target: float
+) -> dict[str, dict[str, Any]]:
+    """What was evaluated to find the chain's first adapter with a success of at least `target`, as
+    if success rose all the way; only the last one, where that has less.
+    """
+    curve = {chain[-1]: evaluate(chain[-1])}
+    low, high = 0, len(chain) - 1
+    while low < high and curve[chain[-1]]["success"] >= target:
+        middle = (low + high) // 2
+        found = curve[chain[middle]] = evaluate(chain[middle])
+        low, high = (low, middle) if found["success"] >= target else (middle + 1, high)
+    return curve
 
 
 def worst(rows: Sequence[Mapping[str, Any]]) -> float | None:

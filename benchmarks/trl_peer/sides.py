@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tooldojo.configs.schema import Recipe
+from trl_peer.report import halve
 from trl_peer.settings import PeerSettings
 from trl_peer.timeline import Budget, Timeline
 
@@ -153,8 +154,8 @@ def evaluate_adapters(
 ) -> None:
     """Success of adapters, played by our evaluator; `curve.json` has them by path.
 
-    adapters: chains in order of training; a chain is followed until its first adapter with at least
-    `target`, and its last one is evaluated in any case. split: `test` or `val` for so many held-out
+    adapters: chains in order of training; of each the last one, and those by which halving finds
+    the first with at least `target`. split: `test` or `val` for so many held-out
     tasks; `train` for the tasks of a world of few, each as often.
     """
     from tooldojo.rollouts.whole_files import write_json
@@ -167,11 +168,7 @@ def evaluate_adapters(
     with open_session(recipe, resume=False) as session:
         play = _Evaluator(session)
         for chain in adapters:
-            reached = False
-            for path in chain:
-                if path == chain[-1] or not reached:
-                    curve[path] = curve.get(path) or play.success(Path(path), drawn, tries)
-                    reached = reached or curve[path]["success"] >= target
+            curve |= halve(chain, lambda path: play.success(Path(path), drawn, tries), target)
         play.close()
     write_json(Path(recipe.run.dir) / CURVE, curve)
 

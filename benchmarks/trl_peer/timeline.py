@@ -6,6 +6,7 @@ what the benchmark does between two steps (saving an adapter for the evaluation)
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,18 +16,21 @@ from typing import Any
 from tooldojo.rollouts.whole_files import write_json
 
 NAME = "timeline.json"
+SPAN = 5  # steps
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
     """What a side may use: seconds of training and steps, whatever ends first.
 
-    every: seconds of training between two adapters that are kept for the evaluation.
+    every: seconds of training between two adapters that are kept for the evaluation. enough: mean
+    reward of `SPAN` steps that ends a side before.
     """
 
     seconds: float
     steps: int
     every: float
+    enough: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,9 @@ class Timeline:
         now = time.perf_counter()
         last = self.marks[-1] if self.marks else Mark(0, 0.0, 0, 0, 0.0, None)
         seconds, step = now - self._began, last.step + 1
-        spent = seconds >= self.budget.seconds or step >= self.budget.steps
+        lately = [reward, *(mark.reward for mark in self.marks[:-SPAN:-1])]
+        enough = len(lately) == SPAN and sum(lately) / SPAN >= self.budget.enough
+        spent = enough or seconds >= self.budget.seconds or step >= self.budget.steps
         adapter = None
         if spent or seconds - self._kept >= self.budget.every:
             adapter, self._kept = self.folder / "adapters" / f"{step:05d}", seconds

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from grpo_vs_trl import GROUPS
-from trl_peer.report import compare_seed, compare_speed, worst
+from trl_peer.report import compare_seed, compare_speed, halve, worst
 from trl_peer.settings import PeerSettings, load_settings
-from trl_peer.timeline import NAME, Budget, Timeline
+from trl_peer.timeline import NAME, SPAN, Budget, Timeline
 
 from tooldojo.configs.loading import load_recipe
 
@@ -71,6 +71,21 @@ def test_minutes_to_target(ours: float, peer: float, ratio: float | None, bound:
     assert row["ours"]["samples_to_target"] == (32 if ours > 0.85 else None)
 
 
+@pytest.mark.parametrize("first", [0, 3, 6, None])
+def test_halving_finds_the_first_at_the_target(first: int | None) -> None:
+    chain = [f"a/{step}" for step in range(7)]
+    asked: list[str] = []
+
+    def evaluate(path: str) -> dict[str, float]:
+        asked.append(path)
+        return {"success": 0.9 if first is not None and chain.index(path) >= first else 0.5}
+
+    found = halve(chain, evaluate, 0.85)
+    good = [path for path in chain if found.get(path, {"success": 0.0})["success"] >= 0.85]
+    assert good[:1] == ([] if first is None else [chain[first]])
+    assert len(asked) == len(set(asked)) <= (1 if first is None else 4)
+
+
 def test_the_worst_seed_counts() -> None:
     assert worst([{"ratio": 3.0}, {"ratio": 1.5}]) == 1.5
     assert worst([{"ratio": 3.0}, {"ratio": None}]) is None
@@ -100,6 +115,15 @@ def test_timeline_ends_with_its_seconds(tmp_path: Path) -> None:
     time.sleep(0.06)
     assert timeline.add(1, 1, 0.0)
     assert kept == [tmp_path / "adapters" / "00002"]  # the last one is always kept
+
+
+def test_timeline_ends_where_rewards_suffice(tmp_path: Path) -> None:
+    budget = Budget(seconds=60, steps=10**6, every=60, enough=0.9)
+    timeline = Timeline(tmp_path, budget, Path.mkdir)
+    (tmp_path / "adapters").mkdir()
+    timeline.begin()
+    rewards = [0.1, *[0.95] * SPAN]
+    assert [timeline.add(1, 1, reward) for reward in rewards] == [*[False] * SPAN, True]
 
 
 def test_the_peer_starts_from_our_recipe() -> None:

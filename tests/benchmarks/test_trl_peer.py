@@ -38,7 +38,7 @@ Script = Callable[[Task, int], list[int]]  # the ids of a task's turn, stop id i
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
-    return load_recipe("quickstart")
+    return load_recipe("quickstart", ["learner.autocast=off"])
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def chat(recipe: Recipe) -> Chat:
 @pytest.fixture(scope="module")
 def trainer(recipe: Recipe, chat: Chat, tmp_path_factory: pytest.TempPathFactory) -> Any:
     base, _ = load_settings()
-    settings = base.varied(engine="transformers", groups=12, group_size=2, grpo={"bf16": False})
+    settings = base.varied(engine="transformers", groups=12, group_size=2)
     policy = load_policy(recipe.policy, conventions_of(chat, recipe.task.worlds), device="cpu")
     return make_trainer(recipe, settings, policy, chat, tmp_path_factory.mktemp("trl"), steps=1)
 
