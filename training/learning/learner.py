@@ -197,7 +197,7 @@ class Learner:
 
     def _weight(self, members: Sequence[Member]) -> Tensor:
         """What each trajectory's tokens are multiplied with, [B], from the whole step."""
-        lengths_B = torch.tensor([m.length for m in members], device=self.policy.device.type)
+        lengths_B = torch.tensor([m.length for m in members], device=self.policy.device)
         return token_weights(lengths_B, self.objective)
 
     def _cut(self, members: Sequence[Member], weight_B: Tensor) -> list[Batch]:
@@ -331,7 +331,7 @@ class Learner:
         found = []
         with self._weights():
             for ids in sequences:
-                batch = whole_sequence(ids, self.policy.device.type)
+                batch = whole_sequence(ids, self.policy.device)
                 found.append(self._score(batch, 1.0, exact=True).logprob_N.cpu().numpy())
         return found
 
@@ -389,7 +389,7 @@ class Learner:
         says."""
         if len(self.probe_ids) < 4:
             raise ValueError(f"the probe needs at least 4 token ids, got {len(self.probe_ids)}")
-        ids_T = torch.tensor(self.probe_ids, device=self.policy.device.type)
+        ids_T = torch.tensor(self.probe_ids, device=self.policy.device)
         plain_N = plain_logprobs(self.policy, ids_T)
         with self._weights():
             packed_N, dtype = packed_logprobs(self.policy, ids_T)

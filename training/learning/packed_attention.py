@@ -21,7 +21,8 @@ from transformers import AttentionInterface, PreTrainedModel
 from tooldojo.training.learning.norms import fused_norms
 
 NAME = "tooldojo_packed"
-SLAB = 1 << 19  # attention weights at hand at a time, few enough for a cache
+SLAB = 1 << 22  # attention weights at hand at a time
+CPU_SLAB = 1 << 19  # the same, few enough for a core's cache
 KEPT = 1 << 24  # attention weights that a layer keeps for the backward pass at most
 
 
@@ -176,8 +177,9 @@ class _Piece:
         return torch.cat([shared, self.own(x)], 1) if self.shared else self.own(x)
 
     def slabs(self, heads: int) -> Iterator[slice]:
-        """Its queries, so many at a time that their weights fit `SLAB`; at least one."""
-        rows = max(1, SLAB // (heads * self.mask.shape[1]))
+        """Its queries, so many at a time that their weights fit a slab; at least one."""
+        limit = CPU_SLAB if self.mask.device.type == "cpu" else SLAB
+        rows = max(1, limit // (heads * self.mask.shape[1]))
         for at in range(self.at, self.end, rows):
             yield slice(at, min(at + rows, self.end))
 

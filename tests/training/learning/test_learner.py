@@ -212,12 +212,14 @@ def test_microbatches_change_nothing(
         assert furthest(gradients, found[0][1]) < 1e-5
 
 
+@pytest.mark.parametrize("kept", [0, 1 << 24], ids=["computed again", "kept"])
 def test_long_attention_in_slabs(
-    make_learner: MakeLearner, make_groups: MakeGroups, monkeypatch: pytest.MonkeyPatch
+    kept: int, make_learner: MakeLearner, make_groups: MakeGroups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner, groups = make_learner(), make_groups()
     _, whole = measured(learner, groups)
-    monkeypatch.setattr("tooldojo.training.learning.packed_attention.SLAB", 400)
+    monkeypatch.setattr("tooldojo.training.learning.packed_attention.CPU_SLAB", 400)
+    monkeypatch.setattr("tooldojo.training.learning.packed_attention.KEPT", kept)
     _, slabs = measured(learner, groups)
     assert furthest(slabs, whole) < 1e-5
 
