@@ -38,6 +38,9 @@ class Study(Section):
     """Every cell runs under each of them."""
     samples: Positive | None = None
     """Trajectories per run; `learner.steps` follows from it. By default the recipe's steps."""
+    held_out: bool = True
+    """Evaluate the last version of every run on held-out tasks; otherwise the end of its curve is
+    its success."""
     set: Annotated[dict[str, Value], Field(default_factory=dict)]
     """Keys (`"section.key"`) that all cells share."""
     grid: Annotated[dict[str, list[Value]], Field(min_length=1)]
@@ -46,13 +49,16 @@ class Study(Section):
 
 @dataclass(frozen=True, slots=True)
 class StudyRun:
-    """One cell under one seed. keys: overrides as the command line takes them."""
+    """One cell under one seed. keys: overrides as the command line takes them. held_out: whether
+    its last version is evaluated.
+    """
 
     cell: str
     seed: int
     directory: Path
     keys: tuple[str, ...]
     recipe: Recipe
+    held_out: bool = True
 
 
 def load_study(path: Path) -> Study:
@@ -103,4 +109,4 @@ def _run(study: Study, cell: str, seed: int, values: dict[str, Any]) -> StudyRun
             )
         keys += (f"learner.steps={round(study.samples / per_step)}",)
         recipe = load_recipe(study.recipe, keys)
-    return StudyRun(cell, seed, directory, keys, recipe)
+    return StudyRun(cell, seed, directory, keys, recipe, study.held_out)

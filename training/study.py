@@ -24,6 +24,8 @@ from tooldojo.training.runs.run_dir import check_same
 from tooldojo.verifiers.records import Json
 
 STOPPED = 130  # exit code of a command that Ctrl-C ended
+VALIDATED = "val/success"
+POOLED = 3  # steps of a training curve; a single step plays few tasks
 
 
 class StudyError(RuntimeError):
@@ -32,8 +34,9 @@ class StudyError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One finished run. success: on held-out tasks, in [0, 1]. samples_S, curve_S: trajectories
-    played so far and success (validation's where there is one, else training's).
+    """One finished run. success: on held-out tasks, in [0, 1], or the end of the curve; tasks: how
+    many of them there were. samples_S, curve_S: trajectories played so far and success
+    (validation's where there is one, else training's, pooled over `POOLED` steps).
     """
 
     cell: str
@@ -55,13 +58,14 @@ class Outcome:
 class CellResult:
     """A cell over its seeds, with 95 % intervals of Student's t; a single seed has none.
 
-    equal: success during training at the study's common number of trajectories. gain: success minus
-    the first cell's, seed by seed.
+    equal: success during training at the study's common number of trajectories. rise: that minus
+    the curve's first point. gain: success minus the first cell's, seed by seed.
     """
 
     cell: str
     success: Mean
     equal: Mean
+    rise: Mean
     gain: Mean | None
 
 
@@ -84,7 +88,7 @@ def pending(run: StudyRun) -> list[list[str]]:
         check_same(directory / "config.toml", run.recipe)
     if not adapter.exists():
         commands.append(["train", *run.keys, *(["--resume"] if started else [])])
-    if not (directory / "eval" / f"{stage}.json").exists():
+    if run.held_out and not (directory / "eval" / f"{stage}.json").exists():
         resume = ["--resume"] if (directory / "eval" / f"{stage}.toml").exists() else []
         out = str(directory / "eval")
         options = ["--adapter", str(adapter), "--stage", stage, "--out", out]
@@ -133,15 +137,32 @@ def run_command(command: Sequence[str]) -> int:
 
 def read_outcome(run: StudyRun) -> Outcome:
     """What a finished run says."""
-    evaluation = read_evaluation(run.directory / "eval" / f"{stage_of(run)}.json")
-    success = evaluation.summary().success
     steps = run.recipe.learner.steps  # another study may have gone on from here
     rows = [row for row in read_metrics(run.directory / NAME) if _number(row, "step") <= steps]
-    played = list(accumulate(_number(row, "rollout/trajectories") for row in rows))
-    name = "val/success" if any("val/success" in row for row in rows) else "success"
-    points = [(x, _number(row, name)) for x, row in zip(played, rows, strict=True) if name in row]
-    samples_S, curve_S = zip(*points, strict=True) if points else ((), ())
+    samples_S, curve_S = _curve(rows)
+    if not run.held_out:
+        return Outcome(run.cell, run.seed, curve_S[-1], 0, samples_S, curve_S)
+    evaluation = read_evaluation(run.directory / "eval" / f"{stage_of(run)}.json")
+    success = evaluation.summary().success
     return Outcome(run.cell, run.seed, success.rate, success.trials, samples_S, curve_S)
+
+
+def _curve(rows: Sequence[Mapping[str, Json]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Trajectories played so far, and success."""
+    sizes = [_number(row, "rollout/trajectories") for row in rows]
+    played = list(accumulate(sizes))
+    points = [
+        (x, _number(row, VALIDATED))
+        for x, row in zip(played, rows, strict=True)
+        if VALIDATED in row
+    ]
+    if not points:
+        solved = [size * _number(row, "success") for size, row in zip(sizes, rows, strict=True)]
+        for last in range(min(POOLED, len(rows)), len(rows) + 1):
+            pooled = slice(max(0, last - POOLED), last)
+            points.append((played[last - 1], sum(solved[pooled]) / max(1.0, sum(sizes[pooled]))))
+    samples_S, curve_S = zip(*points, strict=True)
+    return samples_S, curve_S
 
 
 def _number(row: Mapping[str, Json], name: str) -> float:
@@ -169,6 +190,7 @@ def compare_cells(outcomes: Sequence[Outcome]) -> list[CellResult]:
                 cell,
                 student_mean([outcome.success for outcome in found]),
                 student_mean([outcome.at(budget) for outcome in found]),
+                student_mean([outcome.at(budget) - outcome.curve_S[0] for outcome in found]),
                 student_mean(gains) if place else None,
             )
         )

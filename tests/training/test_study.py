@@ -126,6 +126,7 @@ def test_cells_are_compared_at_the_samples_that_all_have() -> None:
     assert budget_of(outcomes()) == 24
     a, b = compare_cells(outcomes())
     assert (a.equal.mean, b.equal.mean) == (pytest.approx(0.2), pytest.approx(0.45))
+    assert (a.rise.mean, b.rise.mean) == (pytest.approx(0.1), pytest.approx(0.15))
     assert a.success.mean == pytest.approx(0.55) and a.gain is None
     assert b.gain is not None and b.gain.mean == pytest.approx(0.2)
     assert b.gain.high - b.gain.low == pytest.approx(0, abs=1e-9)  # alike in both seeds

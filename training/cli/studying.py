@@ -51,11 +51,12 @@ def _show(
 
     table = Table(title=f"{seeds} seeds; intervals at 95 % over seeds", title_justify="left")
     table.add_column("cell")
-    for name in ("held-out success", f"after {trajectories:g} trajectories", "gain"):
+    for name in ("success", f"after {trajectories:g} trajectories", "rise", "gain"):
         table.add_column(name, justify="right")
     for result in results:
         gain = _interval(result.gain, sign="+") if result.gain else "base"
-        table.add_row(result.cell, _interval(result.success), _interval(result.equal), gain)
+        shown = map(_interval, (result.success, result.equal))
+        table.add_row(result.cell, *shown, _interval(result.rise, sign="+"), gain)
     console.print(table)
 
 

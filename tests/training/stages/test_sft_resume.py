@@ -46,7 +46,7 @@ def test_a_resumed_training_ends_bit_for_bit_like_an_undisturbed_one(
     figures = train_sft(straight, data, SECTION, tmp_path / "a", 3)
     assert figures["steps"] == 8
     with pytest.raises(KeyboardInterrupt):
-        train_sft(make_policy(), data, SECTION, tmp_path / "b", 3, interrupt_at(5), True)
+        train_sft(make_policy(), data, SECTION, tmp_path / "b", 3, interrupt_at(5))
     assert {p.name for p in (tmp_path / "b").iterdir()} >= {"checkpoint-4"}
     half = tmp_path / "b" / "checkpoint-6"  # as a kill while it was being written leaves it
     shutil.copytree(tmp_path / "b" / "checkpoint-4", half)
