@@ -148,21 +148,23 @@ def read_outcome(run: StudyRun) -> Outcome:
 
 
 def _curve(rows: Sequence[Mapping[str, Json]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Trajectories played so far, and success."""
+    """Trajectories played so far, and success; steps that do not say theirs are left out."""
     sizes = [_number(row, "rollout/trajectories") for row in rows]
-    played = list(accumulate(sizes))
-    points = [
-        (x, _number(row, VALIDATED))
-        for x, row in zip(played, rows, strict=True)
-        if VALIDATED in row
+    name = VALIDATED if any(VALIDATED in row for row in rows) else "success"
+    told = [
+        (played, size, _number(row, name))
+        for played, size, row in zip(accumulate(sizes), sizes, rows, strict=True)
+        if name in row
     ]
-    if not points:
-        solved = [size * _number(row, "success") for size, row in zip(sizes, rows, strict=True)]
-        for last in range(min(POOLED, len(rows)), len(rows) + 1):
-            pooled = slice(max(0, last - POOLED), last)
-            points.append((played[last - 1], sum(solved[pooled]) / max(1.0, sum(sizes[pooled]))))
-    samples_S, curve_S = zip(*points, strict=True)
-    return samples_S, curve_S
+    span = 1 if name == VALIDATED else min(POOLED, len(told))
+    pools = [told[last - span : last] for last in range(span, len(told) + 1) if last]
+    samples_S = tuple(pool[-1][0] for pool in pools)
+    return samples_S, tuple(_pooled(pool) for pool in pools)
+
+
+def _pooled(pool: Sequence[tuple[float, float, float]]) -> float:
+    """Success of some steps together, by their sizes."""
+    return sum(size * rate for _, size, rate in pool) / max(1.0, sum(size for _, size, _ in pool))
 
 
 def _number(row: Mapping[str, Json], name: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -110,6 +111,23 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, finished_run: Path) -> N
     outcome = read_outcome(run)
     assert outcome.tasks == 24 and outcome.samples_S == (1840.0, 3680.0)  # validated twice
     assert outcome.at(2000) == outcome.curve_S[0] and outcome.at(1e9) == outcome.curve_S[1]
+
+
+def test_a_training_curve_pools_steps_and_leaves_out_those_without_a_verdict(
+    tmp_path: Path,
+) -> None:
+    run = replace(runs(tmp_path)[0], held_out=False)
+    run.directory.mkdir(parents=True)
+    rates = [0.0, 0.5, None, 1.0, 1.0]  # nothing was judged in the third step
+    rows = [
+        {"step": step, "rollout/trajectories": 10} | ({} if rate is None else {"success": rate})
+        for step, rate in enumerate(rates, 1)
+    ]
+    (run.directory / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    outcome = read_outcome(replace(run, recipe=with_steps(run.recipe, 5)))
+    assert outcome.samples_S == (40.0, 50.0)
+    assert outcome.curve_S == (pytest.approx(0.5), pytest.approx(2.5 / 3))
+    assert (outcome.success, outcome.tasks) == (outcome.curve_S[-1], 0)
 
 
 def outcomes() -> list[Outcome]:
