@@ -9,7 +9,8 @@ on the way are evaluated afterwards by our evaluator on the same tasks.
 Within minutes neither side learns what carries over to fresh tasks, so the way to the target is
 measured on a few tasks that come again and again (`trl_peer/few_orders.py`), sampled as in
 training. There a side ends before its time where the mean reward of its last steps is well above
-the target, and the first adapter at the target is found by halving. `--fresh` has a fresh task each time instead, and evaluates on held-out ones, greedily.
+the target. `--fresh` has a fresh task each time instead, and evaluates on held-out ones, greedily.
+Either way the first adapter at the target is found by halving.
 The peer's whole configuration is `trl_peer/settings.toml`; what it needs beyond TRL's public
 options stands in `trl_peer/trainer.py`. `--sweep` gives every point of the peer's sweep and of ours
 a whole budget on seed 0 and keeps each side's best; full runs then use these. `--quick` measures
