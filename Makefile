@@ -5,6 +5,7 @@ BIN := .venv/bin
 PROFILE ?= cpu
 TIER ?= default
 BENCH ?= *
+PROCESSES ?= $(shell n=$$(nproc); echo $$((n > 4 ? 4 : n)))
 SELECT_fast := not slow and not engine
 SELECT_default := not slow
 SELECT_all :=
@@ -25,10 +26,10 @@ quickstart: setup ## see a small model learn to use tools, on this machine
 	@echo "== tooldojo quickstart"
 	@$(BIN)/tooldojo quickstart
 
-test: setup ## the tests (TIER=fast, default or all; ARGS='-k name' goes to pytest)
-	@echo "== pytest, tier $(TIER)"
+test: setup ## the tests (TIER=fast, default or all; PROCESSES=0 for one; ARGS='-k name' goes to pytest)
+	@echo "== pytest, tier $(TIER), $(PROCESSES) processes"
 	@case "$(TIER)" in fast|default|all) ;; *) echo "unknown TIER=$(TIER); it is fast, default or all" >&2; exit 1;; esac
-	@$(BIN)/pytest -m "$(SELECT_$(TIER))" --durations=10 $(ARGS)
+	@OMP_WAIT_POLICY=passive $(BIN)/pytest -m "$(SELECT_$(TIER))" -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --durations=10 $(ARGS)
 
 lint: venv ## ruff, format, file sizes, pyright
 	@echo "== ruff check";    $(BIN)/ruff check .

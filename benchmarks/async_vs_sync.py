@@ -3,7 +3,7 @@
 python benchmarks/async_vs_sync.py [--quick] [--steps N] [--groups G] [--start ADAPTER]
 
 The quickstart's GRPO from its SFT adapter, on a few tasks that come again
-(`trl_peer/few_orders.py`), for on fresh ones minutes teach too little to see; with instant tools
+(`few/choose.py`), for on fresh ones minutes teach too little to see; with instant tools
 and with tools that take 0.2 to 2 s a call. Steps are small, for that is where a step waits for its
 slowest trajectory; with many trajectories a step, two cores are busy either way. A run's curve is
 the success of what it sampled, pooled over the last `SPAN` steps. The target is what both runs of a
@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from common import arguments, finish, tooldojo
-from grpo_vs_trl import FEW, warm_start
+from few.choose import few_world, warm_start
 
 from tooldojo.training.runs.metrics import NAME, read_metrics
 from tooldojo.verifiers.intervals import wilson
 
-WORLDS = {"slow": f"{FEW}?latency=0.2-2", "instant": FEW}
+TOOLS = {"slow": "?latency=0.2-2", "instant": ""}
 ETAS = (0, 1)
 SPAN = 6  # steps that are pooled
 
@@ -83,14 +83,17 @@ def main() -> None:
     args = arguments(__doc__ or "", _own_arguments)
     out = args.out / ("async-vs-sync-quick" if args.quick else "async-vs-sync")
     start = args.start or warm_start(out, [])
-    worlds, seeds = (["slow"], [0]) if args.quick else (list(WORLDS), [0, 1, 2])
+    worlds, seeds = (["slow"], [0]) if args.quick else (list(TOOLS), [0, 1, 2])
     steps = args.steps or (8 if args.quick else 24)
-    rows = [
-        compare([train(out, start, name, seed, eta, steps, args.groups) for eta in ETAS])
-        | {"world": name, "seed": seed}
-        for name in worlds
-        for seed in seeds
-    ]
+    few, rows = few_world(start, out), []
+    for name in worlds:
+        keys = [f'task.worlds=["{few}{TOOLS[name]}"]', f"policy.model={start.resolve()}"]
+        for seed in seeds:
+            runs = []
+            for eta in ETAS:
+                own = [*keys, f"run.seed={seed}", f"rollout.eta={eta}"]
+                runs.append(train(out / f"{name}-{seed}-{eta}", own, steps, args.groups))
+            rows.append(compare(runs) | {"world": name, "seed": seed})
     slow = [row["speedup"] for row in rows if row["world"] == "slow"]
     finish({"steps": steps, "groups": args.groups, "rows": rows, "ratio": min(slow)})
 
@@ -101,16 +104,12 @@ def _own_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=Path, help="an SFT adapter directory; made where missing")
 
 
-def train(
-    out: Path, start: Path, name: str, seed: int, eta: int, steps: int, groups: int
-) -> list[dict[str, Any]]:
+def train(folder: Path, keys: Sequence[str], steps: int, groups: int) -> list[dict[str, Any]]:
     """The metrics of one run."""
-    folder = out / f"{name}-{seed}-{eta}"
     if len(read_metrics(folder / NAME)) < steps:
         shutil.rmtree(folder, ignore_errors=True)
         tooldojo(
-            *("train", "quickstart", f'task.worlds=["{WORLDS[name]}"]', f"run.dir={folder}"),
-            *(f"policy.model={start.resolve()}", f"run.seed={seed}", f"rollout.eta={eta}"),
+            *("train", "quickstart", f"run.dir={folder}", *keys),
             *(f"learner.steps={steps}", f"objective.groups={groups}", "learner.learning_rate=3e-4"),
             *("objective.dynamic_sampling=false", "eval.tasks=1", "eval.transfer_worlds=[]"),
             *("eval.every=0", "rollout.deadline=600", "run.tensorboard=false"),

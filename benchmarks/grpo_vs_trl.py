@@ -7,10 +7,10 @@ under the same limits and rewards, and have the same budget of training time. Ad
 on the way are evaluated afterwards by our evaluator on the same tasks.
 
 Within minutes neither side learns what carries over to fresh tasks, so the way to the target is
-measured on a few tasks that come again and again (`trl_peer/few_orders.py`), sampled as in
-training. There a side ends before its time where the mean reward of its last steps is well above
-the target. `--fresh` has a fresh task each time instead, and evaluates on held-out ones, greedily.
-Either way the first adapter at the target is found by halving.
+measured on a few tasks that come again and again (`few/choose.py`), sampled as in training. There a
+side ends before its time where the mean reward of its last steps is well above the target.
+`--fresh` has a fresh task each time instead, and evaluates on held-out ones, greedily. Either way
+the first adapter at the target is found by halving.
 The peer's whole configuration is `trl_peer/settings.toml`; what it needs beyond TRL's public
 options stands in `trl_peer/trainer.py`. `--sweep` gives every point of the peer's sweep and of ours
 a whole budget on seed 0 and keeps each side's best; full runs then use these. `--quick` measures
@@ -27,10 +27,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from common import arguments, finish, tooldojo
+from common import apart, arguments, finish
+from few.choose import few_world, warm_start
 from trl_peer.report import compare_seed, compare_speed, worst
 from trl_peer.settings import PeerSettings, load_settings
-from trl_peer.sides import CURVE, apart, evaluate_adapters, play_ours, play_trl
+from trl_peer.sides import CURVE, evaluate_adapters, play_ours, play_trl
 from trl_peer.timeline import NAME, Budget
 
 from tooldojo.configs.loading import load_recipe
@@ -39,7 +40,6 @@ from tooldojo.configs.schema import Recipe
 SEEDS = (0, 1, 2)
 TARGET = 0.85  # success
 MARGIN = 0.05  # a side ends before its time where the mean reward in training is so much above
-FEW = f"{Path(__file__).parent / 'trl_peer' / 'few_orders.py'}:FewOrders"
 FRESH_GROUPS = 16  # of a step, as in the quickstart
 GROUPS = 4  # of a step on the few tasks
 TRIES = 140  # of the few tasks, all of them equally often
@@ -80,7 +80,7 @@ def _own_arguments(parser: argparse.ArgumentParser) -> None:
 
 def quick(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """A few steps a side on seed 0."""
-    start = args.start or warm_start(out, ["task.demos=100", "sft.epochs=2"])
+    start = _begin(args, out, "task.demos=100", "sft.epochs=2")
     budget = Budget(seconds=1e9, steps=args.steps, every=1e9)
     settings = _sized(load_settings()[0], args)
     recipe = _recipe(start, 0, args, "objective.dynamic_sampling=false")
@@ -91,7 +91,7 @@ def quick(args: argparse.Namespace, out: Path) -> dict[str, Any]:
 
 def full(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Three seeds a side; the worst seed's ratio of minutes to the target."""
-    start = args.start or warm_start(out, [])
+    start = _begin(args, out)
     enough = math.inf if args.fresh else TARGET + MARGIN
     budget = Budget(60 * args.minutes, 10**5, args.every, enough)
     chosen = json.loads((out / CHOSEN).read_text()) if (out / CHOSEN).exists() else None
@@ -113,7 +113,7 @@ def full(args: argparse.Namespace, out: Path) -> dict[str, Any]:
 
 def sweep(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Every point of both sweeps on seed 0; the best of each side is kept."""
-    start = args.start or warm_start(out, [])
+    start = _begin(args, out)
     budget = Budget(seconds=60 * args.minutes, steps=10**5, every=1e9)
     points = [_sized(point, args) for point in load_settings()[1]]
     recipe, runs = _recipe(start, 0, args), []
@@ -131,15 +131,6 @@ def sweep(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     kept = {"settings": best.to_json(), "keys": list(keys), "rows": rows}
     (out / CHOSEN).write_text(json.dumps(kept, indent=1))
     return kept | {"ratio": max(others) / max(1e-9, others[0])}
-
-
-def warm_start(out: Path, keys: list[str]) -> Path:
-    """The SFT adapter that both sides start from."""
-    adapter = out / "sft" / "adapters" / "sft"
-    if not adapter.exists():
-        resume = ["--resume"] if (out / "sft" / "config.toml").exists() else []
-        tooldojo("sft", "quickstart", *resume, f"run.dir={out / 'sft'}", *keys)
-    return adapter
 
 
 def train_ours(recipe: Recipe, budget: Budget, folder: Path) -> dict[str, Any]:
@@ -171,11 +162,18 @@ def evaluate(
     return json.loads((folder / CURVE).read_text())
 
 
+def _begin(args: argparse.Namespace, out: Path, *keys: str) -> Path:
+    """The adapter to start from; the world of few tasks goes into `args`."""
+    start = args.start or warm_start(out, list(keys))
+    args.world = None if args.fresh else few_world(start, out)
+    return start
+
+
 def _recipe(start: Path, seed: int, args: argparse.Namespace, *keys: str) -> Recipe:
     sized = [f"objective.groups={args.groups}"] if args.groups else []
     model = f"policy.model={start.resolve()}"
-    few = [f'task.worlds=["{FEW}"]', f"objective.groups={GROUPS}"]
-    world = [] if args.fresh else [*few, "eval.temperature=1.0", f"eval.tasks={TRIES}"]
+    few = [f'task.worlds=["{args.world}"]', f"objective.groups={GROUPS}"]
+    world = [*few, "eval.temperature=1.0", f"eval.tasks={TRIES}"] if args.world else []
     return load_recipe("quickstart", [model, f"run.seed={seed}", *ALWAYS, *world, *sized, *keys])
 
 

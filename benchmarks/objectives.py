@@ -2,7 +2,7 @@
 
 python benchmarks/objectives.py [--quick] [--methods a,b] [--start ADAPTER] [KEY=VALUE ...]
 
-`tooldojo study` on a few tasks that come again (`trl_peer/few_orders.py`), for on fresh ones a few
+`tooldojo study` on a few tasks that come again (`few/choose.py`), for on fresh ones a few
 hundred trajectories teach too little to see. `rise` is how far the success in training rose within
 equal samples, `gain` its end over the first method's, both with Student's t intervals over seeds;
 `ratio` is the share of methods whose rise is above zero with its whole interval. What is finished
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from common import arguments, finish, tooldojo
-from grpo_vs_trl import FEW, GROUPS, warm_start
+from few.choose import few_world, warm_start
+from grpo_vs_trl import GROUPS
 
 from tooldojo.configs.methods import METHODS
 from tooldojo.training.runs.metrics import NAME, read_metrics
@@ -35,8 +36,8 @@ def main() -> None:
     methods, seeds, steps = (methods[:2], [0], 5) if args.quick else (methods, [0, 1, 2], 20)
     grid = out / "grid.toml"
     start = args.start or warm_start(out, [])
-    grid.parent.mkdir(parents=True, exist_ok=True)
-    grid.write_text(study_file(out, start.resolve(), methods, seeds, steps, args.keys))
+    keys = [f'task.worlds=["{few_world(start, out)}"]', *args.keys]
+    grid.write_text(study_file(out, start.resolve(), methods, seeds, steps, keys))
     tooldojo("study", str(grid))
     study = json.loads((out / "study.json").read_text())
     rows = {
@@ -65,7 +66,6 @@ def study_file(
     """The grid, as TOML."""
     shared = {
         "policy.model": str(start),
-        "task.worlds": [FEW],
         "objective.groups": GROUPS,
         "learner.steps": steps,
         "learner.learning_rate": 3e-4,

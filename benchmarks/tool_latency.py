@@ -29,9 +29,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from common import arguments, finish
+from common import apart, arguments, finish
 from trl_peer.settings import PeerSettings, load_settings
-from trl_peer.sides import apart
 from trl_peer.tool_loop import play_tool_loop
 
 from tooldojo.configs.loading import load_recipe

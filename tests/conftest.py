@@ -41,9 +41,16 @@ WORLD = "tooldojo/Orders-v0"
 NEEDED = {"Files-v0": "bubblewrap", "Coding-v0": "isolation"}  # their tools run in the sandbox
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Tests of a world whose tools need the sandbox skip where the machine has none."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a world whose tools need the sandbox skip where the machine has none.
+
+    With several processes (pytest-xdist) tests with engines run one after the other, first, as they
+    take long and much memory; the others keep with those of their file, for its fixtures' sake.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("engine") is None)
     for item in items:
+        engine = item.get_closest_marker("engine") is not None
+        item.add_marker(pytest.mark.xdist_group("engines" if engine else str(item.path)))
         for world, fixture in NEEDED.items():
             if world in item.name and isinstance(item, pytest.Function):
                 item.fixturenames.insert(0, fixture)

@@ -20,10 +20,11 @@ def compare_speed(ours: Mapping[str, Any], peer: Mapping[str, Any]) -> dict[str,
     return {**sides, "ratios": _rounded(ratios), "ratio": round(min(ratios.values()), 3)}
 
 
-def side_figures(timeline: Mapping[str, Any]) -> dict[str, float]:
-    """Speed and start-up of a side."""
+def side_figures(timeline: Mapping[str, Any]) -> dict[str, Any]:
+    """Speed and start-up of a side, and what others took of the machine meanwhile."""
     marks = [Mark(**mark) for mark in timeline["marks"]]
-    return _rounded({"startup_seconds": timeline["startup_seconds"], **speed(marks)})
+    own = {name: timeline[name] for name in ("startup_seconds", "stolen")}
+    return own | _rounded(speed(marks))
 
 
 def compare_seed(

@@ -7,10 +7,8 @@ on the same held-out tasks.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,17 +32,6 @@ CURVE = "curve.json"
 
 class BudgetSpent(Exception):
     """Ends our loop, which knows steps only, where the seconds end."""
-
-
-def apart(work: Callable[..., None], *args: object) -> None:
-    """Run `work(*args)` in a fresh process, as no two engines share one; stops the benchmark when
-    it fails.
-    """
-    process = multiprocessing.get_context("spawn").Process(target=work, args=args)
-    process.start()
-    process.join()
-    if process.exitcode:
-        sys.exit(f"{work.__name__} failed; its traceback is above")
 
 
 def play_ours(recipe: Recipe, budget: Budget, folder: Path) -> None:

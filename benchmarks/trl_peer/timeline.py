@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from common import Stolen
+
 from tooldojo.rollouts.whole_files import write_json
 
 NAME = "timeline.json"
@@ -57,11 +59,13 @@ class Timeline:
         self.startup = 0.0
         self._opened = self._began = time.perf_counter()
         self._kept = 0.0
+        self._stolen = Stolen()
 
     def begin(self) -> None:
         """Training begins; what came before is start-up."""
         self._began = time.perf_counter()
         self.startup = self._began - self._opened
+        self._stolen = Stolen()
 
     def add(self, trajectories: int, tokens: int, reward: float) -> bool:
         """Note a finished step; returns whether the budget is spent."""
@@ -85,7 +89,8 @@ class Timeline:
     def write(self, about: dict[str, Any]) -> None:
         """Everything to `timeline.json`; about: what else is to be known of the run."""
         marks = [asdict(mark) for mark in self.marks]
-        record = {"startup_seconds": round(self.startup, 2), **about, "marks": marks}
+        own = {"startup_seconds": round(self.startup, 2), "stolen": self._stolen.share()}
+        record = {**own, **about, "marks": marks}
         write_json(self.folder / NAME, record)
 
 

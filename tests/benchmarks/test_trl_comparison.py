@@ -31,8 +31,8 @@ def marks(seconds: list[float], kept: list[int], side: str) -> list[dict]:
     ]
 
 
-OURS = {"startup_seconds": 20.0, "marks": marks([9, 11, 13, 15], [2, 4], "ours")}
-PEER = {"startup_seconds": 5.0, "marks": marks([30, 38, 46, 54], [1, 3, 4], "trl")}
+OURS = {"startup_seconds": 20.0, "stolen": 0.1, "marks": marks([9, 11, 13, 15], [2, 4], "ours")}
+PEER = {"startup_seconds": 5.0, "stolen": 0.2, "marks": marks([30, 38, 46, 54], [1, 3, 4], "trl")}
 
 
 def curve(ours: float, peer: float) -> dict:

@@ -1,0 +1,1 @@
+"""A world of few tasks, on which minutes of training show."""
