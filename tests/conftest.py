@@ -41,6 +41,7 @@ WORLD = "tooldojo/Orders-v0"
 NEEDED = {"Files-v0": "bubblewrap", "Coding-v0": "isolation"}  # their tools run in the sandbox
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of a world whose tools need the sandbox skip where the machine has none.
 
@@ -50,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("engine") is None)
     for item in items:
         engine = item.get_closest_marker("engine") is not None
-        item.add_marker(pytest.mark.xdist_group("engines" if engine else str(item.path)))
+        item.add_marker(pytest.mark.xdist_group("engines" if engine else item.nodeid.partition("::")[0]))
         for world, fixture in NEEDED.items():
             if world in item.name and isinstance(item, pytest.Function):
                 item.fixturenames.insert(0, fixture)
