@@ -39,22 +39,32 @@ from tooldojo.verifiers.reward import RewardShape
 LIMITS = Limits(max_turns=8, max_turn_tokens=256, max_context=4096, temperature=0.0)
 WORLD = "tooldojo/Orders-v0"
 NEEDED = {"Files-v0": "bubblewrap", "Coding-v0": "isolation"}  # their tools run in the sandbox
+ENGINES = ("tests/e2e/", "tests/rollouts/engine/")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a world whose tools need the sandbox skip where the machine has none.
-
-    With several processes (pytest-xdist) tests with engines run one after the other, first, as they
-    take long and much memory; the others keep with those of their file, for its fixtures' sake.
+    """Engines first, as they take long. Tests of a world whose tools need the sandbox skip where
+    the machine has none.
     """
-    items.sort(key=lambda item: item.get_closest_marker("engine") is None)
+    items.sort(key=lambda item: not item.nodeid.startswith(ENGINES))
     for item in items:
-        engine = item.get_closest_marker("engine") is not None
-        item.add_marker(pytest.mark.xdist_group("engines" if engine else item.nodeid.partition("::")[0]))
         for world, fixture in NEEDED.items():
             if world in item.name and isinstance(item, pytest.Function):
                 item.fixturenames.insert(0, fixture)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """With several processes tests with engines keep to one of them, for memory's sake, and the
+    others to that of their file, for its fixtures'.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByEngine(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "engines" if nodeid.startswith(ENGINES) else nodeid.partition("::")[0]
+
+    return ByEngine(config, log)
 
 
 @cache
