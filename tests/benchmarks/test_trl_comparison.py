@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from grpo_vs_trl import GROUPS
+from grpo_vs_trl import GROUPS, RATE
 from trl_peer.report import compare_seed, compare_speed, halve, worst
 from trl_peer.settings import PeerSettings, load_settings
 from trl_peer.timeline import NAME, SPAN, Budget, Timeline
@@ -128,7 +128,7 @@ def test_timeline_ends_where_rewards_suffice(tmp_path: Path) -> None:
 
 def test_the_peer_starts_from_our_recipe() -> None:
     settings, points = load_settings()
-    recipe = load_recipe("quickstart")
+    recipe = load_recipe("quickstart", [RATE])
     objective, learner = recipe.objective, recipe.learner
     assert (settings.groups, settings.group_size) == (GROUPS, objective.group_size)
     assert settings.grpo["learning_rate"] == learner.learning_rate
