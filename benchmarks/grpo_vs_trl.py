@@ -10,7 +10,7 @@ Within minutes neither side learns what carries over to fresh tasks, so the way 
 measured on a few tasks that come again and again (`few/choose.py`), sampled as in training. There a
 side ends before its time where the mean reward of its last steps is well above the target.
 `--fresh` has a fresh task each time instead, and evaluates on held-out ones, greedily. Either way
-the first adapter at the target is found by halving.
+adapters are evaluated in order, from where the rewards come near the target to the first at it.
 The peer's whole configuration is `trl_peer/settings.toml`; what it needs beyond TRL's public
 options stands in `trl_peer/trainer.py`. `--sweep` gives every point of the peer's sweep and of ours
 a whole budget on seed 0 and keeps each side's best; full runs then use these. `--quick` measures
@@ -29,7 +29,7 @@ from typing import Any
 
 from common import apart, arguments, finish
 from few.choose import few_world, warm_start
-from trl_peer.report import compare_seed, compare_speed, worst
+from trl_peer.report import compare_seed, compare_speed, promising, worst
 from trl_peer.settings import PeerSettings, load_settings
 from trl_peer.sides import CURVE, evaluate_adapters, play_ours, play_trl
 from trl_peer.timeline import NAME, Budget
@@ -103,7 +103,8 @@ def full(args: argparse.Namespace, out: Path) -> dict[str, Any]:
         recipe = _recipe(start, seed, args, *keys)
         ours = train_ours(recipe, budget, out / f"ours-{seed}")
         peer = train_trl(recipe, settings, budget, out / f"trl-{seed}")
-        chains, split = [_adapters(ours), _adapters(peer)], "test" if args.fresh else "train"
+        chains = [promising(side, TARGET) for side in (ours, peer)]
+        split = "test" if args.fresh else "train"
         curve = evaluate(recipe, chains, split, TARGET, out / f"evaluation-{seed}")
         rows.append({"seed": seed, **compare_seed(ours, peer, curve, TARGET, args.minutes)})
     about = {"target": TARGET, "minutes": args.minutes, "fresh": args.fresh, "swept": bool(chosen)}
@@ -122,7 +123,7 @@ def sweep(args: argparse.Namespace, out: Path) -> dict[str, Any]:
         runs.append(train_ours(_recipe(start, 0, args, *keys), budget, out / f"own-{number}"))
     for number, point in enumerate(points):
         runs.append(train_trl(recipe, point, budget, out / f"sweep-{number}"))
-    last, split = [_adapters(run)[-1:] for run in runs], "val" if args.fresh else "train"
+    last, split = [promising(run, math.inf) for run in runs], "val" if args.fresh else "train"
     curve = evaluate(recipe, last, split, 1.0, out / "evaluation-sweep")
     success = [curve[chain[0]]["success"] for chain in last]
     own, others = success[: len(OUR_SWEEP)], success[len(OUR_SWEEP) :]
@@ -184,10 +185,6 @@ def _sized(settings: PeerSettings, args: argparse.Namespace) -> PeerSettings:
 
 def _in(recipe: Recipe, folder: Path) -> Recipe:
     return recipe.model_copy(update={"run": recipe.run.model_copy(update={"dir": str(folder)})})
-
-
-def _adapters(timeline: dict[str, Any]) -> list[str]:
-    return [mark["adapter"] for mark in timeline["marks"] if mark["adapter"]]
 
 
 if __name__ == "__main__":

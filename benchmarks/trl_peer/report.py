@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trl_peer.timeline import Mark, speed
+from trl_peer.timeline import SPAN, Mark, speed
+
+NEAR = 0.2  # below the target: an adapter after such rewards may have reached it
 
 
 def compare_speed(ours: Mapping[str, Any], peer: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,18 +67,33 @@ def reached(
     }
 
 
-def halve(
+def promising(timeline: Mapping[str, Any], target: float) -> list[str]:
+    """Adapters that are worth an evaluation, in order of training: those before which the mean
+    reward of `SPAN` steps came within `NEAR` of the target, and the last one.
+    """
+    marks = [Mark(**mark) for mark in timeline["marks"]]
+    found = []
+    for place, mark in enumerate(marks, 1):
+        lately = [each.reward for each in marks[max(0, place - SPAN) : place]]
+        near = len(lately) == SPAN and sum(lately) / SPAN >= target - NEAR
+        if mark.adapter and (near or place == len(marks)):
+            found.append(mark.adapter)
+    return found
+
+
+def until_good(
     chain: Sequence[str], evaluate: Callable[[str], dict[str, Any]], target: float
 ) -> dict[str, dict[str, Any]]:
-    """What was evaluated to find the chain's first adapter with a success of at least `target`, as
-    if success rose all the way; only the last one, where that has less.
+    """Evaluations of a chain's adapters in order until one has a success of at least `target`, and
+    of its last one. Success does not rise all the way, so none before may be passed over.
     """
-    curve = {chain[-1]: evaluate(chain[-1])}
-    low, high = 0, len(chain) - 1
-    while low < high and curve[chain[-1]]["success"] >= target:
-        middle = (low + high) // 2
-        found = curve[chain[middle]] = evaluate(chain[middle])
-        low, high = (low, middle) if found["success"] >= target else (middle + 1, high)
+    curve: dict[str, dict[str, Any]] = {}
+    for path in chain:
+        curve[path] = evaluate(path)
+        if curve[path]["success"] >= target:
+            break
+    if chain[-1] not in curve:
+        curve[chain[-1]] = evaluate(chain[-1])
     return curve
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tooldojo.configs.schema import Recipe
-from trl_peer.report import halve
+from trl_peer.report import until_good
 from trl_peer.settings import PeerSettings
 from trl_peer.timeline import Budget, Timeline
 
@@ -141,9 +141,9 @@ def evaluate_adapters(
 ) -> None:
     """Success of adapters, played by our evaluator; `curve.json` has them by path.
 
-    adapters: chains in order of training; of each the last one, and those by which halving finds
-    the first with at least `target`. split: `test` or `val` for so many held-out
-    tasks; `train` for the tasks of a world of few, each as often.
+    adapters: chains in order of training; of each the first ones until one has at least `target`,
+    and the last. split: `test` or `val` for so many held-out tasks; `train` for the tasks of a
+    world of few, each as often.
     """
     from tooldojo.rollouts.whole_files import write_json
     from tooldojo.training.session import open_session
@@ -155,7 +155,7 @@ def evaluate_adapters(
     with open_session(recipe, resume=False) as session:
         play = _Evaluator(session)
         for chain in adapters:
-            curve |= halve(chain, lambda path: play.success(Path(path), drawn, tries), target)
+            curve |= until_good(chain, lambda path: play.success(Path(path), drawn, tries), target)
         play.close()
     write_json(Path(recipe.run.dir) / CURVE, curve)
 

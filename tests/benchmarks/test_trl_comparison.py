@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from grpo_vs_trl import GROUPS, RATE
-from trl_peer.report import compare_seed, compare_speed, halve, worst
+from trl_peer.report import compare_seed, compare_speed, promising, until_good, worst
 from trl_peer.settings import PeerSettings, load_settings
 from trl_peer.timeline import NAME, SPAN, Budget, Timeline
 
@@ -71,19 +71,27 @@ def test_minutes_to_target(ours: float, peer: float, ratio: float | None, bound:
     assert row["ours"]["samples_to_target"] == (32 if ours > 0.85 else None)
 
 
-@pytest.mark.parametrize("first", [0, 3, 6, None])
-def test_halving_finds_the_first_at_the_target(first: int | None) -> None:
+@pytest.mark.parametrize("good", [[0, 3], [3], [6], []])
+def test_evaluation_ends_at_the_first_that_is_good_and_has_the_last(good: list[int]) -> None:
     chain = [f"a/{step}" for step in range(7)]
-    asked: list[str] = []
+    asked: list[int] = []
 
     def evaluate(path: str) -> dict[str, float]:
-        asked.append(path)
-        return {"success": 0.9 if first is not None and chain.index(path) >= first else 0.5}
+        asked.append(chain.index(path))
+        return {"success": 0.9 if asked[-1] in good else 0.5}
 
-    found = halve(chain, evaluate, 0.85)
-    good = [path for path in chain if found.get(path, {"success": 0.0})["success"] >= 0.85]
-    assert good[:1] == ([] if first is None else [chain[first]])
-    assert len(asked) == len(set(asked)) <= (1 if first is None else 4)
+    assert list(until_good(chain, evaluate, 0.85)) == [chain[place] for place in asked]
+    first = good[0] if good else 6
+    assert asked == [*range(first + 1), *([6] if first < 6 else [])]
+
+
+def test_only_adapters_after_rewards_near_the_target_are_evaluated() -> None:
+    steps = marks([float(i) for i in range(1, 12)], [2, 5, 6, 9, 11], "ours")
+    for mark, reward in zip(steps, [0.4, *[0.7] * 8, 0.1, 0.1], strict=True):
+        mark["reward"] = reward
+    timeline = {"marks": steps}
+    assert promising(timeline, 0.88) == ["ours/6", "ours/9", "ours/11"]
+    assert promising(timeline, 0.95) == ["ours/11"]
 
 
 def test_the_worst_seed_counts() -> None:
