@@ -29,7 +29,7 @@ quickstart: setup ## see a small model learn to use tools, on this machine
 test: setup ## the tests (TIER=fast, default or all; PROCESSES=0 for one; ARGS='-k name' goes to pytest)
 	@echo "== pytest, tier $(TIER), $(PROCESSES) processes"
 	@case "$(TIER)" in fast|default|all) ;; *) echo "unknown TIER=$(TIER); it is fast, default or all" >&2; exit 1;; esac
-	@OMP_WAIT_POLICY=passive $(BIN)/pytest -m "$(SELECT_$(TIER))" -n $(PROCESSES) --dist loadscope --no-loadscope-reorder --durations=10 $(ARGS)
+	@OMP_WAIT_POLICY=passive $(BIN)/pytest -m "$(SELECT_$(TIER))" -n $(PROCESSES) --no-loadscope-reorder --durations=10 $(ARGS)
 
 lint: venv ## ruff, format, file sizes, pyright
 	@echo "== ruff check";    $(BIN)/ruff check .

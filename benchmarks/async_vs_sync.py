@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from common import arguments, finish, tooldojo
-from few.choose import few_world, warm_start
+from few.choose import GROUPS, LEARNING_RATE, few_world, warm_start
 
 from tooldojo.training.runs.metrics import NAME, read_metrics
 from tooldojo.verifiers.intervals import wilson
@@ -100,7 +100,7 @@ def main() -> None:
 
 def _own_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="of each run")
-    parser.add_argument("--groups", type=int, default=4, help="tasks of a step, 8 tries each")
+    parser.add_argument("--groups", type=int, default=GROUPS, help="tasks of a step, 8 tries each")
     parser.add_argument("--start", type=Path, help="an SFT adapter directory; made where missing")
 
 
@@ -110,8 +110,9 @@ def train(folder: Path, keys: Sequence[str], steps: int, groups: int) -> list[di
         shutil.rmtree(folder, ignore_errors=True)
         tooldojo(
             *("train", "quickstart", f"run.dir={folder}", *keys),
-            *(f"learner.steps={steps}", f"objective.groups={groups}", "learner.learning_rate=3e-4"),
-            *("objective.dynamic_sampling=false", "eval.tasks=1", "eval.transfer_worlds=[]"),
+            *(f"learner.steps={steps}", f"objective.groups={groups}"),
+            *(f"learner.learning_rate={LEARNING_RATE}", "objective.dynamic_sampling=false"),
+            *("eval.tasks=1", "eval.transfer_worlds=[]"),
             *("eval.every=0", "rollout.deadline=600", "run.tensorboard=false"),
         )
     return read_metrics(folder / NAME)

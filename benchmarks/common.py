@@ -89,7 +89,5 @@ def _processor() -> str:
     """As the machine calls it."""
     listing = Path("/proc/cpuinfo")
     lines = listing.read_text().splitlines() if listing.exists() else []
-    names = [
-        value for key, _, value in (line.partition(":") for line in lines) if "model name" in key
-    ]
-    return names[0].strip() if names else platform.processor()
+    named = [line for line in lines if line.startswith("model name")]
+    return named[0].partition(":")[2].strip() if named else platform.processor()

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from common import apart, arguments, finish
-from few.choose import few_world, warm_start
+from few.choose import GROUPS, LEARNING_RATE, few_world, warm_start
 from trl_peer.report import compare_seed, compare_speed, promising, worst
 from trl_peer.settings import PeerSettings, load_settings
 from trl_peer.sides import CURVE, evaluate_adapters, play_ours, play_trl
@@ -40,9 +40,8 @@ from tooldojo.configs.schema import Recipe
 TARGET = 0.85  # success
 MARGIN = 0.05  # a side ends before its time where the mean reward in training is so much above
 FRESH_GROUPS = 16  # of a step, as in the quickstart
-GROUPS = 4  # of a step on the few tasks
 TRIES = 140  # of the few tasks, all of them equally often
-RATE = "learner.learning_rate=3e-4"  # which suits the few tasks; 1e-4 is the quickstart's
+RATE = f"learner.learning_rate={LEARNING_RATE}"
 OUR_SWEEP = {
     "learning rate 3e-4": (RATE,),
     "learning rate 1e-4": (),
@@ -84,7 +83,7 @@ def quick(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     start = _begin(args, out, "task.demos=100", "sft.epochs=2")
     budget = Budget(seconds=1e9, steps=args.steps, every=1e9)
     settings = _sized(load_settings()[0], args)
-    recipe = _recipe(start, 0, args, "objective.dynamic_sampling=false")
+    recipe = _recipe(start, 0, args, RATE, "objective.dynamic_sampling=false")
     ours = train_ours(recipe, budget, out / "ours-0")
     peer = train_trl(recipe, settings, budget, out / "trl-0")
     return compare_speed(ours, peer) | {"settings": settings.to_json()}

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from common import arguments, finish, tooldojo
-from few.choose import few_world, warm_start
-from grpo_vs_trl import GROUPS
+from few.choose import GROUPS, LEARNING_RATE, few_world, warm_start
 
 from tooldojo.configs.methods import METHODS
 from tooldojo.training.runs.metrics import NAME, read_metrics
@@ -68,7 +67,7 @@ def study_file(
         "policy.model": str(start),
         "objective.groups": GROUPS,
         "learner.steps": steps,
-        "learner.learning_rate": 3e-4,
+        "learner.learning_rate": LEARNING_RATE,
         "eval.every": 0,
         "run.tensorboard": False,
     }

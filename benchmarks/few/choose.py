@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tooldojo.envs.task import Task
 
 FEW = 4  # tasks
+GROUPS = 4  # of a step on them
+LEARNING_RATE = 3e-4  # which suits them; the quickstart's 1e-4 is for fresh ones
 SEEDS = range(12)  # of the drafts that are looked at, for each level
 TRIES = 16  # of each of their tasks
 Draft = tuple[int, int]  # level and seed
@@ -59,30 +62,29 @@ def choose(recipe: Recipe, path: Path) -> None:
     tasks = candidates(recipe.task.worlds[0])
     issued = [IssuedTask(ordinal, task) for ordinal, task in enumerate(tasks.values())]
     with open_session(recipe, resume=False) as session:
-        learning = session.start_learning()
-        session.publish(learning)
-        player, rates = session.fleet.at(1.0, recipe.run.seed), dict.fromkeys(tasks, 0.0)
-        for group in player.play(issued, TRIES):
+        session.start_learning().close()  # the engines have the adapter
+        drafts, rates = list(tasks), {}
+        for group in session.fleet.at(1.0, recipe.run.seed).play(issued, TRIES):
             solved = [bool(t.score and t.score.success) for t in group.scored]
-            rates[list(tasks)[group.ordinal]] = sum(solved) / len(solved)
-        learning.metrics.close()
+            if solved:
+                rates[drafts[group.ordinal]] = sum(solved) / len(solved)
     rows = [{"draft": draft, "success": round(rate, 3)} for draft, rate in rates.items()]
     write_json(path, {"drafts": nearest_to_half(rates, FEW), "candidates": rows})
 
 
 def candidates(world: str) -> dict[Draft, Task]:
-    """Distinct training tasks of a world's base, by draft."""
+    """Distinct training tasks that a world of few could have, by draft."""
+    from tooldojo.envs.orders.world import Orders
     from tooldojo.envs.registry import world_class
     from tooldojo.envs.task import Split
 
-    few = world_class(world)
-    base, found = few.__bases__[0], {}
-    for draft in ((level, seed) for level in base.levels for seed in SEEDS):
-        level, seed = draft
-        task = few.task_from(base.draft(Random(seed), level), Split.TRAIN, 1, f"few={draft}")
-        if task and task.id not in {each.id for each in found.values()}:
-            found[draft] = task
-    return found
+    few, found = world_class(world), {}
+    for level, seed in product(Orders.levels, SEEDS):
+        draft = Orders.draft(Random(seed), level)
+        task = few.task_from(draft, Split.TRAIN, 1, f"few={level},{seed}")
+        if task:
+            found.setdefault(task.id, ((level, seed), task))
+    return dict(found.values())
 
 
 def nearest_to_half(rates: Mapping[Draft, float], count: int) -> list[Draft]:

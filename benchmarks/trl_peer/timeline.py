@@ -90,8 +90,7 @@ class Timeline:
         """Everything to `timeline.json`; about: what else is to be known of the run."""
         marks = [asdict(mark) for mark in self.marks]
         own = {"startup_seconds": round(self.startup, 2), "stolen": self._stolen.share()}
-        record = {**own, **about, "marks": marks}
-        write_json(self.folder / NAME, record)
+        write_json(self.folder / NAME, {**own, **about, "marks": marks})
 
 
 def speed(marks: Sequence[Mark]) -> dict[str, float]:

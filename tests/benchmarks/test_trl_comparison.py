@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from grpo_vs_trl import GROUPS, RATE
+from few.choose import GROUPS
+from grpo_vs_trl import RATE
 from trl_peer.report import compare_seed, compare_speed, promising, until_good, worst
 from trl_peer.settings import PeerSettings, load_settings
 from trl_peer.timeline import NAME, SPAN, Budget, Timeline
