@@ -44,7 +44,7 @@ format: venv ## let ruff fix what it can
 bench: venv ## the measured comparisons (BENCH=name for benchmarks/name.py, ARGS=--quick)
 	@for script in benchmarks/$(BENCH).py; do \
 	  test -f "$$script" || { echo "no $$script" >&2; exit 1; }; \
-	  test "$$script" = benchmarks/common.py && continue; \
+	  grep -q '^if __name__' "$$script" || continue; \
 	  echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
 
 lock: venv ## requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)

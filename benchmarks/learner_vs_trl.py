@@ -9,7 +9,9 @@ its size; LoRA rank 32 on all linear layers, bfloat16 autocast on both sides whe
 in it. Both compute loss and adapter gradients of one update (DAPO, no KL): TRL by its own
 `_compute_loss` on padded rows of the micro-batch size that is fastest of those tried. Tokens are
 those of the trajectories, prompts counted once each, padding not at all; seconds are the best of
-several repeats, core seconds add up all threads. Memory is what the process grew by at its peak.
+several repeats, core seconds add up all threads. Memory is what the process grew by at its peak,
+`of_ceiling` the products that an update cannot do without, over those of the best square matrix
+product in the same time and precision (`updates.py`).
 Every measurement runs in a process of its own.
 """
 
@@ -26,24 +28,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from common import arguments, finish
+from updates import CONVENTIONS, gemm_ceiling, random_model, recorded, update_flops
 
 from tooldojo.configs.schema import LearnerSection, ObjectiveSection, PolicySection
-from tooldojo.training.card import Conventions
-from tooldojo.training.learning.batch import Column, Member, PackedSequence
+from tooldojo.training.learning.batch import Member
 from tooldojo.training.learning.learner import Learner
-from tooldojo.training.policy import Policy, find_model, load_policy
+from tooldojo.training.policy import Policy, load_policy
 from tooldojo.training.precision import has_bfloat16
-from tooldojo.verifiers.records import Reward
 
-LENGTHS = Path(__file__).parent / "data" / "quickstart_lengths.json"
-CONVENTIONS = Conventions("", (), "hermes", (1,))
 TIMES_SIX = {
     "hidden_size": 512,
     "intermediate_size": 1536,
     "num_hidden_layers": 8,
+    "layer_types": ["full_attention"] * 8,
     "num_attention_heads": 8,
     "num_key_value_heads": 8,
 }
@@ -65,41 +64,9 @@ def load(model: str) -> Policy:
     """`default`, or the larger one with random weights and the default policy's tokenizer."""
     if model == "default":
         return load_policy(PolicySection(), CONVENTIONS)
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
-    base = find_model("default")
-    config = AutoConfig.from_pretrained(base)
-    config.update({**TIMES_SIX, "layer_types": ["full_attention"] * 8})
     with tempfile.TemporaryDirectory() as folder:
-        torch.manual_seed(0)
-        AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-        AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+        random_model(TIMES_SIX, torch.float32, Path(folder))
         return load_policy(PolicySection(model=folder), CONVENTIONS)
-
-
-def recorded(groups: int, scale: int, vocabulary: int) -> list[Member]:
-    """Members with the recorded lengths times `scale`, and random ids and advantages."""
-    rng, members = np.random.default_rng(0), []
-    for index, group in enumerate(json.loads(LENGTHS.read_text())[:groups]):
-        shared = scale * group["prompt"]
-        prompt = rng.integers(3, vocabulary, shared)
-        for each in group["members"]:
-            spans = [scale * n for n in each["spans"]]
-            turn = np.repeat(np.arange(len(spans)), spans)
-            targets = shared + np.flatnonzero(turn % 2 == 0)
-            ids = np.concatenate([prompt, rng.integers(3, vocabulary, sum(spans))])
-            count = len(targets)
-            sequence = PackedSequence(
-                ids[: targets[-1] + 1],
-                targets,
-                np.full(count, -8.0, np.float32),
-                turn[turn % 2 == 0] // 2,
-                np.zeros(count, bool),
-                shared,
-            )
-            bare = Member(index, (sequence,), Reward(0.0, tuple(each["rewards"]), {}))
-            members.append(bare.having(Column.ADVANTAGE, np.full(count, rng.normal())))
-    return members
 
 
 def padded(members: list[Member]) -> dict[str, torch.Tensor]:
@@ -178,13 +145,17 @@ def measure(cell: Cell) -> dict[str, Any]:
         update()
         seconds.append(time.perf_counter() - started)
         core.append(time.process_time() - used)
+    peak = _resident() - before
     tokens = sum(len(member.sequences[0].ids_T) for member in members)
+    dtype = torch.bfloat16 if has_bfloat16("cpu") else torch.float32
+    used = update_flops(policy, members) / min(seconds[1:])
     return {
         "batch": cell.batch,
         "seconds": round(min(seconds[1:]), 2),
         "core_seconds": round(min(core[1:]), 2),
         "tokens_per_second": round(tokens / min(seconds[1:])),
-        "peak_mib": round(_resident() - before),
+        "peak_mib": round(peak),
+        "of_ceiling": round(used / gemm_ceiling("cpu", dtype), 3),
     }
 
 

@@ -120,8 +120,9 @@ class RolloutSection(Section):
     endpoint of the section `endpoint` (`rollout` and `eval` only)."""
     workers: Positive = 1
     """Engines, each in a Ray actor of its own."""
-    transport: Literal["auto", "merged", "adapter"] = "auto"
-    """How a new policy reaches the engines; auto is adapter on GPUs, merged weights on CPUs."""
+    transport: Literal["auto", "measured", "merged", "adapter"] = "auto"
+    """How a new policy reaches the engines; auto is adapter on GPUs, merged weights on CPUs. With
+    measured, a run that trains tries both first, and takes the faster one."""
     eta: Annotated[int, Field(ge=0)] = 0
     """Allowed staleness in policy versions: engines play on while the learner updates, up to this
     many batches ahead. 0 is exactly on-policy."""

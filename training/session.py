@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tooldojo.configs.loading import RecipeError
@@ -40,6 +41,7 @@ from tooldojo.training.runs.run_dir import RunDirectory, has_started
 from tooldojo.training.runs.runtime import tune_process
 from tooldojo.training.sampling import DynamicSampler, Pipeline
 from tooldojo.training.stages.demonstrations import demonstration
+from tooldojo.training.transport import settle_transport, tried
 
 OnGroup = Callable[[Group], None]
 TRAIN = "train"  # stage of the trajectories that were trained on
@@ -277,9 +279,10 @@ def open_session(
         )
     model, _ = base_and_adapter(recipe, adapter)
     check_fleet(recipe, model)
-    with (
-        open_policy(recipe, resume, adapter, extra_worlds, first_home(recipe.learner)) as opened,
-        open_fleet(recipe, model, [*recipe.task.worlds, *extra_worlds]) as fleet,
-    ):
-        store = TrajectoryStore(opened.run / "trajectories")
-        yield Session(recipe, opened.run, opened.chat, opened.policy, fleet, store)
+    worlds, home = [*recipe.task.worlds, *extra_worlds], first_home(recipe.learner)
+    with open_policy(recipe, resume, adapter, extra_worlds, home) as opened:
+        try_out = partial(tried, policy=opened.policy, chat=opened.chat)
+        recipe = settle_transport(recipe, opened.run, try_out)
+        with open_fleet(recipe, model, worlds) as fleet:
+            store = TrajectoryStore(opened.run / "trajectories")
+            yield Session(recipe, opened.run, opened.chat, opened.policy, fleet, store)

@@ -3,27 +3,14 @@
 # pyright: reportMissingImports=false
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import numpy as np
-from learner_vs_trl import LENGTHS, padded, recorded
+from learner_vs_trl import padded
 from objectives import figures, study_file
+from updates import recorded
 
 from tooldojo.configs.methods import METHODS
 from tooldojo.configs.study import load_study, study_runs
-
-
-def test_recorded_trajectories_have_the_recorded_lengths() -> None:
-    groups = json.loads(LENGTHS.read_text())
-    members = recorded(2, 3, 100)
-    assert len(members) == len(groups[0]["members"]) + len(groups[1]["members"]) == 16
-    first, spans = members[0], groups[0]["members"][0]["spans"]
-    assert first.sequences[0].shared == 3 * groups[0]["prompt"]
-    assert first.length == 3 * sum(spans[::2])
-    assert len(np.unique(first.turn_N)) == len(spans[::2]) == len(first.reward.turns)
-    gaps = np.diff(first.sequences[0].targets_N)
-    assert sorted(gaps[gaps > 1] - 1) == sorted(3 * n for n in spans[1:-1:2])
 
 
 def test_padding_masks_what_nobody_sampled() -> None:

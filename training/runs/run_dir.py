@@ -1,9 +1,9 @@
 """A run's directory: who may write into it, and what is written beside the results so that they can
 be trusted.
 
-Layout: config.toml, versions.json, provenance.json, metrics.jsonl, trajectories/, adapters/vN,
-state/, eval/, summary.json, report.html. Invariant: one live process per directory; a finished or
-foreign run is never overwritten; a start that is refused leaves nothing behind.
+Layout: config.toml, versions.json, transport.json, provenance.json, metrics.jsonl, trajectories/,
+adapters/vN, state/, eval/, summary.json, report.html. Invariant: one live process per directory; a
+finished or foreign run is never overwritten; a start that is refused leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ PACKAGES = (
     "ray",
     "gymnasium",
 )
+TRANSPORT = "transport.json"
 _CONFIG, _VERSIONS, _LOCK = "config.toml", "versions.json", ".lock"
 
 
@@ -121,7 +122,7 @@ class RunDirectory:
     def __init__(self, path: Path, recipe: Recipe, resume: bool) -> None:
         self.path = path
         has_started(path, resume)  # before the lock, which would make a directory
-        self._claim = Claim(path, (_CONFIG, _VERSIONS))
+        self._claim = Claim(path, (_CONFIG, _VERSIONS, TRANSPORT))
         try:
             if has_started(path, resume):  # another process may have been here meanwhile
                 check_same(path / _CONFIG, recipe)
