@@ -3,15 +3,16 @@
 python benchmarks/publish_latency.py [--quick]
 
 Three policies with LoRA of rank 32 on all linear layers: the default one in float32, and random
-weights of Qwen3's architectures of 0.6B and 1.7B parameters in bfloat16. A cell has a process for
-itself, in which a learner exports version after version (each a small random step from the last)
-and an engine takes them. Seconds are medians over the versions. `export`: digest, serialised
-tensors and the probe's logprobs, on the learner; `publish`: from the call to the receipt, of an
-engine without requests, of which `swap` is the new tensors and `proof` the probe's logprobs;
-`busy`: the same call while requests are under way, which it waits for where the engine must pause.
-Tokens a second are those of so many requests without a publish: what a transport costs afterwards.
-`ratio`: the aim of 50 ms for the default policy, over the slower transport's `publish`. `--quick`
-measures the default policy only.
+weights of Qwen3's architectures of 0.6B and 1.7B parameters, in bfloat16 where the processor has
+it; what does not fit into memory is left out. A cell has a process for itself, in which a learner
+exports version after version (each a small random step from the last) and an engine takes them.
+Seconds are medians over the versions. `export`: digest, serialised tensors and the probe's
+logprobs, on the learner; `publish`: from the call to the receipt, of an engine without requests, of
+which `swap` is the new tensors and `proof` the probe's logprobs; `busy`: the same call while
+requests are under way, which it waits for where the engine must pause. Tokens a second are those of
+so many requests without a publish: what a transport costs afterwards. `ratio`: the aim of 50 ms for
+the default policy, over the slower transport's `publish`. `--quick` measures the default policy
+only.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from statistics import median
 from typing import Any, Literal
 
 import numpy as np
+import psutil
 import torch
 from common import arguments, finish
 from updates import CONVENTIONS, QWEN3, random_model
@@ -43,6 +45,7 @@ from tooldojo.rollouts.records import PolicyRef
 from tooldojo.rollouts.sampler import SampleRequest, SamplingSpec
 from tooldojo.training.learning.learner import Learner
 from tooldojo.training.policy import DTYPES, load_policy
+from tooldojo.training.precision import has_bfloat16
 
 AIM = 0.05  # seconds
 REQUESTS, TOKENS, PROMPT = 8, 32, 64
@@ -65,12 +68,29 @@ def main() -> None:
     args = arguments(__doc__ or "")
     os.environ.update(environment(EngineSpec("")))  # before a process imports torch
     rows = [apart(Cell("default", "default", "float32", way, 12, 400)) for way in Transport]
+    slowest = max(row["publish"] for row in rows)
+    dtype = "bfloat16" if has_bfloat16("cpu") else "float32"
     with tempfile.TemporaryDirectory() as folder:
         for name in () if args.quick else QWEN3:
-            model = random_model(QWEN3[name], torch.bfloat16, Path(folder) / name)
-            rows += [apart(Cell(name, model, "bfloat16", way, 5, 64)) for way in Transport]
-    slowest = max(row["publish"] for row in rows if row["model"] == "default")
+            model = random_model(QWEN3[name], DTYPES[dtype], Path(folder) / name)
+            for way in Transport:
+                missing = short_of(Path(model), way)
+                about = {"model": name, "transport": way.value}
+                rows.append(
+                    about | {"left_out": missing}
+                    if missing
+                    else apart(Cell(name, model, dtype, way, 5, 64))
+                )
     finish({"rows": rows, "requests": REQUESTS, "ratio": round(AIM / slowest, 3)})
+
+
+def short_of(model: Path, transport: Transport) -> str | None:
+    """What a cell needs, where that is more than is free: the weights twice, for learner and
+    engine, and with merged ones three times more, for tensors, their bytes and what is read."""
+    weights = sum(file.stat().st_size for file in model.glob("*.safetensors"))
+    copies = 5 if transport is Transport.MERGED else 2
+    need, free = copies * weights / 2**30, psutil.virtual_memory().available / 2**30
+    return f"needs {need:.0f} GiB, {free:.0f} are free" if need > free - 2 else None
 
 
 def apart(cell: Cell) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Fresh tasks take more training than a benchmark has, so benchmarks of training have a few that come
 again. One that is solved always or never teaches nothing, and a single one that is never solved
-keeps success from its target; so the tasks are those whose success is nearest to one half.
+keeps success from its target; so the tasks are those whose success is nearest to one half, and so
+many that the target can be reached without one of them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tooldojo.rollouts.whole_files import write_json
 if TYPE_CHECKING:
     from tooldojo.envs.task import Task
 
-FEW = 4  # tasks
+FEW = 8  # tasks
 GROUPS = 4  # of a step on them
 LEARNING_RATE = 3e-4  # which suits them; the quickstart's 1e-4 is for fresh ones
 SEEDS = range(12)  # of the drafts that are looked at, for each level

@@ -13,17 +13,17 @@ from tooldojo.envs.draft import Draft
 from tooldojo.envs.orders.world import Orders
 
 CHOICE = Path(__file__).with_suffix(".json")
-ANY = [[1, seed] for seed in range(12)]  # until the choice is made
-DRAFTS = json.loads(CHOICE.read_text())["drafts"] if CHOICE.exists() else ANY
+DRAFTS = json.loads(CHOICE.read_text())["drafts"] if CHOICE.exists() else []
 
 
 class FewOrders(Orders):
-    """`Orders`, drawn from pairs of level and seed, all of them equally often."""
+    """`Orders`, of which each level is one task, so that tasks take turns: one that stays away for
+    a while may be unlearned on the others."""
 
-    levels = (1,)
+    levels = tuple(range(1, len(DRAFTS) + 1)) or (1,)
 
     @classmethod
     def draft(cls, rng: Random, level: int) -> Draft:
-        """One of the few, whatever its own level."""
-        own, seed = rng.choice(DRAFTS)
+        """The task of a level; any, until the choice is made."""
+        own, seed = DRAFTS[level - 1] if DRAFTS else (1, rng.randrange(12))
         return super().draft(Random(seed), own)
