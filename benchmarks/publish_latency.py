@@ -10,7 +10,7 @@ Seconds are medians over the versions. `export`: digest, serialised tensors and 
 logprobs, on the learner; `publish`: from the call to the receipt, of an engine without requests, of
 which `swap` is the new tensors and `proof` the probe's logprobs; `busy`: the same call while
 requests are under way, which it waits for where the engine must pause. Tokens a second are those of
-so many requests without a publish: what a transport costs afterwards. `ratio`: the aim of 50 ms for
+requests without a publish: what a transport costs afterwards. `ratio`: the aim of 50 ms for
 the default policy, over the slower transport's `publish`. `--quick` measures the default policy
 only.
 """
@@ -48,7 +48,18 @@ from tooldojo.training.policy import DTYPES, load_policy
 from tooldojo.training.precision import has_bfloat16
 
 AIM = 0.05  # seconds
-REQUESTS, TOKENS, PROMPT = 8, 32, 64
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Requests at once, tokens of a prompt, tokens to sample."""
+
+    requests: int
+    prompt: int
+    tokens: int
+
+
+SMALL, LARGE = Burst(8, 64, 32), Burst(2, 8, 4)  # large: vLLM's LoRA on CPUs takes seconds a token
 
 
 @dataclass(frozen=True)
@@ -61,13 +72,14 @@ class Cell:
     transport: Transport
     versions: int
     probe: int
+    burst: Burst
 
 
 def main() -> None:
     """Every policy with either transport."""
     args = arguments(__doc__ or "")
     os.environ.update(environment(EngineSpec("")))  # before a process imports torch
-    rows = [apart(Cell("default", "default", "float32", way, 12, 400)) for way in Transport]
+    rows = [apart(Cell("default", "default", "float32", way, 12, 400, SMALL)) for way in Transport]
     slowest = max(row["publish"] for row in rows)
     dtype = "bfloat16" if has_bfloat16("cpu") else "float32"
     with tempfile.TemporaryDirectory() as folder:
@@ -79,9 +91,9 @@ def main() -> None:
                 rows.append(
                     about | {"left_out": missing}
                     if missing
-                    else apart(Cell(name, model, dtype, way, 5, 64))
+                    else apart(Cell(name, model, dtype, way, 4, 16, LARGE))
                 )
-    finish({"rows": rows, "requests": REQUESTS, "ratio": round(AIM / slowest, 3)})
+    finish({"rows": rows, "ratio": round(AIM / slowest, 3)})
 
 
 def short_of(model: Path, transport: Transport) -> str | None:
@@ -112,7 +124,7 @@ def measure(cell: Cell) -> dict[str, Any]:
             dtype=cell.dtype,
             kv_cache_gib=0.5,
             max_context=512,
-            max_inflight=2 * REQUESTS,
+            max_inflight=2 * cell.burst.requests,
             transport=cell.transport,
         )
     )
@@ -120,10 +132,10 @@ def measure(cell: Cell) -> dict[str, Any]:
         spans, size = asyncio.run(_published(learner, engine, cell))
     finally:
         engine.close()
-    tokens = REQUESTS * TOKENS / median(spans.pop("burst"))
+    tokens = cell.burst.requests * cell.burst.tokens / median(spans.pop("burst"))
     about = {"model": cell.name, "transport": cell.transport.value, "dtype": cell.dtype}
     seconds = {name: round(median(times), 4) for name, times in spans.items()}
-    return about | {"mib": round(size / 2**20, 1), **seconds, "tokens_per_second": round(tokens)}
+    return about | {"mib": round(size / 2**20, 1), **seconds, "tokens_per_second": round(tokens, 1)}
 
 
 async def _published(
@@ -135,16 +147,17 @@ async def _published(
     spans: dict[str, list[float]] = defaultdict(list)
     update = learner.export(1, dtype)
     await engine.publish(update)
-    await asyncio.gather(*_burst(engine, update.ref))  # the engine's first requests do not count
+    first = _sampled(engine, update.ref, cell.burst)  # they take longer, and do not count
+    await asyncio.gather(*first)
     for version in range(2, cell.versions + 2):
         began = time.perf_counter()
-        await asyncio.gather(*_burst(engine, update.ref))
+        await asyncio.gather(*_sampled(engine, update.ref, cell.burst))
         spans["burst"].append(time.perf_counter() - began)
         _step(learner)
         busy, held, began = version % 2 == 0, update.ref, time.perf_counter()
         update = learner.export(version, dtype)
         spans["export"].append(time.perf_counter() - began)
-        waiting = _burst(engine, held) if busy else []
+        waiting = _sampled(engine, held, cell.burst) if busy else []
         if busy:
             await _under_way(engine)
         began = time.perf_counter()
@@ -163,11 +176,11 @@ def _step(learner: Learner) -> None:
             factor.add_(torch.randn_like(factor), alpha=1e-4)
 
 
-def _burst(engine: VllmSampler, policy: PolicyRef) -> list[asyncio.Future[Any]]:
-    """So many requests at once under a policy."""
+def _sampled(engine: VllmSampler, policy: PolicyRef, burst: Burst) -> list[asyncio.Future[Any]]:
+    """A burst of requests under a policy."""
     task = GeneratedTasks(["tooldojo/Orders-v0"], Split.TRAIN, 0, ()).task(0)
-    rng, sampling = np.random.default_rng(1), SamplingSpec(max_tokens=TOKENS)
-    prompts = rng.integers(3, 2000, (REQUESTS, PROMPT)).tolist()
+    rng, sampling = np.random.default_rng(1), SamplingSpec(max_tokens=burst.tokens)
+    prompts = rng.integers(3, 2000, (burst.requests, burst.prompt)).tolist()
     return list(
         engine.submit(
             [
@@ -178,7 +191,7 @@ def _burst(engine: VllmSampler, policy: PolicyRef) -> list[asyncio.Future[Any]]:
     )
 
 
-async def _under_way(engine: VllmSampler, steps: int = 4) -> None:
+async def _under_way(engine: VllmSampler, steps: int = 2) -> None:
     """Return after some steps of the engine."""
     first = engine.stats().steps
     while engine.stats().steps < first + steps:
