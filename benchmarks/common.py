@@ -11,6 +11,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -76,6 +77,12 @@ def apart(work: Callable[..., None], *args: object) -> None:
     process.join()
     if process.exitcode:
         sys.exit(f"{work.__name__} failed; its traceback is above")
+
+
+def answer_apart(work: Callable[..., T], *args: object) -> T:
+    """What `work(*args)` returns in a fresh process, whose memory and threads are its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *args).result()
 
 
 def tooldojo(*args: str) -> None:

@@ -17,19 +17,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import subprocess
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
 import torch
-from common import arguments, finish, or_skip
+from common import answer_apart, arguments, finish, or_skip
 from updates import (
     CONVENTIONS,
     QWEN3,
@@ -73,7 +71,8 @@ def main() -> None:
         for name in names:
             model = random_model(QWEN3[name], torch.bfloat16, Path(folder) / name)
             for rank, quantization in ((1, "none"), (16, "none"), (64, "none"), (16, "nf4")):
-                rows.append(apart(Cell(name, model, rank, quantization, groups, repeats)))
+                cell = Cell(name, model, rank, quantization, groups, repeats)
+                rows.append(answer_apart(measure, cell, "cuda"))
                 rows[-1]["mfu"] = round(rows[-1]["tflops"] / peak, 3)
                 print(json.dumps(rows[-1]), flush=True)
     plain = [row["mfu"] for row in rows if row["quantization"] == "none"]
@@ -100,12 +99,6 @@ def device_peak(given: float | None) -> float:
     if given is None and not known:
         raise LookupError(f"{name} is none of {', '.join(PEAKS)}; give its TFLOPS by --peak")
     return given or known[0]
-
-
-def apart(cell: Cell) -> dict[str, Any]:
-    """`measure` in a process of its own, so that memory is its own too."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, cell, "cuda").result()
 
 
 def measure(cell: Cell, device: str) -> dict[str, Any]:

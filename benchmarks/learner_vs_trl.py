@@ -18,18 +18,16 @@ Every measurement runs in a process of its own.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import resource
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from common import arguments, finish
+from common import answer_apart, arguments, finish
 from updates import CONVENTIONS, gemm_ceiling, random_model, recorded, update_flops
 
 from tooldojo.configs.schema import LearnerSection, ObjectiveSection, PolicySection
@@ -164,16 +162,10 @@ def _resident() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def apart(cell: Cell) -> dict[str, Any]:
-    """`measure` in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, cell).result()
-
-
 def compare(model: str, scale: int, groups: int, repeats: int, sizes: tuple[int, ...]) -> dict:
     """Ours, and TRL at the fastest of the micro-batch sizes."""
-    ours = apart(Cell(model, scale, groups, repeats, None))
-    tried = [apart(Cell(model, scale, groups, repeats, size)) for size in sizes]
+    ours = answer_apart(measure, Cell(model, scale, groups, repeats, None))
+    tried = [answer_apart(measure, Cell(model, scale, groups, repeats, size)) for size in sizes]
     best = min(tried, key=lambda row: row["seconds"])
     return {
         "model": model,

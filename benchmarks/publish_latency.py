@@ -19,12 +19,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
 import os
 import tempfile
 import time
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -33,7 +31,7 @@ from typing import Any, Literal
 import numpy as np
 import psutil
 import torch
-from common import arguments, finish
+from common import answer_apart, arguments, finish
 from updates import CONVENTIONS, QWEN3, random_model
 
 from tooldojo.configs.schema import LearnerSection, ObjectiveSection, PolicySection
@@ -79,21 +77,23 @@ def main() -> None:
     """Every policy with either transport."""
     args = arguments(__doc__ or "")
     os.environ.update(environment(EngineSpec("")))  # before a process imports torch
-    rows = [apart(Cell("default", "default", "float32", way, 12, 400, SMALL)) for way in Transport]
+    rows = [row_of(Cell("default", "default", "float32", way, 12, 400, SMALL)) for way in Transport]
     slowest = max(row["publish"] for row in rows)
     dtype = "bfloat16" if has_bfloat16("cpu") else "float32"
     with tempfile.TemporaryDirectory() as folder:
         for name in () if args.quick else QWEN3:
             model = random_model(QWEN3[name], DTYPES[dtype], Path(folder) / name)
-            for way in Transport:
-                missing = short_of(Path(model), way)
-                about = {"model": name, "transport": way.value}
-                rows.append(
-                    about | {"left_out": missing}
-                    if missing
-                    else apart(Cell(name, model, dtype, way, 4, 16, LARGE))
-                )
+            rows += [row_of(Cell(name, model, dtype, way, 4, 16, LARGE)) for way in Transport]
     finish({"rows": rows, "ratio": round(AIM / slowest, 3)})
+
+
+def row_of(cell: Cell) -> dict[str, Any]:
+    """A cell measured in a process of its own, as no two engines share one, or why it is not."""
+    about = {"model": cell.name, "transport": cell.transport.value, "dtype": cell.dtype}
+    missing = short_of(Path(cell.model), cell.transport)
+    row = about | ({"left_out": missing} if missing else answer_apart(measure, cell))
+    print(json.dumps(row), flush=True)
+    return row
 
 
 def short_of(model: Path, transport: Transport) -> str | None:
@@ -103,14 +103,6 @@ def short_of(model: Path, transport: Transport) -> str | None:
     copies = 5 if transport is Transport.MERGED else 2
     need, free = copies * weights / 2**30, psutil.virtual_memory().available / 2**30
     return f"needs {need:.0f} GiB, {free:.0f} are free" if need > free - 2 else None
-
-
-def apart(cell: Cell) -> dict[str, Any]:
-    """`measure` in a process of its own, as no two engines share one."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        row = pool.submit(measure, cell).result()
-    print(json.dumps(row), flush=True)
-    return row
 
 
 def measure(cell: Cell) -> dict[str, Any]:
@@ -133,9 +125,8 @@ def measure(cell: Cell) -> dict[str, Any]:
     finally:
         engine.close()
     tokens = cell.burst.requests * cell.burst.tokens / median(spans.pop("burst"))
-    about = {"model": cell.name, "transport": cell.transport.value, "dtype": cell.dtype}
     seconds = {name: round(median(times), 4) for name, times in spans.items()}
-    return about | {"mib": round(size / 2**20, 1), **seconds, "tokens_per_second": round(tokens, 1)}
+    return {"mib": round(size / 2**20, 1), **seconds, "tokens_per_second": round(tokens, 1)}
 
 
 async def _published(

@@ -35,21 +35,21 @@ def test_recorded_trajectories_have_the_recorded_lengths() -> None:
     assert sorted(gaps[gaps > 1] - 1) == sorted(3 * n for n in spans[1:-1:2])
 
 
-def alone(policy: Policy) -> Member:
+def alone() -> Member:
     """A trajectory with no prompt to share, all of whose tokens but the first are sampled."""
     member = recorded(1, 1, 100)[0]
     sequence = member.sequences[0]
     every = replace(
         sequence,
-        targets_N=torch.arange(1, len(sequence.ids_T)).numpy(),
-        old_N=torch.zeros(len(sequence.ids_T) - 1).numpy(),
+        targets_N=np.arange(1, len(sequence.ids_T)),
+        old_N=np.zeros(len(sequence.ids_T) - 1, np.float32),
         shared=0,
     )
     return replace(member, sequences=(every,))
 
 
 def test_twice_the_forward_pass_as_torch_counts_it(policy: Policy) -> None:
-    member = alone(policy)
+    member = alone()
     ids = torch.from_numpy(member.sequences[0].ids_T[:-1])[None]
     with FlopCounterMode(display=False) as counter, policy.model.disable_adapter(), torch.no_grad():
         policy.network(input_ids=ids)
